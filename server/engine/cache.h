@@ -1,0 +1,239 @@
+/* The cache: keys and values within a hard memory limit.  No sockets, no wire formats, no global state.
+ *
+ * Threads: every call that takes a struct cache_thread may run on any number of threads at once, each with
+ * its own cache_thread.  A get takes no lock.
+ *
+ * Life of a read, in batches:
+ *
+ *     cache_enter(thread);
+ *     cache_prefetch(cache, reads, n);              hash, and fetch buckets and items into the cpu's cache
+ *     for each read:
+ *         again:
+ *         switch (cache_find(cache, thread, &read)) {
+ *         case CACHE_OK:                             read holds a snapshot of the item's header
+ *             write the reply's head, then cache_copy(cache, &read, dst);
+ *             if (!cache_hit(cache, thread, &read)) { take back what was written; goto again; }
+ *         case CACHE_MISS: ...                       final
+ *         }
+ *     cache_leave(thread);
+ *
+ * A value longer than CACHE_COPY_MAX is not copied: cache_find() pins it (read.pin is not NULL), cache_hit()
+ * is always true for it, and its bytes are sent from where they lie until cache_unpin().
+ */
+#ifndef LARDER_ENGINE_CACHE_H
+#define LARDER_ENGINE_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CACHE_KEY_MAX 250u        /* bytes */
+#define CACHE_COPY_MAX 16384u     /* bytes; no value that is copied rather than pinned is longer */
+#define CACHE_BATCH_MAX 32u       /* reads that cache_prefetch() takes at once */
+#define CACHE_THREADS_MAX 1024u   /* struct cache_thread per cache */
+#define CACHE_ITEM_SIZE_LIMIT (1024u * 1024 * 1024) /* bytes; largest item_size_max */
+#define CACHE_NEVER 0             /* expiry: never */
+
+struct cache;
+struct cache_thread;
+struct cache_pin;
+
+enum cache_result {
+    CACHE_OK,
+    CACHE_MISS,       /* no such key */
+    CACHE_EXISTS,     /* a CAS id that is not the item's */
+    CACHE_NOT_STORED, /* add of a key that is there; replace, append, prepend of one that is not */
+    CACHE_TOO_LARGE,  /* above item_size_max */
+    CACHE_NO_MEMORY,  /* nothing to evict, or -M */
+    CACHE_NOT_NUMBER, /* incr, decr of a value that is no decimal number */
+};
+
+struct cache_options {
+    uint64_t memory_limit;   /* bytes of item pages and index together, hard; at least 1 MiB */
+    uint32_t item_size_max;  /* bytes: header, key and value; at least 1024 */
+    double growth_factor;    /* between size classes, above 1; 0 for the default table */
+    uint32_t chunk_min;      /* bytes of key and value that the smallest class holds; 0 for the default */
+    bool cas_disabled;       /* items carry no CAS id, 8 bytes less each; ids read as 0 */
+    bool evictions_disabled; /* stores fail instead of evicting */
+    bool large_pages;        /* ask for huge pages, and take all of the memory now */
+    uint64_t hash_seed;      /* random */
+    int64_t now;             /* unix time in seconds */
+};
+
+/**
+ * Errors: NULL when the kernel has no address space or memory to give; errno tells why.
+ */
+struct cache *cache_create(const struct cache_options *options);
+/** All threads have been closed, all pins and stores given back. */
+void cache_destroy(struct cache *cache);
+
+/** One per thread that calls; NULL past CACHE_THREADS_MAX. */
+struct cache_thread *cache_thread_open(struct cache *cache);
+/** Its counters stay in the cache's sums. */
+void cache_thread_close(struct cache *cache, struct cache_thread *thread);
+
+/** Tells the cache the time, unix seconds.  Any thread; about once a second. */
+void cache_set_now(struct cache *cache, int64_t now);
+/** The last time told. */
+int64_t cache_now(const struct cache *cache);
+
+/* -- reading ------------------------------------------------------------------------------------------- */
+
+enum cache_read_mode {
+    CACHE_READ_HIT,   /* counts as a use: access time, eviction counter, fetched mark */
+    CACHE_READ_QUIET, /* leaves no trace on the item */
+};
+
+struct cache_read {
+    /* in */
+    const void *key;
+    uint32_t key_len; /* 1 .. CACHE_KEY_MAX */
+    enum cache_read_mode mode;
+
+    /* out of cache_find(), on CACHE_OK; what the item was before this read */
+    uint32_t value_len;    /* bytes; at most CACHE_COPY_MAX unless pinned, whatever other threads do */
+    uint32_t client_flags;
+    uint64_t cas;          /* 0 when disabled */
+    int64_t expires_at;    /* unix seconds, CACHE_NEVER for none */
+    uint32_t idle_s;       /* since the last use */
+    bool fetched;          /* read before */
+    uint8_t class_id;      /* 1 .. CACHE_CLASSES_MAX */
+    struct cache_pin *pin; /* not NULL for a long value: the caller owns one pin */
+
+    /* the engine's */
+    uint64_t hash;
+    uint64_t ref;
+    uint32_t word;
+    uint32_t access;
+    uint32_t value_at;
+    uint8_t tries;
+    bool locked;
+    void *bucket;
+};
+
+/** Between these two the thread may read.  Short: one run of a session.  Not nested. */
+void cache_enter(struct cache_thread *thread);
+void cache_leave(struct cache_thread *thread);
+
+/** Hashes the keys, and brings their buckets and items near.  Optional before cache_find(); n up to CACHE_BATCH_MAX. */
+void cache_prefetch(const struct cache *cache, struct cache_read *reads, unsigned n);
+/** Looks one key up that cache_prefetch() has seen.  CACHE_OK or CACHE_MISS.  Counts misses. */
+enum cache_result cache_find(struct cache *cache, struct cache_thread *thread, struct cache_read *read);
+/** Looks one key up; the same as cache_prefetch() of one and cache_find(). */
+enum cache_result cache_find_one(struct cache *cache, struct cache_thread *thread, struct cache_read *read);
+/** Copies the value_len bytes of a value that is not pinned.  What came is good only if cache_hit() says so. */
+void cache_copy(const struct cache *cache, const struct cache_read *read, void *dst);
+/** Whether all that was read since cache_find() belongs to one living item; then counts the hit. */
+bool cache_hit(struct cache *cache, struct cache_thread *thread, struct cache_read *read);
+
+/** The pinned value as pieces in order; returns their number, at most `max`, from byte `from` on. */
+struct cache_piece {
+    const void *at;
+    size_t len;
+};
+unsigned cache_pin_pieces(const struct cache *cache, const struct cache_pin *pin, size_t from,
+                          struct cache_piece *pieces, unsigned max);
+/** Any thread; `*pin` becomes NULL. */
+void cache_unpin(struct cache *cache, struct cache_thread *thread, struct cache_pin **pin);
+
+/* -- storing ------------------------------------------------------------------------------------------- */
+
+/** A new item that nobody can see yet.  Belongs to the caller from begin to commit or abort. */
+struct cache_store {
+    uint8_t *at;        /* where the next bytes of the value go */
+    size_t room;        /* bytes there in one piece; 0 when the value is whole */
+    /* the engine's */
+    uint64_t ref;
+    uint64_t last;
+    uint64_t hash;
+    uint32_t value_len;
+    uint32_t missing;   /* bytes behind this piece */
+    uint32_t client_flags;
+    uint32_t expire_s;
+    uint8_t key_len;
+    uint8_t class_id;
+    bool small;
+    bool large;
+};
+
+enum cache_store_mode {
+    CACHE_SET,
+    CACHE_ADD,
+    CACHE_REPLACE,
+    CACHE_APPEND,
+    CACHE_PREPEND,
+    CACHE_CAS, /* set only if the item's CAS id is `cas` */
+};
+
+/**
+ * Takes memory for an item and writes its key; the caller fills the value in, piece after piece:
+ * write up to store->room bytes to store->at, then cache_store_filled().  Evicts for room.
+ *
+ * expires_at   unix seconds; CACHE_NEVER; a time not after now makes an item that is a miss at once
+ *
+ * Errors: CACHE_TOO_LARGE, CACHE_NO_MEMORY: `store` owns nothing.
+ */
+enum cache_result cache_store_begin(struct cache *cache, struct cache_thread *thread, const void *key,
+                                    uint32_t key_len, uint64_t value_len, uint32_t client_flags,
+                                    int64_t expires_at, struct cache_store *store);
+/**
+ * `len` bytes have been written to store->at; moves on, to the next piece when this one is full.
+ *
+ * Errors: CACHE_NO_MEMORY in the middle of a long value; the store is then as after cache_store_abort().
+ */
+enum cache_result cache_store_filled(struct cache *cache, struct cache_thread *thread, struct cache_store *store,
+                                     size_t len);
+/**
+ * Makes a whole item visible.  The store is used up, whatever the answer.
+ *
+ * cas       CACHE_CAS, and (unless 0) CACHE_APPEND and CACHE_PREPEND: the id that the item must have
+ * cas_out   the new id, may be NULL; set on CACHE_OK
+ *
+ * Errors: CACHE_NOT_STORED, CACHE_EXISTS, CACHE_MISS (CACHE_CAS of a missing key), CACHE_TOO_LARGE and
+ *         CACHE_NO_MEMORY (append, prepend).
+ */
+enum cache_result cache_store_commit(struct cache *cache, struct cache_thread *thread, struct cache_store *store,
+                                     enum cache_store_mode mode, uint64_t cas, uint64_t *cas_out);
+void cache_store_abort(struct cache *cache, struct cache_thread *thread, struct cache_store *store);
+/** Copies `len` bytes to where the store wants them.  In place of writing to store->at for what is in memory already. */
+enum cache_result cache_store_write(struct cache *cache, struct cache_thread *thread, struct cache_store *store,
+                                    const void *bytes, size_t len);
+
+/** cas: 0, or the id that the item must have (else CACHE_EXISTS). */
+enum cache_result cache_delete(struct cache *cache, struct cache_thread *thread, const void *key,
+                               uint32_t key_len, uint64_t cas);
+
+/** Adds, wrapping at 2^64, or with `decrement` takes away, not below 0.  cas as in cache_delete().  */
+enum cache_result cache_arith(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
+                              bool decrement, uint64_t delta, uint64_t cas, uint64_t *value_out, uint64_t *cas_out);
+
+/** Sets the expiry (as in cache_store_begin()), and counts as a use. */
+enum cache_result cache_touch(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
+                              int64_t expires_at);
+
+/**
+ * Makes all items a miss that were last written at or before `at`, unix seconds; from that time on.  A time not
+ * after now: at once, and what is stored from here on lives.  A later call replaces one that is still to come.
+ */
+void cache_flush(struct cache *cache, struct cache_thread *thread, int64_t at);
+
+/* -- running ------------------------------------------------------------------------------------------- */
+
+/**
+ * A slice of the background work: expired and flushed items, pages on the move, pages above a lowered limit.
+ * Bounded to about 100 us.  Returns whether there is more to do at once.  The server calls it from a thread of
+ * its own, every 10 ms and while it says true; stores do the part that cannot wait.
+ */
+bool cache_maintain(struct cache *cache, struct cache_thread *thread);
+
+/**
+ * Raises or lowers the limit, bytes.  Lowering takes effect within some calls of cache_maintain().
+ *
+ * Errors: false for less than 1 MiB, or more than the address space that was reserved at create.
+ */
+bool cache_set_memory_limit(struct cache *cache, uint64_t memory_limit);
+
+/** Walks every structure and asserts what must hold.  No other thread may be inside.  For tests. */
+void cache_check(struct cache *cache);
+
+#endif

@@ -1,0 +1,272 @@
+/* Commands on an item that is there: delete, incr and decr, touch. */
+#include "config.h"
+
+#include "base/assert.h"
+#include "engine/cache_priv.h"
+#include "engine/find.h"
+#include "engine/store.h"
+
+#define NUMBER_LEN_MAX 20u   /* digits of 2^64 - 1 */
+#define NUMBER_FIELD_MAX 64u /* bytes of a stored number with the blanks around it */
+#define REWRITE_TRIES_MAX 64u
+
+enum cache_result
+cache_delete(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len, uint64_t cas)
+{
+    assert(key_len >= 1 && key_len <= CACHE_KEY_MAX);
+    uint64_t hash = hash_bytes(key, key_len, cache->options.hash_seed);
+    bool living;
+    struct bucket *head = table_lock(&cache->table, hash);
+    struct found found = store_find_living(cache, head, hash, key, key_len, &living);
+    enum cache_result result = living ? CACHE_OK : CACHE_MISS;
+    if (living && cas != 0 && cache->cas_size > 0 && item_cas(cache_item(cache, found.ref)) != cas) {
+        result = CACHE_EXISTS;
+    }
+    bool remove = found.ref != 0 && result != CACHE_EXISTS;
+    if (remove) {
+        struct table_place place = { head, found.bucket, found.slot };
+        bucket_change_begin(head);
+        table_remove(&cache->table, &place);
+        bucket_change_end(head);
+    }
+    bucket_unlock(head);
+    if (result == CACHE_OK) {
+        metric_add(&thread->counters.of_class[cache_item_class(cache, found.shape)].delete_hits, 1);
+    } else {
+        metric_add(&thread->counters.delete_misses, 1);
+    }
+    if (remove) {
+        cache_free_item(cache, found.ref, 0);
+    }
+    return result;
+}
+
+enum cache_result
+cache_touch(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len, int64_t expires_at)
+{
+    assert(key_len >= 1 && key_len <= CACHE_KEY_MAX);
+    uint64_t hash = hash_bytes(key, key_len, cache->options.hash_seed);
+    uint32_t expire_s = cache_expire_s(cache, expires_at);
+    bool living;
+    struct bucket *head = table_lock(&cache->table, hash);
+    struct found found = store_find_living(cache, head, hash, key, key_len, &living);
+    if (living) {
+        struct item *item = cache_item(cache, found.ref);
+        item_set_expire_s(item, expire_s);
+        item_set_access(item, access_at(item_access(item), cache_now_s(cache)));
+        expire_note(cache, found.ref, expire_s);
+    }
+    bucket_unlock(head);
+    if (!living) {
+        metric_add(&thread->counters.touch_misses, 1);
+        return CACHE_MISS;
+    }
+    metric_add(&thread->counters.of_class[cache_item_class(cache, found.shape)].touch_hits, 1);
+    return CACHE_OK;
+}
+
+/* -- incr and decr ------------------------------------------------------------------------------------- */
+
+/** Reads a stored number: blanks, digits, blanks.  False for anything else, and above 2^64 - 1. */
+static bool
+read_number(const uint8_t *bytes, uint32_t len, uint64_t *number)
+{
+    uint32_t at = 0;
+    while (at < len && bytes[at] == ' ') {
+        at++;
+    }
+    uint32_t first = at;
+    uint64_t value = 0;
+    for (; at < len && bytes[at] >= '0' && bytes[at] <= '9'; at++) {
+        uint64_t digit = (uint64_t)(bytes[at] - '0');
+        if (value > (UINT64_MAX - digit) / 10) {
+            return false;
+        }
+        value = value * 10 + digit;
+    }
+    bool any = at > first;
+    while (at < len && bytes[at] == ' ') {
+        at++;
+    }
+    *number = value;
+    return any && at == len;
+}
+
+/** Writes decimal digits; returns how many. */
+static uint32_t
+write_number(uint8_t *bytes, uint64_t number)
+{
+    uint8_t reversed[NUMBER_LEN_MAX];
+    uint32_t len = 0;
+    do {
+        reversed[len++] = (uint8_t)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    for (uint32_t i = 0; i < len; i++) {
+        bytes[i] = reversed[len - 1 - i];
+    }
+    return len;
+}
+
+/** The change that a request asks for. */
+struct arith {
+    const void *key;
+    uint32_t key_len;
+    uint64_t hash;
+    bool decrement;
+    uint64_t delta;
+    uint64_t cas;
+    uint64_t value; /* out */
+    uint64_t cas_new; /* out */
+};
+
+/** Computes the new number from the item's value; CACHE_OK, CACHE_EXISTS or CACHE_NOT_NUMBER.  Its bucket is locked. */
+static enum cache_result
+compute(const struct cache *cache, const struct found *found, struct arith *arith)
+{
+    const struct item *item = cache_item(cache, found->ref);
+    if (arith->cas != 0 && (cache->cas_size == 0 || item_cas(item) != arith->cas)) {
+        return CACHE_EXISTS;
+    }
+    uint32_t len = shape_value_len(found->shape);
+    uint8_t bytes[NUMBER_FIELD_MAX];
+    if ((found->shape & SHAPE_LARGE) || len > sizeof(bytes)) {
+        return CACHE_NOT_NUMBER;
+    }
+    race_copy_out(bytes, item_key(item, found->shape, cache->cas_size) + arith->key_len, len);
+    uint64_t number;
+    if (!read_number(bytes, len, &number)) {
+        return CACHE_NOT_NUMBER;
+    }
+    if (arith->decrement) {
+        arith->value = number > arith->delta ? number - arith->delta : 0;
+    } else {
+        arith->value = number + arith->delta;
+    }
+    return CACHE_OK;
+}
+
+/** Writes the number over the old one, blanks behind it.  Its bucket is locked. */
+static void
+rewrite_in_place(struct cache *cache, struct bucket *head, const struct found *found, struct arith *arith,
+                 const uint8_t *digits, uint32_t digits_len)
+{
+    struct item *item = cache_item(cache, found->ref);
+    uint32_t len = shape_value_len(found->shape);
+    uint8_t field[NUMBER_FIELD_MAX];
+    memcpy(field, digits, digits_len);
+    memset(field + digits_len, ' ', len - digits_len);
+    bucket_change_begin(head);
+    race_copy_in(item_key(item, found->shape, cache->cas_size) + arith->key_len, field, len);
+    if (cache->cas_size > 0) {
+        arith->cas_new = store_next_cas(cache);
+        item_set_cas(item, arith->cas_new);
+    }
+    item_set_access(item, access_at(item_access(item), cache_now_s(cache)));
+    bucket_change_end(head);
+}
+
+/** What one look at the item came to. */
+enum arith_step {
+    ARITH_DONE,    /* `result` is the answer */
+    ARITH_LONGER,  /* the number needs a longer item: arith.value tells how it was */
+};
+
+static enum arith_step
+try_in_place(struct cache *cache, struct arith *arith, struct found *found, uint32_t *client_flags,
+             enum cache_result *result)
+{
+    bool living;
+    enum arith_step step = ARITH_DONE;
+    struct bucket *head = table_lock(&cache->table, arith->hash);
+    *found = store_find_living(cache, head, arith->hash, arith->key, arith->key_len, &living);
+    *result = living ? compute(cache, found, arith) : CACHE_MISS;
+    if (*result == CACHE_OK) {
+        uint8_t digits[NUMBER_LEN_MAX];
+        uint32_t len = write_number(digits, arith->value);
+        if (len <= shape_value_len(found->shape)) {
+            rewrite_in_place(cache, head, found, arith, digits, len);
+        } else {
+            *client_flags = item_client_flags(cache_item(cache, found->ref), found->shape, cache->cas_size);
+            step = ARITH_LONGER;
+        }
+    }
+    bucket_unlock(head);
+    return step;
+}
+
+/** Stores the number as a new item.  False when the old one has changed meanwhile. */
+static bool
+try_longer(struct cache *cache, struct cache_thread *thread, struct arith *arith, const struct found *found,
+           uint32_t client_flags, enum cache_result *result)
+{
+    uint8_t digits[NUMBER_LEN_MAX];
+    uint64_t value = arith->value;
+    uint32_t len = write_number(digits, value);
+    struct cache_store store;
+    *result = cache_store_begin(cache, thread, arith->key, arith->key_len, len, client_flags, CACHE_NEVER, &store);
+    if (*result != CACHE_OK) {
+        return true;
+    }
+    *result = cache_store_write(cache, thread, &store, digits, len);
+    assert(*result == CACHE_OK); /* it fits one chunk */
+    bool living;
+    struct bucket *head = table_lock(&cache->table, arith->hash);
+    struct found old = store_find_living(cache, head, arith->hash, arith->key, arith->key_len, &living);
+    bool same = living && old.ref == found->ref && compute(cache, &old, arith) == CACHE_OK && arith->value == value;
+    uint32_t gone = 0;
+    if (same) {
+        store.expire_s = item_expire_s(cache_item(cache, old.ref));
+        gone = store_publish(cache, &store, head, &old, &arith->cas_new);
+    }
+    bucket_unlock(head);
+    if (same) {
+        store_finish(cache, thread, &store, gone);
+    } else {
+        cache_store_abort(cache, thread, &store);
+    }
+    return same;
+}
+
+static void
+count_arith(struct cache *cache, struct cache_thread *thread, const struct arith *arith, enum cache_result result,
+            uint32_t shape)
+{
+    struct thread_counters *counters = &thread->counters;
+    if (result == CACHE_MISS) {
+        metric_add(arith->decrement ? &counters->decr_misses : &counters->incr_misses, 1);
+    } else if (result == CACHE_OK) {
+        struct class_counters *of_class = &counters->of_class[cache_item_class(cache, shape)];
+        metric_add(arith->decrement ? &of_class->decr_hits : &of_class->incr_hits, 1);
+    }
+}
+
+enum cache_result
+cache_arith(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len, bool decrement,
+            uint64_t delta, uint64_t cas, uint64_t *value_out, uint64_t *cas_out)
+{
+    assert(key_len >= 1 && key_len <= CACHE_KEY_MAX);
+    struct arith arith = { .key = key,
+                           .key_len = key_len,
+                           .hash = hash_bytes(key, key_len, cache->options.hash_seed),
+                           .decrement = decrement,
+                           .delta = delta,
+                           .cas = cas };
+    struct found found = { 0 };
+    enum cache_result result = CACHE_NO_MEMORY;
+    bool settled = false;
+    for (unsigned tries = 0; !settled && tries < REWRITE_TRIES_MAX; tries++) {
+        uint32_t client_flags = 0;
+        settled = try_in_place(cache, &arith, &found, &client_flags, &result) == ARITH_DONE ||
+                  try_longer(cache, thread, &arith, &found, client_flags, &result);
+    }
+    if (!settled) {
+        result = CACHE_NO_MEMORY;
+    }
+    count_arith(cache, thread, &arith, result, found.shape);
+    *value_out = arith.value;
+    if (cas_out != NULL) {
+        *cas_out = arith.cas_new;
+    }
+    return result;
+}

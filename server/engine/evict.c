@@ -1,0 +1,393 @@
+#include "config.h"
+
+#include "engine/evict.h"
+
+#include "base/assert.h"
+#include "engine/cache_priv.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define SMALL_SHARE 10u            /* the small queue holds one in so many of the class's chunks */
+#define POPS_MAX 128u              /* entries of the small queue looked at for one eviction */
+#define HAND_STEPS_MAX 512u        /* chunks that the hand passes for one eviction */
+#define HAND_USED_MAX 48u          /* of these, items in use; then one of them goes all the same */
+#define HAND_AHEAD 4u              /* chunks fetched in advance */
+#define EPOCHS_PER_CLASS 40u       /* a class's chunks are evicted once in so many epochs */
+#define EPOCHS_KNOWN 36u           /* a ghost younger than that brings its key to the main queue */
+#define EPOCHS_NEAR 2u             /* a twentieth */
+
+#define SEGMENT_ENTRIES 62u
+#define SEGMENT_SLACK (64u << 10)  /* bytes that queues may take past the budget for a moment */
+
+#define GHOST_GROUP 16u            /* entries */
+#define GHOST_SHARE 100u           /* of the memory limit */
+#define GHOST_EPOCH_MASK 0x1ffu
+
+/* -- the small queue ----------------------------------------------------------------------------------- */
+
+struct queue_entry {
+    uint32_t ref;
+    uint32_t hash; /* low half: tells whether the chunk still holds the item that was noted */
+};
+
+struct queue_segment {
+    struct queue_segment *next;
+    struct queue_entry entry[SEGMENT_ENTRIES];
+};
+
+static bool
+queue_push(struct cache *cache, struct evict_queue *queue, struct queue_entry entry)
+{
+    if (queue->tail == NULL || queue->tail_at == SEGMENT_ENTRIES) {
+        if (!pages_charge(&cache->pages, sizeof(struct queue_segment), SEGMENT_SLACK)) {
+            return false;
+        }
+        struct queue_segment *segment = malloc(sizeof(*segment));
+        if (segment == NULL) {
+            pages_uncharge(&cache->pages, sizeof(struct queue_segment));
+            return false;
+        }
+        segment->next = NULL;
+        if (queue->tail != NULL) {
+            queue->tail->next = segment;
+        } else {
+            queue->head = segment;
+            queue->head_at = 0;
+        }
+        queue->tail = segment;
+        queue->tail_at = 0;
+        queue->segments++;
+    }
+    queue->tail->entry[queue->tail_at++] = entry;
+    queue->length++;
+    return true;
+}
+
+static void
+queue_drop_head(struct cache *cache, struct evict_queue *queue)
+{
+    struct queue_segment *segment = queue->head;
+    queue->head = segment->next;
+    queue->head_at = 0;
+    if (queue->head == NULL) {
+        queue->tail = NULL;
+    }
+    free(segment);
+    queue->segments--;
+    pages_uncharge(&cache->pages, sizeof(struct queue_segment));
+}
+
+static bool
+queue_pop(struct cache *cache, struct evict_queue *queue, struct queue_entry *entry)
+{
+    if (queue->length == 0) {
+        return false;
+    }
+    *entry = queue->head->entry[queue->head_at++];
+    queue->length--;
+    if (queue->head_at == SEGMENT_ENTRIES || queue->length == 0) {
+        queue_drop_head(cache, queue);
+    }
+    return true;
+}
+
+void
+evict_queue_fini(struct cache *cache, struct size_class *class)
+{
+    struct queue_entry entry;
+    while (queue_pop(cache, &class->queue, &entry)) {
+    }
+}
+
+bool
+evict_note_new(struct cache *cache, struct size_class *class, uint32_t ref, uint64_t hash)
+{
+    return queue_push(cache, &class->queue, (struct queue_entry){ ref, (uint32_t)hash });
+}
+
+/* -- ghosts --------------------------------------------------------------------------------------------
+ *
+ *     entry  bits  meaning
+ *            0-15  fingerprint: bits 40-55 of the hash
+ *            16-22 class id; never 0
+ *            23-31 the class's epoch at the eviction, modulo 512
+ */
+
+bool
+ghosts_init(struct ghosts *ghosts, struct pages *pages, uint64_t memory_limit)
+{
+    *ghosts = (struct ghosts){ 0 };
+    uint64_t group_bytes = GHOST_GROUP * sizeof(uint32_t);
+    uint64_t groups = 1;
+    while (groups * 2 * group_bytes <= memory_limit / GHOST_SHARE) {
+        groups *= 2;
+    }
+    uint64_t bytes = groups * group_bytes;
+    if (!pages_charge(pages, bytes, 0)) {
+        return false;
+    }
+    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED) {
+        return false;
+    }
+    ghosts->entry = at;
+    ghosts->groups = groups;
+    ghosts->bytes = bytes;
+    return true;
+}
+
+void
+ghosts_fini(struct ghosts *ghosts)
+{
+    if (ghosts->entry != NULL) {
+        munmap(ghosts->entry, ghosts->bytes);
+    }
+}
+
+static _Atomic uint32_t *
+ghost_group(struct ghosts *ghosts, uint64_t hash)
+{
+    return &ghosts->entry[(hash >> 8 & (ghosts->groups - 1)) * GHOST_GROUP];
+}
+
+static uint32_t
+ghost_make(const struct size_class *class, uint64_t hash)
+{
+    return (uint32_t)(hash >> 40 & 0xffffu) | (uint32_t)class->id << 16 |
+           (class->queue.epoch & GHOST_EPOCH_MASK) << 23;
+}
+
+static uint32_t
+ghost_load(_Atomic uint32_t *entry)
+{
+    return atomic_load_explicit(entry, memory_order_relaxed); /* relaxed: entries are hints, alone in their word */
+}
+
+static void
+ghost_store(_Atomic uint32_t *entry, uint32_t value)
+{
+    atomic_store_explicit(entry, value, memory_order_relaxed); /* relaxed: as ghost_load() */
+}
+
+/** Counts an eviction, and remembers the key: newest first in its group, the oldest falls out. */
+static void
+ghost_add(struct cache *cache, struct size_class *class, uint64_t hash)
+{
+    struct evict_queue *queue = &class->queue;
+    uint64_t chunks = (uint64_t)class->pages_count * class->per_page;
+    if (++queue->epoch_evictions > chunks / EPOCHS_PER_CLASS) {
+        queue->epoch_evictions = 0;
+        queue->epoch++;
+    }
+    _Atomic uint32_t *group = ghost_group(&cache->ghosts, hash);
+    for (unsigned i = GHOST_GROUP - 1; i > 0; i--) {
+        ghost_store(&group[i], ghost_load(&group[i - 1]));
+    }
+    ghost_store(&group[0], ghost_make(class, hash));
+}
+
+enum ghost_age
+ghosts_take(struct cache *cache, struct size_class *class, uint64_t hash)
+{
+    _Atomic uint32_t *group = ghost_group(&cache->ghosts, hash);
+    uint32_t now = ghost_make(class, hash);
+    for (unsigned i = 0; i < GHOST_GROUP; i++) {
+        uint32_t entry = ghost_load(&group[i]);
+        if (((entry ^ now) & 0x007fffffu) != 0) {
+            continue;
+        }
+        ghost_store(&group[i], 0);
+        uint32_t age = ((now >> 23) - (entry >> 23)) & GHOST_EPOCH_MASK;
+        if (age > EPOCHS_KNOWN) {
+            return GHOST_NONE;
+        }
+        atomic_fetch_add_explicit(&cache->ghosts.hits, 1, memory_order_relaxed); /* relaxed: a figure */
+        /* A page is the least that can be moved: with few pages it is more than a twentieth. */
+        uint32_t page_epochs = class->pages_count > 0 ? EPOCHS_PER_CLASS / class->pages_count : EPOCHS_PER_CLASS;
+        return age <= (page_epochs > EPOCHS_NEAR ? page_epochs : EPOCHS_NEAR) ? GHOST_NEAR : GHOST_FAR;
+    }
+    return GHOST_NONE;
+}
+
+/* -- evicting ------------------------------------------------------------------------------------------ */
+
+/** Counts an item that goes: for age if it is dead, else for room, and then remembers its key. */
+static void
+note_gone(struct cache *cache, struct size_class *class, const struct item *item, uint32_t shape, uint64_t hash)
+{
+    uint32_t now_s = cache_now_s(cache);
+    uint32_t access = item_access(item);
+    if (cache_is_dead(cache, item, shape, now_s)) {
+        class->reclaimed++;
+        class->expired_unfetched += !(access & ACCESS_FETCHED);
+        return;
+    }
+    class->evicted++;
+    class->evicted_nonzero += item_expire_s(item) != 0;
+    class->evicted_unfetched += !(access & ACCESS_FETCHED);
+    class->evicted_active += (access & ACCESS_USES_MASK) > ACCESS_USE_ONE;
+    class->evicted_age_s = access_idle_s(access, now_s);
+    class->age_s = class->evicted_age_s;
+    ghost_add(cache, class, hash);
+}
+
+/** Takes a visible item out and frees it; false when someone else was faster, or it is pinned. */
+static bool
+evict_hashed(struct cache *cache, struct size_class *class, uint32_t ref, uint32_t shape, uint64_t hash)
+{
+    struct item *item = cache_item(cache, ref);
+    if (!cache_unlink(cache, hash, ref)) {
+        return false;
+    }
+    note_gone(cache, class, item, shape, hash);
+    return cache_free_item(cache, ref, class->id);
+}
+
+bool
+evict_item(struct cache *cache, struct size_class *class, uint32_t ref)
+{
+    struct item *item = cache_item(cache, ref);
+    uint32_t shape = item_shape(item);
+    if (shape_key_len(shape) == 0) {
+        return false;
+    }
+    return evict_hashed(cache, class, ref, shape, cache_item_hash(cache, item, shape));
+}
+
+static bool
+is_draining(const struct cache *cache, uint32_t ref)
+{
+    const struct page *page = &cache->pages.page[pages_page_of(&cache->pages, ref)];
+    return atomic_load_explicit(&page->state, memory_order_relaxed) == PAGE_DRAINING; /* relaxed: under the lock */
+}
+
+/** Evicts from the old end of the small queue; items that have been used since they came stay, as main ones. */
+static bool
+evict_small(struct cache *cache, struct size_class *class)
+{
+    struct queue_entry entry;
+    for (unsigned pops = 0; pops < POPS_MAX && queue_pop(cache, &class->queue, &entry); pops++) {
+        uint32_t page = pages_page_of(&cache->pages, entry.ref);
+        if (cache->pages.page[page].class_id != class->id) {
+            continue; /* the item has gone, and its page too */
+        }
+        struct item *item = cache_item(cache, entry.ref);
+        uint32_t shape = item_shape(item);
+        if (shape == SHAPE_HELD) {
+            /* Still being filled: it stays noted.  At most as many as there are stores under way. */
+            queue_push(cache, &class->queue, entry);
+            continue;
+        }
+        if (shape_key_len(shape) == 0 || !(shape & SHAPE_SMALL)) {
+            continue;
+        }
+        uint64_t hash = cache_item_hash(cache, item, shape);
+        if ((uint32_t)hash != entry.hash) {
+            continue;
+        }
+        uint32_t access = item_access(item);
+        if ((access & ACCESS_USES_MASK) != 0 && !cache_is_dead(cache, item, shape, cache_now_s(cache))) {
+            item_set_access(item, access & ~ACCESS_USES_MASK);
+            item_drop_flags(item, SHAPE_SMALL);
+            continue;
+        }
+        bool draining = is_draining(cache, entry.ref);
+        if (evict_hashed(cache, class, entry.ref, shape, hash) && !draining) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/** The ref under the hand, which steps on; 0 past a page's used chunks. */
+static uint32_t
+hand_step(struct cache *cache, struct size_class *class)
+{
+    struct evict_queue *queue = &class->queue;
+    if (queue->hand_page >= class->pages_count) {
+        queue->hand_page = 0;
+        queue->hand_chunk = 0;
+    }
+    uint32_t page = class->pages[queue->hand_page];
+    if (queue->hand_chunk >= slab_page_chunks(cache, page)) {
+        queue->hand_page++;
+        queue->hand_chunk = 0;
+        return 0;
+    }
+    __builtin_prefetch(cache_item(cache, slab_chunk_ref(cache, class, page, queue->hand_chunk + HAND_AHEAD)), 1);
+    return slab_chunk_ref(cache, class, page, queue->hand_chunk++);
+}
+
+/** Evicts the next item of the main queue that has not been used since the hand came by.  `any`: small ones too. */
+static bool
+evict_main(struct cache *cache, struct size_class *class, bool any)
+{
+    if (class->pages_count == 0) {
+        return false;
+    }
+    unsigned in_use = 0;
+    for (unsigned steps = 0; steps < HAND_STEPS_MAX; steps++) {
+        uint32_t ref = hand_step(cache, class);
+        if (ref == 0) {
+            continue;
+        }
+        struct item *item = cache_item(cache, ref);
+        uint32_t shape = item_shape(item);
+        if (shape_key_len(shape) == 0 || ((shape & SHAPE_SMALL) && !any)) {
+            continue;
+        }
+        uint32_t access = item_access(item);
+        class->age_s = access_idle_s(access, cache_now_s(cache));
+        if ((access & ACCESS_USES_MASK) != 0 && in_use < HAND_USED_MAX &&
+            !cache_is_dead(cache, item, shape, cache_now_s(cache))) {
+            item_set_access(item, access - ACCESS_USE_ONE);
+            in_use++;
+            continue;
+        }
+        bool draining = is_draining(cache, ref);
+        if (evict_item(cache, class, ref) && !draining) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+evict_one(struct cache *cache, struct size_class *class)
+{
+    uint64_t chunks = (uint64_t)class->pages_count * class->per_page;
+    if (class->queue.length * SMALL_SHARE > chunks && evict_small(cache, class)) {
+        return true;
+    }
+    if (evict_main(cache, class, false)) {
+        return true;
+    }
+    if (evict_small(cache, class)) {
+        return true;
+    }
+    /* Small items whose note found no memory, or a class so full of items in use that the hand met no other. */
+    return evict_main(cache, class, true);
+}
+
+/* -- check --------------------------------------------------------------------------------------------- */
+
+void
+evict_check(struct cache *cache, struct size_class *class)
+{
+    struct evict_queue *queue = &class->queue;
+    uint64_t segments = 0;
+    uint64_t entries = 0;
+    for (struct queue_segment *segment = queue->head; segment != NULL; segment = segment->next) {
+        uint32_t from = segment == queue->head ? queue->head_at : 0;
+        uint32_t to = segment == queue->tail ? queue->tail_at : SEGMENT_ENTRIES;
+        assert(from <= to && to <= SEGMENT_ENTRIES);
+        for (uint32_t i = from; i < to; i++) {
+            assert(segment->entry[i].ref != 0);
+            assert(pages_page_of(&cache->pages, segment->entry[i].ref) < cache->pages.page_max);
+        }
+        entries += to - from;
+        segments++;
+    }
+    assert(entries == queue->length && segments == queue->segments);
+}

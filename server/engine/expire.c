@@ -1,0 +1,221 @@
+#include "config.h"
+
+#include "engine/expire.h"
+
+#include "base/assert.h"
+#include "engine/cache_priv.h"
+
+#define RECLAIM_PAGES_MAX 16u    /* pages that one store looks at for expired items */
+#define SWEEP_SLICE_CHUNKS 2048u /* chunks looked at in one slice */
+#define SWEEP_SECOND_CHUNKS 4000000u /* and in one second: some hundredths of a core */
+#define SWEEP_SLICE_PAGES 512u   /* pages looked at in one slice, if their time has not come */
+
+void
+expire_init(struct cache *cache)
+{
+    lock_init(&cache->sweeper.lock, LOCK_RANK_SWEEPER);
+    cache->sweeper.class_id = 1;
+}
+
+void
+expire_fini(struct cache *cache)
+{
+    lock_fini(&cache->sweeper.lock);
+}
+
+static void
+lower(_Atomic uint32_t *expire_min, uint32_t expire_s)
+{
+    uint32_t before = atomic_load_explicit(expire_min, memory_order_relaxed); /* relaxed: one number */
+    while (expire_s < before &&
+           !atomic_compare_exchange_weak_explicit(expire_min, &before, expire_s, memory_order_relaxed,
+                                                  memory_order_relaxed)) { /* relaxed: as above */
+    }
+}
+
+void
+expire_note(struct cache *cache, uint32_t ref, uint32_t expire_s)
+{
+    if (expire_s != 0) {
+        lower(&cache->pages.page[pages_page_of(&cache->pages, ref)].expire_min, expire_s);
+    }
+}
+
+/** Whether something on a page may be dead. */
+static bool
+page_is_due(const struct cache *cache, const struct page *page, uint32_t now_s)
+{
+    return atomic_load_explicit(&page->expire_min, memory_order_relaxed) <= now_s || /* relaxed: one number */
+           page->swept_generation != (cache_generation(cache) & (ITEM_GENERATIONS - 1));
+}
+
+/** Frees a dead item; what it counts is the caller's. */
+static bool
+free_dead(struct cache *cache, struct size_class *class, uint32_t ref, const struct item *item, uint32_t shape)
+{
+    if (!cache_unlink(cache, cache_item_hash(cache, item, shape), ref)) {
+        return false;
+    }
+    class->expired_unfetched += !(item_access(item) & ACCESS_FETCHED);
+    cache_free_item(cache, ref, class->id);
+    return true;
+}
+
+/** Frees all the dead on one page, and sets its time anew; returns how many.  Class's lock held. */
+static uint32_t
+reclaim_page(struct cache *cache, struct size_class *class, uint32_t number)
+{
+    struct page *page = &cache->pages.page[number];
+    uint32_t now_s = cache_now_s(cache);
+    uint8_t generation = (uint8_t)(cache_generation(cache) & (ITEM_GENERATIONS - 1));
+    uint32_t chunks = slab_page_chunks(cache, number);
+    uint32_t expire_min = UINT32_MAX;
+    uint32_t freed = 0;
+    /* Up first, then down to what is found: a time that a store notes meanwhile is not lost. */
+    atomic_store_explicit(&page->expire_min, UINT32_MAX, memory_order_relaxed); /* relaxed: one number */
+    for (uint32_t chunk = 0; chunk < chunks; chunk++) {
+        uint32_t ref = slab_chunk_ref(cache, class, number, chunk);
+        struct item *item = cache_item(cache, ref);
+        uint32_t shape = item_shape(item);
+        if (shape_key_len(shape) == 0) {
+            continue;
+        }
+        uint32_t expire_s = item_expire_s(item);
+        if (cache_is_dead(cache, item, shape, now_s)) {
+            freed += free_dead(cache, class, ref, item, shape);
+        } else if (expire_s != 0 && expire_s < expire_min) {
+            expire_min = expire_s;
+        }
+    }
+    page->swept_generation = generation;
+    lower(&page->expire_min, expire_min);
+    return freed;
+}
+
+bool
+expire_reclaim(struct cache *cache, struct size_class *class)
+{
+    uint32_t now_s = cache_now_s(cache);
+    for (uint32_t looks = 0; looks < RECLAIM_PAGES_MAX && looks < class->pages_count; looks++) {
+        if (class->expire_cursor >= class->pages_count) {
+            class->expire_cursor = 0;
+        }
+        uint32_t page = class->pages[class->expire_cursor++];
+        if (page_is_due(cache, &cache->pages.page[page], now_s)) {
+            uint32_t freed = reclaim_page(cache, class, page);
+            class->reclaimed += freed;
+            if (freed > 0 && class->free_chunks > 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* -- the sweep ----------------------------------------------------------------------------------------- */
+
+/** Sweeps one page of the class, or gives it back if it is empty.  Class's lock held. */
+static void
+sweep_page(struct cache *cache, struct cache_thread *thread, struct size_class *class, uint32_t number)
+{
+    struct page *page = &cache->pages.page[number];
+    uint32_t chunks = slab_page_chunks(cache, number);
+    class->swept += reclaim_page(cache, class, number);
+    metric_add_shared(&cache->sweeper.checked, chunks);
+    if (page->free_count == class->per_page && class->free_chunks > class->per_page) {
+        rebalance_release_page(cache, thread, class, number);
+    }
+}
+
+/** A round is over: all that was flushed before it began is gone. */
+static void
+finish_round(struct cache *cache)
+{
+    struct sweeper *sweeper = &cache->sweeper;
+    /* relaxed: a late look sees an older generation, and sweeps once more. */
+    atomic_store_explicit(&cache->generation_swept, sweeper->generation, memory_order_relaxed);
+    sweeper->class_id = 1;
+    sweeper->page = 0;
+    sweeper->generation = cache_generation(cache);
+}
+
+/** Looks at pages of the sweeper's class until one had to be swept; returns the chunks swept.  Class's lock held. */
+static uint32_t
+sweep_one(struct cache *cache, struct cache_thread *thread, struct size_class *class, uint32_t *pages)
+{
+    struct sweeper *sweeper = &cache->sweeper;
+    uint32_t now_s = cache_now_s(cache);
+    while (sweeper->page < class->pages_count && *pages < SWEEP_SLICE_PAGES) {
+        uint32_t number = class->pages[sweeper->page++];
+        struct page *page = &cache->pages.page[number];
+        (*pages)++;
+        bool empty = page->free_count == class->per_page && class->free_chunks > class->per_page;
+        if (page_is_due(cache, page, now_s) || empty) {
+            uint32_t chunks = slab_page_chunks(cache, number);
+            sweep_page(cache, thread, class, number);
+            return chunks + 1;
+        }
+    }
+    return 0;
+}
+
+static bool
+sweep_slice(struct cache *cache, struct cache_thread *thread)
+{
+    struct sweeper *sweeper = &cache->sweeper;
+    uint32_t now_s = cache_now_s(cache);
+    if (sweeper->second != now_s) {
+        sweeper->second = now_s;
+        sweeper->chunks = 0;
+    }
+    uint32_t chunks = 0;
+    uint32_t pages = 0;
+    while (chunks < SWEEP_SLICE_CHUNKS && pages < SWEEP_SLICE_PAGES) {
+        struct size_class *class = &cache->size_class[sweeper->class_id];
+        lock_acquire(&class->lock);
+        chunks += sweep_one(cache, thread, class, &pages);
+        bool class_done = sweeper->page >= class->pages_count;
+        lock_release(&class->lock);
+        if (class_done) {
+            sweeper->page = 0;
+            if (sweeper->class_id++ == cache->classes) {
+                finish_round(cache);
+                break;
+            }
+        }
+    }
+    sweeper->chunks += chunks;
+    /* A round that found nothing ends the work until time has passed or someone has flushed. */
+    return (chunks > 0 || sweeper->class_id > 1 || sweeper->page > 0) && sweeper->chunks < SWEEP_SECOND_CHUNKS;
+}
+
+bool
+expire_sweep(struct cache *cache, struct cache_thread *thread)
+{
+    if (!lock_try_acquire(&cache->sweeper.lock)) {
+        return false;
+    }
+    bool more = sweep_slice(cache, thread);
+    lock_release(&cache->sweeper.lock);
+    return more;
+}
+
+void
+expire_sweep_all(struct cache *cache, struct cache_thread *thread)
+{
+    for (unsigned id = 1; id <= cache->classes; id++) {
+        struct size_class *class = &cache->size_class[id];
+        for (uint32_t i = 0;; i++) {
+            lock_acquire(&class->lock);
+            bool more = i < class->pages_count;
+            if (more) {
+                class->swept += reclaim_page(cache, class, class->pages[i]);
+            }
+            lock_release(&class->lock);
+            if (!more) {
+                break;
+            }
+        }
+    }
+    (void)thread;
+}

@@ -1,0 +1,309 @@
+#include "config.h"
+
+#include "engine/pages.h"
+
+#include "base/assert.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define RESERVE_MAX ((size_t)4 << 30) /* bytes; shadow memory makes address space dear */
+#else
+#define RESERVE_MAX ((size_t)32 << 30) /* bytes: 2^32 refs of 8 */
+#endif
+#define RESERVE_ALIGN ((size_t)2 << 20) /* bytes: a huge page */
+#define REF_SHIFT_MIN 3u
+
+/* Small caches have small pages, so that the half-filled pages of many classes do not eat the budget. */
+#define PAGE_SHIFT_SMALL 14u
+#define PAGE_SHIFT_MIDDLE 15u
+#define PAGE_SHIFT_LARGE 16u
+#define LIMIT_MIDDLE ((uint64_t)8 << 20)  /* bytes; from here on 32 KiB */
+#define LIMIT_LARGE ((uint64_t)24 << 20)  /* bytes; from here on 64 KiB */
+#define LIMIT_HUGE_PAGES ((uint64_t)1 << 30) /* bytes; from here on huge pages are asked for */
+
+static void *
+reserve(size_t bytes)
+{
+    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+/** Reserves the range, aligned; less of it where the system allows less, but never under twice the limit. */
+static bool
+reserve_range(struct pages *pages, uint64_t limit)
+{
+    size_t want = RESERVE_MAX << (pages->ref_shift - REF_SHIFT_MIN);
+    for (; want >= 2 * limit; want /= 2) {
+        uint8_t *at = reserve(want + RESERVE_ALIGN);
+        if (at != NULL) {
+            size_t skip = (RESERVE_ALIGN - (uintptr_t)at % RESERVE_ALIGN) % RESERVE_ALIGN;
+            if (skip > 0) {
+                munmap(at, skip);
+            }
+            if (skip < RESERVE_ALIGN) {
+                munmap(at + skip + want, RESERVE_ALIGN - skip);
+            }
+            pages->base = at + skip;
+            pages->reserved = want;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+pages_init(struct pages *pages, uint64_t limit, bool large_pages)
+{
+    *pages = (struct pages){ .page_shift = limit < LIMIT_MIDDLE  ? PAGE_SHIFT_SMALL
+                                           : limit < LIMIT_LARGE ? PAGE_SHIFT_MIDDLE
+                                                                 : PAGE_SHIFT_LARGE,
+                             .ref_shift = REF_SHIFT_MIN };
+    while ((RESERVE_MAX << (pages->ref_shift - REF_SHIFT_MIN)) < 2 * limit) {
+        pages->ref_shift++;
+    }
+    if (!reserve_range(pages, limit)) {
+        return false;
+    }
+    pages->page_max = (uint32_t)((pages->reserved >> pages->page_shift) - 1); /* the last one guards item reads */
+    pages->page = reserve(sizeof(struct page) * pages->page_max);
+    if (pages->page == NULL) {
+        munmap(pages->base, pages->reserved);
+        return false;
+    }
+    lock_init(&pages->lock, LOCK_RANK_PAGES);
+    atomic_init(&pages->limit, limit);
+    atomic_init(&pages->used, 0);
+    pages->fresh = 1; /* page 0 is never given out: ref 0 is none */
+#ifdef MADV_DONTDUMP
+    madvise(pages->base, pages->reserved, MADV_DONTDUMP); /* a core file of the cache's data helps nobody */
+#endif
+#ifdef MADV_HUGEPAGE
+    if (large_pages || limit >= LIMIT_HUGE_PAGES) {
+        madvise(pages->base, pages->reserved, MADV_HUGEPAGE);
+    }
+#endif
+#ifdef MADV_POPULATE_WRITE
+    if (large_pages && madvise(pages->base, limit & ~(RESERVE_ALIGN - 1), MADV_POPULATE_WRITE) != 0) {
+        int error = errno;
+        pages_fini(pages);
+        errno = error;
+        return false;
+    }
+#endif
+    return true;
+}
+
+void
+pages_fini(struct pages *pages)
+{
+    lock_fini(&pages->lock);
+    munmap(pages->page, sizeof(struct page) * pages->page_max);
+    munmap(pages->base, pages->reserved);
+}
+
+/* What one page costs: its bytes and its description. */
+static uint64_t
+page_cost(const struct pages *pages)
+{
+    return pages_page_size(pages) + sizeof(struct page);
+}
+
+static uint64_t
+load(const _Atomic uint64_t *number)
+{
+    return atomic_load_explicit(number, memory_order_relaxed); /* relaxed: a level, exact under the lock only */
+}
+
+static void
+set_used(struct pages *pages, uint64_t used)
+{
+    atomic_store_explicit(&pages->used, used, memory_order_relaxed); /* relaxed: as load() */
+}
+
+static uint32_t
+pop(struct pages *pages, uint32_t *head)
+{
+    uint32_t page = *head;
+    *head = pages->page[page].next;
+    return page;
+}
+
+static void
+push(struct pages *pages, uint32_t *head, uint32_t page)
+{
+    pages->page[page].next = *head;
+    *head = page;
+}
+
+static void
+change_free(struct pages *pages, int change)
+{
+    uint32_t count = atomic_load_explicit(&pages->free_count, memory_order_relaxed); /* relaxed: under the lock */
+    atomic_store_explicit(&pages->free_count, count + (uint32_t)change, memory_order_relaxed); /* relaxed: as load() */
+}
+
+bool
+pages_may_take(struct pages *pages)
+{
+    return atomic_load_explicit(&pages->free_count, memory_order_relaxed) > 0 || /* relaxed: a hint */
+           load(&pages->used) + page_cost(pages) <= load(&pages->limit);
+}
+
+uint32_t
+pages_take(struct pages *pages)
+{
+    uint32_t page = PAGE_NONE;
+    lock_acquire(&pages->lock);
+    if (pages->free_head != PAGE_NONE) {
+        page = pop(pages, &pages->free_head);
+        change_free(pages, -1);
+    } else if (load(&pages->used) + page_cost(pages) <= load(&pages->limit)) {
+        if (pages->cold_head != PAGE_NONE) {
+            page = pop(pages, &pages->cold_head);
+            pages->page[page].cold = false;
+        } else if (pages->fresh < pages->page_max) {
+            page = pages->fresh++;
+        }
+        if (page != PAGE_NONE) {
+            set_used(pages, load(&pages->used) + page_cost(pages));
+        }
+    }
+    if (page != PAGE_NONE) {
+        pages->taken++;
+    }
+    lock_release(&pages->lock);
+    return page;
+}
+
+void
+pages_give(struct pages *pages, uint32_t page)
+{
+    assert(page > 0 && page < pages->page_max);
+    lock_acquire(&pages->lock);
+    assert(pages->taken > 0);
+    pages->taken--;
+    change_free(pages, 1);
+    push(pages, &pages->free_head, page);
+    lock_release(&pages->lock);
+}
+
+/** Gives an unused page's memory back to the kernel. */
+static void
+cool(struct pages *pages, uint32_t page)
+{
+    madvise(pages->base + ((size_t)page << pages->page_shift), pages_page_size(pages), MADV_DONTNEED);
+    pages->page[page].cold = true;
+    push(pages, &pages->cold_head, page);
+}
+
+/** The same for one free page; false when there is none. */
+static bool
+cool_one(struct pages *pages)
+{
+    if (pages->free_head == PAGE_NONE) {
+        return false;
+    }
+    uint32_t page = pop(pages, &pages->free_head);
+    change_free(pages, -1);
+    cool(pages, page);
+    set_used(pages, load(&pages->used) - page_cost(pages));
+    return true;
+}
+
+uint64_t
+pages_give_for_charge(struct pages *pages, uint32_t page)
+{
+    lock_acquire(&pages->lock);
+    assert(pages->taken > 0);
+    pages->taken--;
+    cool(pages, page);
+    lock_release(&pages->lock);
+    return page_cost(pages);
+}
+
+bool
+pages_charge(struct pages *pages, uint64_t bytes, uint64_t slack)
+{
+    lock_acquire(&pages->lock);
+    bool fits = true;
+    while (load(&pages->used) + bytes > load(&pages->limit) + slack) {
+        if (!cool_one(pages)) {
+            fits = false;
+            break;
+        }
+    }
+    if (fits) {
+        set_used(pages, load(&pages->used) + bytes);
+    }
+    lock_release(&pages->lock);
+    return fits;
+}
+
+void
+pages_uncharge(struct pages *pages, uint64_t bytes)
+{
+    lock_acquire(&pages->lock);
+    assert(load(&pages->used) >= bytes);
+    set_used(pages, load(&pages->used) - bytes);
+    lock_release(&pages->lock);
+}
+
+uint64_t
+pages_limit_max(const struct pages *pages)
+{
+    return pages->reserved / 8 * 7; /* the description of pages and the index lie elsewhere */
+}
+
+void
+pages_set_limit(struct pages *pages, uint64_t limit)
+{
+    atomic_store_explicit(&pages->limit, limit, memory_order_relaxed); /* relaxed: as load() */
+}
+
+bool
+pages_over_limit(struct pages *pages)
+{
+    if (load(&pages->used) <= load(&pages->limit)) {
+        return false;
+    }
+    lock_acquire(&pages->lock);
+    bool over = true;
+    while ((over = load(&pages->used) > load(&pages->limit)) && cool_one(pages)) {
+    }
+    lock_release(&pages->lock);
+    return over;
+}
+
+void
+pages_count(struct pages *pages, uint64_t *free_pages, uint64_t *taken_bytes)
+{
+    lock_acquire(&pages->lock);
+    *free_pages = atomic_load_explicit(&pages->free_count, memory_order_relaxed); /* relaxed: under the lock */
+    *taken_bytes = (uint64_t)pages->taken * pages_page_size(pages);
+    lock_release(&pages->lock);
+}
+
+void
+pages_check(struct pages *pages)
+{
+    lock_acquire(&pages->lock);
+    uint32_t free_count = 0;
+    for (uint32_t page = pages->free_head; page != PAGE_NONE; page = pages->page[page].next) {
+        assert(page < pages->fresh && !pages->page[page].cold);
+        assert(pages->page[page].class_id == 0);
+        free_count++;
+        assert(free_count <= pages->fresh);
+    }
+    assert(free_count == atomic_load_explicit(&pages->free_count, memory_order_relaxed)); /* relaxed: locked */
+    uint32_t cold_count = 0;
+    for (uint32_t page = pages->cold_head; page != PAGE_NONE; page = pages->page[page].next) {
+        assert(page < pages->fresh && pages->page[page].cold);
+        cold_count++;
+        assert(cold_count <= pages->fresh);
+    }
+    assert(free_count + cold_count + pages->taken == pages->fresh - 1);
+    assert(load(&pages->used) >= (uint64_t)(free_count + pages->taken) * page_cost(pages));
+    lock_release(&pages->lock);
+}

@@ -1,0 +1,117 @@
+/* The byte budget, and item memory given out as pages.
+ *
+ * One range of address space is reserved when a cache opens, and stays mapped and readable while it lives: a late
+ * reader can see stale bytes, never a fault.  Memory goes back to the kernel with madvise.  The budget counts pages
+ * taken, free pages that still hold memory, and what the index and the queues charge.
+ *
+ * A ref names 8 bytes (or more, in a large region) of the range by a 32-bit number; 0 names nothing, since
+ * page 0 is never given out.
+ */
+#ifndef LARDER_ENGINE_PAGES_H
+#define LARDER_ENGINE_PAGES_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/lock.h"
+
+#define PAGE_NONE 0u /* no page */
+
+enum page_state {
+    PAGE_FREE,     /* in the pool, or never used */
+    PAGE_IN_CLASS, /* cut into chunks */
+    PAGE_DRAINING, /* in a class, but on its way out: no chunk of it is given out */
+};
+
+/**
+ * What is known of one page.
+ *
+ * Locking key:  (p) pages.lock  (c) lock of the class that the page belongs to  (a) atomic
+ */
+struct page {
+    uint32_t next;            /* (p) the next free page; (c) the next page with free chunks */
+    uint32_t prev;            /* (c) the one before */
+    uint32_t position;        /* (c) index in the class's list of pages */
+    uint16_t free_head;       /* (c) first free chunk + 1; 0 for none */
+    uint16_t free_count;      /* (c) chunks free, those never used included */
+    uint16_t fresh;           /* (c) chunks from this one on have never been used */
+    uint8_t class_id;         /* (c) 0 for none */
+    _Atomic uint8_t state;    /* (a) enum page_state; written under (c) */
+    bool cold;                /* (p) free, and without memory */
+    uint8_t swept_generation; /* (c) items of generations before this are gone */
+    _Atomic uint32_t expire_min; /* (a) no item expires before this cache second; UINT32_MAX for none */
+};
+
+/** Locking key:  (l) lock  (a) atomic  others constant. */
+struct pages {
+    uint8_t *base;
+    size_t reserved;      /* bytes */
+    unsigned page_shift;
+    unsigned ref_shift;   /* a ref times 2^ref_shift is a byte offset */
+    uint32_t page_max;    /* pages that the range holds */
+    struct page *page;    /* of page_max */
+    struct lock lock;
+    _Atomic uint64_t limit; /* (a) bytes */
+    _Atomic uint64_t used;  /* (a) bytes, written under (l) */
+    uint32_t fresh;       /* (l) pages from this one on have never been used */
+    uint32_t free_head;   /* (l) free pages that hold memory */
+    uint32_t cold_head;   /* (l) free pages without */
+    _Atomic uint32_t free_count; /* (a) of the former, written under (l) */
+    uint32_t taken;       /* (l) pages in classes */
+};
+
+/** Errors: false with errno when no address space is to be had. */
+bool pages_init(struct pages *pages, uint64_t limit, bool large_pages);
+void pages_fini(struct pages *pages);
+
+/** A page within the budget, or PAGE_NONE. */
+uint32_t pages_take(struct pages *pages);
+void pages_give(struct pages *pages, uint32_t page);
+/** Whether pages_take() has a chance: a look without the lock, for stores into a full cache. */
+bool pages_may_take(struct pages *pages);
+/** Gives a page's memory back to the kernel, and leaves its cost charged: returns the bytes. */
+uint64_t pages_give_for_charge(struct pages *pages, uint32_t page);
+
+/** Counts `bytes` of other memory (index, queues) in; false when the budget has no room, and `slack` more. */
+bool pages_charge(struct pages *pages, uint64_t bytes, uint64_t slack);
+void pages_uncharge(struct pages *pages, uint64_t bytes);
+
+/** The largest limit that the range allows, bytes. */
+uint64_t pages_limit_max(const struct pages *pages);
+void pages_set_limit(struct pages *pages, uint64_t limit);
+/** Whether more is used than the limit allows, after giving free pages back to the kernel. */
+bool pages_over_limit(struct pages *pages);
+
+/** Pages free in the pool with memory, and the bytes of pages in classes. */
+void pages_count(struct pages *pages, uint64_t *free_pages, uint64_t *taken_bytes);
+
+void pages_check(struct pages *pages);
+
+static inline size_t
+pages_page_size(const struct pages *pages)
+{
+    return (size_t)1 << pages->page_shift;
+}
+
+static inline uint8_t *
+pages_at(const struct pages *pages, uint32_t ref)
+{
+    return pages->base + ((size_t)ref << pages->ref_shift);
+}
+
+static inline uint32_t
+pages_page_of(const struct pages *pages, uint32_t ref)
+{
+    return ref >> (pages->page_shift - pages->ref_shift);
+}
+
+/** The ref of byte `offset` of a page. */
+static inline uint32_t
+pages_ref(const struct pages *pages, uint32_t page, size_t offset)
+{
+    return (page << (pages->page_shift - pages->ref_shift)) + (uint32_t)(offset >> pages->ref_shift);
+}
+
+#endif

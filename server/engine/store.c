@@ -1,0 +1,408 @@
+/* Storing: a new item is filled before anyone can see it, then takes its place in the index. */
+#include "config.h"
+
+#include "base/assert.h"
+#include "engine/cache_priv.h"
+#include "engine/find.h"
+#include "engine/large.h"
+#include "engine/store.h"
+
+#define REWRITE_TRIES_MAX 64u /* of a value that others keep changing */
+
+/* -- filling ------------------------------------------------------------------------------------------- */
+
+enum cache_result
+cache_store_begin(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
+                  uint64_t value_len, uint32_t client_flags, int64_t expires_at, struct cache_store *store)
+{
+    assert(key_len >= 1 && key_len <= CACHE_KEY_MAX);
+    uint32_t flags = client_flags != 0 ? SHAPE_CLIENT_FLAGS : 0;
+    uint32_t key_offset = item_key_offset(flags, cache->cas_size);
+    uint64_t size = (uint64_t)key_offset + key_len + value_len;
+    if (size > cache->options.item_size_max) {
+        metric_add(&thread->counters.store_too_large, 1);
+        return CACHE_TOO_LARGE;
+    }
+    bool large = size > cache->chunk_max;
+    uint8_t class_id = large ? (uint8_t)cache->classes : cache_class_of(cache, (uint32_t)size);
+    uint64_t hash = hash_bytes(key, key_len, cache->options.hash_seed);
+    __builtin_prefetch(table_bucket(&cache->table, hash));
+    metric_add(&thread->counters.of_class[class_id].set_cmds, 1);
+    struct slab_grant grant = slab_alloc(cache, thread, class_id, hash, size);
+    if (grant.ref == 0) {
+        metric_add(&thread->counters.store_no_memory, 1);
+        return CACHE_NO_MEMORY;
+    }
+    struct item *item = cache_item(cache, grant.ref);
+    if (client_flags != 0) {
+        /* relaxed: nobody can see the item yet, but for late readers, see item.h */
+        atomic_store_explicit(&item->cas[cache->cas_size / sizeof(uint32_t)], client_flags, memory_order_relaxed);
+    }
+    race_copy_in((uint8_t *)item + key_offset, key, key_len);
+    *store = (struct cache_store){ .ref = grant.ref,
+                                   .hash = hash,
+                                   .value_len = (uint32_t)value_len,
+                                   .client_flags = client_flags,
+                                   .expire_s = cache_expire_s(cache, expires_at),
+                                   .key_len = (uint8_t)key_len,
+                                   .small = grant.small,
+                                   .large = large,
+                                   .class_id = class_id };
+    if (large) {
+        large_begin(cache, store, item, shape_make(key_len, 0, 0, flags | SHAPE_LARGE));
+    } else {
+        store->at = (uint8_t *)item + key_offset + key_len;
+        store->room = (uint32_t)value_len;
+    }
+    return CACHE_OK;
+}
+
+enum cache_result
+cache_store_filled(struct cache *cache, struct cache_thread *thread, struct cache_store *store, size_t len)
+{
+    assert(len <= store->room);
+    store->at += len;
+    store->room -= len;
+    if (store->room > 0 || store->missing == 0) {
+        return CACHE_OK;
+    }
+    if (!large_extend(cache, thread, store)) {
+        metric_add(&thread->counters.store_no_memory, 1);
+        cache_store_abort(cache, thread, store);
+        return CACHE_NO_MEMORY;
+    }
+    return CACHE_OK;
+}
+
+enum cache_result
+cache_store_write(struct cache *cache, struct cache_thread *thread, struct cache_store *store, const void *bytes,
+                  size_t len)
+{
+    const uint8_t *from = bytes;
+    while (len > 0) {
+        assert(store->room > 0);
+        size_t part = len < store->room ? len : store->room;
+        race_copy_in(store->at, from, part);
+        enum cache_result result = cache_store_filled(cache, thread, store, part);
+        if (result != CACHE_OK) {
+            return result;
+        }
+        from += part;
+        len -= part;
+    }
+    return CACHE_OK;
+}
+
+/** The store's shape as a visible item. */
+static uint32_t
+store_shape(const struct cache *cache, const struct cache_store *store)
+{
+    uint32_t flags = (store->client_flags != 0 ? SHAPE_CLIENT_FLAGS : 0) | (store->small ? SHAPE_SMALL : 0) |
+                     (store->large ? SHAPE_LARGE : 0);
+    return shape_make(store->key_len, store->large ? 0 : store->value_len, cache_generation(cache), flags);
+}
+
+void
+cache_store_abort(struct cache *cache, struct cache_thread *thread, struct cache_store *store)
+{
+    (void)thread;
+    uint32_t ref = (uint32_t)store->ref;
+    uint32_t shape = store_shape(cache, store);
+    uint64_t size = (uint64_t)item_key_offset(shape, cache->cas_size) + store->key_len + store->value_len;
+    slab_item_gone(cache, store->class_id, size, 0);
+    if (store->large) {
+        large_free(cache, ref, shape, 0);
+    } else {
+        slab_free(cache, ref, 0);
+    }
+    store->ref = 0;
+}
+
+/* -- taking the place in the index --------------------------------------------------------------------- */
+
+uint64_t
+store_next_cas(struct cache *cache)
+{
+    return atomic_fetch_add_explicit(&cache->cas_last, 1, memory_order_relaxed) + 1; /* relaxed: unique, that is all */
+}
+
+/** No overflow bucket is to be had: the item takes the slot of another of its bucket.  Returns what it displaced. */
+static uint32_t
+displace(struct bucket *head, uint16_t tag, uint32_t ref)
+{
+    uint32_t displaced = bucket_ref(head, 0);
+    bucket_set(head, 0, tag, ref);
+    return displaced;
+}
+
+uint32_t
+store_publish(struct cache *cache, struct cache_store *store, struct bucket *head, const struct found *old,
+              uint64_t *cas_out)
+{
+    uint32_t ref = (uint32_t)store->ref;
+    struct item *item = cache_item(cache, ref);
+    uint32_t now_s = cache_now_s(cache);
+    uint32_t access = now_s & ACCESS_TIME_MASK;
+    if (old->ref != 0 && !(old->shape & SHAPE_SMALL) && !cache_is_dead(cache, cache_item(cache, old->ref), old->shape, now_s)) {
+        /* A key of the main queue stays there, with the uses that it has. */
+        store->small = false;
+        access |= item_access(cache_item(cache, old->ref)) & ACCESS_USES_MASK;
+    }
+    uint64_t cas = 0;
+    if (cache->cas_size > 0) {
+        cas = store_next_cas(cache);
+        item_set_cas(item, cas);
+    }
+    if (cas_out != NULL) {
+        *cas_out = cas;
+    }
+    item_set_access(item, access);
+    item_set_expire_s(item, store->expire_s);
+    uint16_t tag = table_tag(store->hash);
+    uint32_t gone = old->ref;
+    bucket_change_begin(head);
+    item_set_shape(item, store_shape(cache, store));
+    if (old->ref != 0) {
+        bucket_set(old->bucket, old->slot, tag, ref);
+    } else if (!table_insert(&cache->table, head, tag, ref)) {
+        gone = displace(head, tag, ref);
+    }
+    bucket_change_end(head);
+    return gone;
+}
+
+void
+store_finish(struct cache *cache, struct cache_thread *thread, const struct cache_store *store, uint32_t gone)
+{
+    metric_add(&thread->counters.items_total, 1);
+    expire_note(cache, (uint32_t)store->ref, store->expire_s);
+    if (gone != 0) {
+        cache_free_item(cache, gone, 0);
+        return;
+    }
+    /* relaxed: a hint */
+    table_grow(&cache->table, atomic_load_explicit(&cache->items_hint, memory_order_relaxed));
+}
+
+struct found
+store_find_living(struct cache *cache, struct bucket *head, uint64_t hash, const void *key, uint32_t key_len,
+                  bool *living)
+{
+    struct found found = find_key(cache, head, table_tag(hash), key, key_len);
+    *living = found.ref != 0 &&
+              !cache_is_dead(cache, cache_item(cache, found.ref), found.shape, cache_now_s(cache));
+    return found;
+}
+
+static const void *
+store_key(const struct cache *cache, const struct cache_store *store)
+{
+    uint32_t flags = store->client_flags != 0 ? SHAPE_CLIENT_FLAGS : 0;
+    return item_key(cache_item(cache, (uint32_t)store->ref), flags, cache->cas_size);
+}
+
+/** Whether the mode lets the store take place; counts what cas commands come to. */
+static enum cache_result
+may_store(struct cache *cache, struct cache_thread *thread, enum cache_store_mode mode, const struct found *old,
+          bool living, uint64_t cas)
+{
+    switch (mode) {
+    case CACHE_SET:
+        return CACHE_OK;
+    case CACHE_ADD:
+        if (living) {
+            struct item *item = cache_item(cache, old->ref);
+            item_set_access(item, access_at(item_access(item), cache_now_s(cache)));
+        }
+        return living ? CACHE_NOT_STORED : CACHE_OK;
+    case CACHE_REPLACE:
+        return living ? CACHE_OK : CACHE_NOT_STORED;
+    case CACHE_CAS:
+        if (!living) {
+            metric_add(&thread->counters.cas_misses, 1);
+            return CACHE_MISS;
+        }
+        struct class_counters *counters = &thread->counters.of_class[cache_item_class(cache, old->shape)];
+        if (cache->cas_size == 0 || item_cas(cache_item(cache, old->ref)) != cas) {
+            metric_add(&counters->cas_badval, 1);
+            return CACHE_EXISTS;
+        }
+        metric_add(&counters->cas_hits, 1);
+        return CACHE_OK;
+    case CACHE_APPEND:
+    case CACHE_PREPEND:
+        break;
+    }
+    assert(!"append and prepend go through commit_joined()");
+    return CACHE_NOT_STORED;
+}
+
+/* -- append and prepend -------------------------------------------------------------------------------- */
+
+/** The value that is to be lengthened, held so that it can be read in peace. */
+struct base {
+    uint32_t ref;
+    uint32_t word;            /* of its bucket, when it was taken */
+    uint32_t client_flags;
+    uint32_t expire_s;
+    uint32_t value_len;
+    struct cache_pin *pin;    /* a long one */
+    uint8_t bytes[CACHE_COPY_MAX]; /* a short one, copied */
+};
+
+static enum cache_result
+take_base(struct cache *cache, const struct cache_store *store, uint64_t cas, struct base *base)
+{
+    bool living;
+    struct bucket *head = table_lock(&cache->table, store->hash);
+    struct found found = store_find_living(cache, head, store->hash, store_key(cache, store), store->key_len, &living);
+    enum cache_result result = CACHE_OK;
+    if (!living) {
+        result = CACHE_NOT_STORED;
+    } else {
+        struct item *item = cache_item(cache, found.ref);
+        if (cas != 0 && (cache->cas_size == 0 || item_cas(item) != cas)) {
+            result = CACHE_EXISTS;
+        } else {
+            base->ref = found.ref;
+            base->word = bucket_word(head);
+            base->client_flags = item_client_flags(item, found.shape, cache->cas_size);
+            base->expire_s = item_expire_s(item);
+            base->value_len = cache_item_value_len(cache, item, found.shape);
+            base->pin = NULL;
+            if (found.shape & SHAPE_LARGE) {
+                large_pin(cache, item, found.shape);
+                base->pin = (struct cache_pin *)(void *)item;
+            } else {
+                race_copy_out(base->bytes, item_key(item, found.shape, cache->cas_size) + store->key_len,
+                              base->value_len);
+            }
+        }
+    }
+    bucket_unlock(head);
+    return result;
+}
+
+static enum cache_result
+write_base(struct cache *cache, struct cache_thread *thread, struct cache_store *joined, const struct base *base)
+{
+    if (base->pin == NULL) {
+        return cache_store_write(cache, thread, joined, base->bytes, base->value_len);
+    }
+    struct cache_piece piece;
+    for (size_t at = 0; at < base->value_len; at += piece.len) {
+        unsigned pieces = cache_pin_pieces(cache, base->pin, at, &piece, 1);
+        assert(pieces == 1);
+        enum cache_result result = cache_store_write(cache, thread, joined, piece.at, piece.len);
+        if (result != CACHE_OK) {
+            return result;
+        }
+    }
+    return CACHE_OK;
+}
+
+/** Writes the bytes that the request brought. */
+static enum cache_result
+write_added(struct cache *cache, struct cache_thread *thread, struct cache_store *joined, const struct cache_store *store)
+{
+    uint32_t shape = store_shape(cache, store);
+    const struct item *item = cache_item(cache, (uint32_t)store->ref);
+    if (!store->large) {
+        return cache_store_write(cache, thread, joined, item_key(item, shape, cache->cas_size) + store->key_len,
+                                 store->value_len);
+    }
+    struct cache_piece piece;
+    for (size_t at = 0; at < store->value_len; at += piece.len) {
+        unsigned pieces = large_pieces(cache, item, shape, at, &piece, 1);
+        assert(pieces == 1);
+        enum cache_result result = cache_store_write(cache, thread, joined, piece.at, piece.len);
+        if (result != CACHE_OK) {
+            return result;
+        }
+    }
+    return CACHE_OK;
+}
+
+/** One try: CACHE_MISS when the item has changed meanwhile. */
+static enum cache_result
+join_once(struct cache *cache, struct cache_thread *thread, struct cache_store *store, bool prepend, struct base *base,
+          uint64_t *cas_out)
+{
+    struct cache_store joined;
+    enum cache_result result =
+        cache_store_begin(cache, thread, store_key(cache, store), store->key_len,
+                          (uint64_t)base->value_len + store->value_len, base->client_flags, CACHE_NEVER, &joined);
+    if (result != CACHE_OK) {
+        return result;
+    }
+    joined.expire_s = base->expire_s;
+    result = prepend ? write_added(cache, thread, &joined, store) : write_base(cache, thread, &joined, base);
+    if (result == CACHE_OK) {
+        result = prepend ? write_base(cache, thread, &joined, base) : write_added(cache, thread, &joined, store);
+    }
+    if (result != CACHE_OK) {
+        return result;
+    }
+    bool living;
+    struct bucket *head = table_lock(&cache->table, store->hash);
+    struct found old = store_find_living(cache, head, store->hash, store_key(cache, store), store->key_len, &living);
+    bool same = living && old.ref == base->ref &&
+                (base->pin != NULL || ((bucket_word(head) ^ base->word) & ~BUCKET_LOCKED) == 0);
+    uint32_t gone = 0;
+    if (same) {
+        joined.expire_s = item_expire_s(cache_item(cache, old.ref)); /* a touch since then */
+        gone = store_publish(cache, &joined, head, &old, cas_out);
+    }
+    bucket_unlock(head);
+    if (!same) {
+        cache_store_abort(cache, thread, &joined);
+        return CACHE_MISS;
+    }
+    store_finish(cache, thread, &joined, gone);
+    return CACHE_OK;
+}
+
+static enum cache_result
+commit_joined(struct cache *cache, struct cache_thread *thread, struct cache_store *store, bool prepend, uint64_t cas,
+              uint64_t *cas_out)
+{
+    struct base base;
+    enum cache_result result = CACHE_MISS;
+    for (unsigned tries = 0; result == CACHE_MISS && tries < REWRITE_TRIES_MAX; tries++) {
+        result = take_base(cache, store, cas, &base);
+        if (result != CACHE_OK) {
+            break;
+        }
+        result = join_once(cache, thread, store, prepend, &base, cas_out);
+        if (base.pin != NULL) {
+            cache_unpin(cache, thread, &base.pin);
+        }
+    }
+    cache_store_abort(cache, thread, store);
+    return result == CACHE_MISS ? CACHE_NO_MEMORY : result;
+}
+
+enum cache_result
+cache_store_commit(struct cache *cache, struct cache_thread *thread, struct cache_store *store,
+                   enum cache_store_mode mode, uint64_t cas, uint64_t *cas_out)
+{
+    assert(store->room == 0 && store->missing == 0);
+    if (mode == CACHE_APPEND || mode == CACHE_PREPEND) {
+        return commit_joined(cache, thread, store, mode == CACHE_PREPEND, cas, cas_out);
+    }
+    bool living;
+    struct bucket *head = table_lock(&cache->table, store->hash);
+    struct found old = store_find_living(cache, head, store->hash, store_key(cache, store), store->key_len, &living);
+    enum cache_result result = may_store(cache, thread, mode, &old, living, cas);
+    uint32_t gone = 0;
+    if (result == CACHE_OK) {
+        gone = store_publish(cache, store, head, &old, cas_out);
+    }
+    bucket_unlock(head);
+    if (result != CACHE_OK) {
+        cache_store_abort(cache, thread, store);
+        return result;
+    }
+    store_finish(cache, thread, store, gone);
+    return CACHE_OK;
+}
