@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #define SMALL_SHARE 10u            /* the small queue holds one in so many of the class's chunks */
+#define SMALL_SHARE_MAX 8u         /* and never more than one in so many: while memory lasts, old ones leave it too */
 #define POPS_MAX 128u              /* entries of the small queue looked at for one eviction */
 #define HAND_STEPS_MAX 512u        /* chunks that the hand passes for one eviction */
 #define HAND_USED_MAX 48u          /* of these, items in use; then one of them goes all the same */
@@ -100,9 +101,46 @@ evict_queue_fini(struct cache *cache, struct size_class *class)
     }
 }
 
+/** The item that an entry notes, if it still is in the small queue; NULL when it is not. */
+static struct item *
+noted_item(const struct cache *cache, const struct size_class *class, struct queue_entry entry, uint32_t *shape)
+{
+    uint32_t page = pages_page_of(&cache->pages, entry.ref);
+    if (cache->pages.page[page].class_id != class->id) {
+        return NULL; /* the item has gone, and its page too */
+    }
+    struct item *item = cache_item(cache, entry.ref);
+    *shape = item_shape(item);
+    if (shape_key_len(*shape) == 0 || !(*shape & SHAPE_SMALL)) {
+        return *shape == SHAPE_HELD ? item : NULL;
+    }
+    return (uint32_t)cache_item_hash(cache, item, *shape) == entry.hash ? item : NULL;
+}
+
+/** The oldest entry leaves the small queue while there is memory: its item has lived long enough for the main one. */
+static void
+graduate_one(struct cache *cache, struct size_class *class)
+{
+    struct queue_entry entry;
+    uint32_t shape;
+    if (!queue_pop(cache, &class->queue, &entry)) {
+        return;
+    }
+    struct item *item = noted_item(cache, class, entry, &shape);
+    if (item != NULL && shape == SHAPE_HELD) {
+        queue_push(cache, &class->queue, entry);
+    } else if (item != NULL) {
+        item_drop_flags(item, SHAPE_SMALL);
+    }
+}
+
 bool
 evict_note_new(struct cache *cache, struct size_class *class, uint32_t ref, uint64_t hash)
 {
+    uint64_t chunks = (uint64_t)class->pages_count * class->per_page;
+    if (class->queue.length > chunks / SMALL_SHARE_MAX) {
+        graduate_one(cache, class);
+    }
     return queue_push(cache, &class->queue, (struct queue_entry){ ref, (uint32_t)hash });
 }
 
@@ -268,24 +306,17 @@ evict_small(struct cache *cache, struct size_class *class)
 {
     struct queue_entry entry;
     for (unsigned pops = 0; pops < POPS_MAX && queue_pop(cache, &class->queue, &entry); pops++) {
-        uint32_t page = pages_page_of(&cache->pages, entry.ref);
-        if (cache->pages.page[page].class_id != class->id) {
-            continue; /* the item has gone, and its page too */
+        uint32_t shape;
+        struct item *item = noted_item(cache, class, entry, &shape);
+        if (item == NULL) {
+            continue;
         }
-        struct item *item = cache_item(cache, entry.ref);
-        uint32_t shape = item_shape(item);
         if (shape == SHAPE_HELD) {
             /* Still being filled: it stays noted.  At most as many as there are stores under way. */
             queue_push(cache, &class->queue, entry);
             continue;
         }
-        if (shape_key_len(shape) == 0 || !(shape & SHAPE_SMALL)) {
-            continue;
-        }
         uint64_t hash = cache_item_hash(cache, item, shape);
-        if ((uint32_t)hash != entry.hash) {
-            continue;
-        }
         uint32_t access = item_access(item);
         if ((access & ACCESS_USES_MASK) != 0 && !cache_is_dead(cache, item, shape, cache_now_s(cache))) {
             item_set_access(item, access & ~ACCESS_USES_MASK);
