@@ -228,6 +228,9 @@ ghost_add(struct cache *cache, struct size_class *class, uint64_t hash)
 enum ghost_age
 ghosts_take(struct cache *cache, struct size_class *class, uint64_t hash)
 {
+    if (class->evicted == 0) {
+        return GHOST_NONE;
+    }
     _Atomic uint32_t *group = ghost_group(&cache->ghosts, hash);
     uint32_t now = ghost_make(class, hash);
     for (unsigned i = 0; i < GHOST_GROUP; i++) {
