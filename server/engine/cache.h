@@ -97,6 +97,9 @@ struct cache_read {
     int64_t expires_at;    /* unix seconds, CACHE_NEVER for none */
     uint32_t idle_s;       /* since the last use */
     bool fetched;          /* read before */
+    bool stale;            /* marked so by cache_mark_stale() or a store that came late */
+    bool claimed;          /* someone has been told to make it anew: cache_claim() */
+    bool binary_key;       /* as struct cache_store */
     uint8_t class_id;      /* 1 .. CACHE_CLASSES_MAX */
     struct cache_pin *pin; /* not NULL for a long value: the caller owns one pin */
 
@@ -126,6 +129,18 @@ void cache_copy(const struct cache *cache, const struct cache_read *read, void *
 /** Whether all that was read since cache_find() belongs to one living item; then counts the hit. */
 bool cache_hit(struct cache *cache, struct cache_thread *thread, struct cache_read *read);
 
+/**
+ * Who is to make an item anew: the first to ask wins, until it is stored again.  After cache_hit(), for the same read.
+ *
+ * below_s   a time to live below this is a reason to ask, besides a stale mark; 0 for none
+ */
+enum cache_claim {
+    CACHE_CLAIM_NONE,  /* no reason, and nobody has asked before */
+    CACHE_CLAIM_WON,
+    CACHE_CLAIM_TAKEN, /* someone else has won */
+};
+enum cache_claim cache_claim(struct cache *cache, const struct cache_read *read, uint32_t below_s);
+
 /** The pinned value as pieces in order; returns their number, at most `max`, from byte `from` on. */
 struct cache_piece {
     const void *at;
@@ -142,7 +157,15 @@ void cache_unpin(struct cache *cache, struct cache_thread *thread, struct cache_
 struct cache_store {
     uint8_t *at;        /* where the next bytes of the value go */
     size_t room;        /* bytes there in one piece; 0 when the value is whole */
+    /* may be set between begin and commit */
+    uint64_t cas_new;   /* the id that the item gets; 0 for the next one */
+    bool binary_key;    /* the key came as base64, and is to be shown so */
+    bool claimed;       /* as after cache_claim(): its first reader is being told to fill it */
+    bool late_is_stale; /* CACHE_CAS with an id below the item's: store, keep the expiry, mark stale */
+    /* out of commit */
+    uint32_t value_len_out; /* bytes of the item's value now */
     /* the engine's */
+    uint32_t marks;
     uint64_t ref;
     uint64_t last;
     uint64_t hash;
@@ -203,9 +226,26 @@ enum cache_result cache_store_write(struct cache *cache, struct cache_thread *th
 enum cache_result cache_delete(struct cache *cache, struct cache_thread *thread, const void *key,
                                uint32_t key_len, uint64_t cas);
 
+/** How cache_invalidate() leaves an item. */
+struct cache_invalidation {
+    uint64_t cas;       /* 0, or the id that the item must have */
+    uint64_t cas_new;   /* the id that it gets; 0 for the next one, or, with drop_value alone, the one it has */
+    bool stale;         /* readers are told, and one of them to make it anew */
+    bool drop_value;    /* the value becomes empty, the client flags 0, the expiry never unless set here */
+    bool set_expiry;
+    int64_t expires_at; /* as in cache_store_begin() */
+};
+/** Leaves an item in place, but marked stale or emptied.  Errors: CACHE_MISS, CACHE_EXISTS, CACHE_NO_MEMORY. */
+enum cache_result cache_invalidate(struct cache *cache, struct cache_thread *thread, const void *key,
+                                   uint32_t key_len, const struct cache_invalidation *how);
+
 /** Adds, wrapping at 2^64, or with `decrement` takes away, not below 0.  cas as in cache_delete().  */
 enum cache_result cache_arith(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
                               bool decrement, uint64_t delta, uint64_t cas, uint64_t *value_out, uint64_t *cas_out);
+/** The same, and gives the item the CAS id `cas_new` unless that is 0. */
+enum cache_result cache_arith_as(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
+                                 bool decrement, uint64_t delta, uint64_t cas, uint64_t cas_new, uint64_t *value_out,
+                                 uint64_t *cas_out);
 
 /** Sets the expiry (as in cache_store_begin()), and counts as a use. */
 enum cache_result cache_touch(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,

@@ -65,6 +65,82 @@ cache_touch(struct cache *cache, struct cache_thread *thread, const void *key, u
     return CACHE_OK;
 }
 
+/* -- stale marks and tombstones -------------------------------------------------------------------------- */
+
+/** Marks an item stale where it lies; its bucket is locked. */
+static void
+mark_stale(struct cache *cache, struct bucket *head, const struct found *found, const struct cache_invalidation *how)
+{
+    struct item *item = cache_item(cache, found->ref);
+    bucket_change_begin(head);
+    item_drop_flags(item, SHAPE_WIN);
+    item_add_flags(item, SHAPE_STALE);
+    if (cache->cas_size > 0) {
+        item_set_cas(item, how->cas_new != 0 ? how->cas_new : store_next_cas(cache));
+    }
+    if (how->set_expiry) {
+        item_set_expire_s(item, cache_expire_s(cache, how->expires_at));
+    }
+    bucket_change_end(head);
+    expire_note(cache, found->ref, item_expire_s(item));
+}
+
+/** What the empty item in place of this one carries. */
+static void
+prepare_tombstone(const struct cache *cache, struct cache_store *store, const struct found *found,
+                  const struct cache_invalidation *how)
+{
+    const struct item *item = cache_item(cache, found->ref);
+    store->marks = how->stale ? SHAPE_STALE : found->shape & (SHAPE_STALE | SHAPE_WIN);
+    store->binary_key = (found->shape & SHAPE_BINARY_KEY) != 0;
+    store->cas_new = how->cas_new;
+    if (how->cas_new == 0 && !how->stale && cache->cas_size > 0) {
+        store->cas_new = item_cas(item);
+    }
+}
+
+enum cache_result
+cache_invalidate(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
+                 const struct cache_invalidation *how)
+{
+    assert(key_len >= 1 && key_len <= CACHE_KEY_MAX && (how->stale || how->drop_value));
+    uint64_t hash = hash_bytes(key, key_len, cache->options.hash_seed);
+    struct cache_store store;
+    if (how->drop_value) {
+        enum cache_result begun = cache_store_begin(cache, thread, key, key_len, 0, 0,
+                                                    how->set_expiry ? how->expires_at : CACHE_NEVER, &store);
+        if (begun != CACHE_OK) {
+            return begun;
+        }
+    }
+    bool living;
+    uint32_t gone = 0;
+    struct bucket *head = table_lock(&cache->table, hash);
+    struct found found = store_find_living(cache, head, hash, key, key_len, &living);
+    enum cache_result result = living ? CACHE_OK : CACHE_MISS;
+    if (living && how->cas != 0 && (cache->cas_size == 0 || item_cas(cache_item(cache, found.ref)) != how->cas)) {
+        result = CACHE_EXISTS;
+    }
+    if (result == CACHE_OK && how->drop_value) {
+        prepare_tombstone(cache, &store, &found, how);
+        gone = store_publish(cache, &store, head, &found, NULL);
+    } else if (result == CACHE_OK) {
+        mark_stale(cache, head, &found, how);
+    }
+    bucket_unlock(head);
+    if (how->drop_value && result == CACHE_OK) {
+        store_finish(cache, thread, &store, gone);
+    } else if (how->drop_value) {
+        cache_store_abort(cache, thread, &store);
+    }
+    if (result == CACHE_OK) {
+        metric_add(&thread->counters.of_class[cache_item_class(cache, found.shape)].delete_hits, 1);
+    } else {
+        metric_add(&thread->counters.delete_misses, 1);
+    }
+    return result;
+}
+
 /* -- incr and decr ------------------------------------------------------------------------------------- */
 
 /** Reads a stored number: blanks, digits, blanks.  False for anything else, and above 2^64 - 1. */
@@ -116,6 +192,7 @@ struct arith {
     bool decrement;
     uint64_t delta;
     uint64_t cas;
+    uint64_t cas_wanted; /* 0 for the next one */
     uint64_t value; /* out */
     uint64_t cas_new; /* out */
 };
@@ -159,7 +236,7 @@ rewrite_in_place(struct cache *cache, struct bucket *head, const struct found *f
     bucket_change_begin(head);
     race_copy_in(item_key(item, found->shape, cache->cas_size) + arith->key_len, field, len);
     if (cache->cas_size > 0) {
-        arith->cas_new = store_next_cas(cache);
+        arith->cas_new = arith->cas_wanted != 0 ? arith->cas_wanted : store_next_cas(cache);
         item_set_cas(item, arith->cas_new);
     }
     item_set_access(item, access_at(item_access(item), cache_now_s(cache)));
@@ -217,6 +294,8 @@ try_longer(struct cache *cache, struct cache_thread *thread, struct arith *arith
     uint32_t gone = 0;
     if (same) {
         store.expire_s = item_expire_s(cache_item(cache, old.ref));
+        store.cas_new = arith->cas_wanted;
+        store.binary_key = (old.shape & SHAPE_BINARY_KEY) != 0;
         gone = store_publish(cache, &store, head, &old, &arith->cas_new);
     }
     bucket_unlock(head);
@@ -245,13 +324,21 @@ enum cache_result
 cache_arith(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len, bool decrement,
             uint64_t delta, uint64_t cas, uint64_t *value_out, uint64_t *cas_out)
 {
+    return cache_arith_as(cache, thread, key, key_len, decrement, delta, cas, 0, value_out, cas_out);
+}
+
+enum cache_result
+cache_arith_as(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len, bool decrement,
+               uint64_t delta, uint64_t cas, uint64_t cas_new, uint64_t *value_out, uint64_t *cas_out)
+{
     assert(key_len >= 1 && key_len <= CACHE_KEY_MAX);
     struct arith arith = { .key = key,
                            .key_len = key_len,
                            .hash = hash_bytes(key, key_len, cache->options.hash_seed),
                            .decrement = decrement,
                            .delta = delta,
-                           .cas = cas };
+                           .cas = cas,
+                           .cas_wanted = cas_new };
     struct found found = { 0 };
     enum cache_result result = CACHE_NO_MEMORY;
     bool settled = false;

@@ -4,12 +4,14 @@
 
 #include "base/assert.h"
 #include "engine/cache_priv.h"
+#include "engine/large.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #define SMALL_SHARE 10u            /* the small queue holds one in so many of the class's chunks */
 #define SMALL_SHARE_MAX 8u         /* and never more than one in so many: while memory lasts, old ones leave it too */
+#define GRADUATES_MAX 4u           /* entries that leave the small queue for one that enters */
 #define POPS_MAX 128u              /* entries of the small queue looked at for one eviction */
 #define HAND_STEPS_MAX 512u        /* chunks that the hand passes for one eviction */
 #define HAND_USED_MAX 48u          /* of these, items in use; then one of them goes all the same */
@@ -106,7 +108,7 @@ static struct item *
 noted_item(const struct cache *cache, const struct size_class *class, struct queue_entry entry, uint32_t *shape)
 {
     uint32_t page = pages_page_of(&cache->pages, entry.ref);
-    if (cache->pages.page[page].class_id != class->id) {
+    if (page_class(&cache->pages.page[page]) != class->id) {
         return NULL; /* the item has gone, and its page too */
     }
     struct item *item = cache_item(cache, entry.ref);
@@ -138,7 +140,8 @@ bool
 evict_note_new(struct cache *cache, struct size_class *class, uint32_t ref, uint64_t hash)
 {
     uint64_t chunks = (uint64_t)class->pages_count * class->per_page;
-    if (class->queue.length > chunks / SMALL_SHARE_MAX) {
+    /* More than one at a time may go: else entries that stay would make the queue longer and longer. */
+    for (unsigned tries = 0; tries < GRADUATES_MAX && class->queue.length > chunks / SMALL_SHARE_MAX; tries++) {
         graduate_one(cache, class);
     }
     return queue_push(cache, &class->queue, (struct queue_entry){ ref, (uint32_t)hash });
@@ -273,6 +276,14 @@ note_gone(struct cache *cache, struct size_class *class, const struct item *item
     ghost_add(cache, class, hash);
 }
 
+void
+evict_note_gone(struct cache *cache, struct size_class *class, uint32_t ref)
+{
+    const struct item *item = cache_item(cache, ref);
+    uint32_t shape = item_shape(item);
+    note_gone(cache, class, item, shape, cache_item_hash(cache, item, shape));
+}
+
 /** Takes a visible item out and frees it; false when someone else was faster, or it is pinned. */
 static bool
 evict_hashed(struct cache *cache, struct size_class *class, uint32_t ref, uint32_t shape, uint64_t hash)
@@ -368,6 +379,12 @@ evict_main(struct cache *cache, struct size_class *class, bool any)
         }
         struct item *item = cache_item(cache, ref);
         uint32_t shape = item_shape(item);
+        if (any && class->id == cache->classes && shape_key_len(shape) == 0 && (shape & SHAPE_PIECE)) {
+            /* Long items have few heads among many pieces: the hand may not meet one in all its steps. */
+            ref = large_owner(cache, ref);
+            item = cache_item(cache, ref);
+            shape = item_shape(item);
+        }
         if (shape_key_len(shape) == 0 || ((shape & SHAPE_SMALL) && !any)) {
             continue;
         }

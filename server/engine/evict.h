@@ -70,6 +70,9 @@ bool evict_one(struct cache *cache, struct size_class *class);
 /** Evicts this item, whose chunk lies in the class; false when it has gone or is pinned.  Class's lock held. */
 bool evict_item(struct cache *cache, struct size_class *class, uint32_t ref);
 
+/** Counts an item of the class that the caller has taken out of the index for room.  Class's lock held. */
+void evict_note_gone(struct cache *cache, struct size_class *class, uint32_t ref);
+
 void evict_queue_fini(struct cache *cache, struct size_class *class);
 void evict_check(struct cache *cache, struct size_class *class);
 

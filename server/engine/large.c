@@ -100,6 +100,12 @@ large_unpin(const struct cache *cache, struct item *head, uint32_t shape)
 }
 
 uint32_t
+large_owner(const struct cache *cache, uint32_t piece)
+{
+    return load(&piece_at(cache, piece)->owner);
+}
+
+uint32_t
 large_pins(const struct cache *cache, const struct item *head, uint32_t shape)
 {
     return atomic_load_explicit(&large_of(head, shape, cache->cas_size)->pins, memory_order_acquire); /* as unpin */

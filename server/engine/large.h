@@ -83,6 +83,8 @@ void large_move_piece(struct cache *cache, uint32_t head, uint32_t from, uint32_
 /** The value from byte `from` on as pieces in order; returns their number, at most `max`. */
 unsigned large_pieces(const struct cache *cache, const struct item *head, uint32_t shape, size_t from,
                       struct cache_piece *pieces, unsigned max);
+/** The head that a piece belongs to.  Lock of the piece's class held. */
+uint32_t large_owner(const struct cache *cache, uint32_t piece);
 /** Pins now, the index's included. */
 uint32_t large_pins(const struct cache *cache, const struct item *head, uint32_t shape);
 /** Asserts that the chain is whole, and returns its pieces' number. */

@@ -292,7 +292,7 @@ pages_check(struct pages *pages)
     uint32_t free_count = 0;
     for (uint32_t page = pages->free_head; page != PAGE_NONE; page = pages->page[page].next) {
         assert(page < pages->fresh && !pages->page[page].cold);
-        assert(pages->page[page].class_id == 0);
+        assert(page_class(&pages->page[page]) == 0);
         free_count++;
         assert(free_count <= pages->fresh);
     }

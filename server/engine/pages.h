@@ -37,7 +37,7 @@ struct page {
     uint16_t free_head;       /* (c) first free chunk + 1; 0 for none */
     uint16_t free_count;      /* (c) chunks free, those never used included */
     uint16_t fresh;           /* (c) chunks from this one on have never been used */
-    uint8_t class_id;         /* (c) 0 for none */
+    _Atomic uint8_t class_id; /* (a) 0 for none; written under (c) */
     _Atomic uint8_t state;    /* (a) enum page_state; written under (c) */
     bool cold;                /* (p) free, and without memory */
     uint8_t swept_generation; /* (c) items of generations before this are gone */
@@ -88,6 +88,13 @@ bool pages_over_limit(struct pages *pages);
 void pages_count(struct pages *pages, uint64_t *free_pages, uint64_t *taken_bytes);
 
 void pages_check(struct pages *pages);
+
+/** The class that a page is in.  Whoever holds that class's lock, or has a chunk of the page, can rely on it. */
+static inline uint8_t
+page_class(const struct page *page)
+{
+    return atomic_load_explicit(&page->class_id, memory_order_relaxed); /* relaxed: see above */
+}
 
 static inline size_t
 pages_page_size(const struct pages *pages)

@@ -62,6 +62,9 @@ take_header(const struct cache *cache, struct cache_read *read, const struct ite
     read->expires_at = cache_expires_at(cache, item_expire_s(item));
     read->idle_s = access_idle_s(read->access, cache_now_s(cache));
     read->fetched = (read->access & ACCESS_FETCHED) != 0;
+    read->stale = (shape & SHAPE_STALE) != 0;
+    read->claimed = (shape & SHAPE_WIN) != 0;
+    read->binary_key = (shape & SHAPE_BINARY_KEY) != 0;
     read->value_at = item_key_offset(shape, cache->cas_size) + shape_key_len(shape);
     read->class_id = shape & SHAPE_LARGE ? (uint8_t)cache->classes
                                          : cache_class_of(cache, read->value_at + read->value_len);
@@ -197,6 +200,33 @@ cache_hit(struct cache *cache, struct cache_thread *thread, struct cache_read *r
     }
     metric_add(&thread->counters.of_class[read->class_id].get_hits, 1);
     return true;
+}
+
+enum cache_claim
+cache_claim(struct cache *cache, const struct cache_read *read, uint32_t below_s)
+{
+    int64_t left_s = read->expires_at - cache_now(cache);
+    bool reason = read->stale || (read->expires_at != CACHE_NEVER && left_s < (int64_t)below_s);
+    if (read->claimed) {
+        return CACHE_CLAIM_TAKEN;
+    }
+    if (!reason) {
+        return CACHE_CLAIM_NONE;
+    }
+    enum cache_claim claim = CACHE_CLAIM_TAKEN;
+    struct bucket *bucket = table_lock(&cache->table, read->hash);
+    struct table_place place;
+    uint32_t ref = (uint32_t)read->ref;
+    if (table_find_ref(&cache->table, bucket, ref, &place)) {
+        /* Under the lock: of several readers one sees it unset. */
+        struct item *item = cache_item(cache, ref);
+        if (!(item_shape(item) & SHAPE_WIN)) {
+            item_add_flags(item, SHAPE_WIN);
+            claim = CACHE_CLAIM_WON;
+        }
+    }
+    bucket_unlock(bucket);
+    return claim;
 }
 
 unsigned

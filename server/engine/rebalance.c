@@ -338,6 +338,17 @@ abandon(struct cache *cache, struct size_class *class)
     set_state(&cache->mover, MOVER_IDLE);
 }
 
+/** Frees a long item that has been taken out of the index, as an evicted one. */
+static void
+free_owner(struct cache *cache, uint32_t owner)
+{
+    struct size_class *largest = &cache->size_class[cache->classes];
+    lock_acquire(&largest->lock);
+    evict_note_gone(cache, largest, owner);
+    lock_release(&largest->lock);
+    cache_free_item(cache, owner, 0);
+}
+
 /** Empties up to `chunks` chunks. */
 static void
 drain(struct cache *cache, unsigned chunks)
@@ -354,7 +365,7 @@ drain(struct cache *cache, unsigned chunks)
             break;
         case OWNER_GOES: /* its chunks lie in two classes; then this one is looked at again */
             lock_release(&class->lock);
-            cache_free_item(cache, owner, 0);
+            free_owner(cache, owner);
             lock_acquire(&class->lock);
             break;
         case STUCK:

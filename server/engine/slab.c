@@ -117,6 +117,12 @@ set_state(struct page *page, enum page_state state)
     atomic_store_explicit(&page->state, (uint8_t)state, memory_order_relaxed); /* relaxed: as state_of() */
 }
 
+static void
+set_class(struct page *page, uint8_t class_id)
+{
+    atomic_store_explicit(&page->class_id, class_id, memory_order_relaxed); /* relaxed: as page_class() */
+}
+
 uint32_t
 slab_page_chunks(const struct cache *cache, uint32_t page)
 {
@@ -188,7 +194,7 @@ slab_put_free(struct cache *cache, struct size_class *class, uint32_t ref)
 {
     uint32_t number = pages_page_of(&cache->pages, ref);
     struct page *page = &cache->pages.page[number];
-    assert(page->class_id == class->id);
+    assert(page_class(page) == class->id);
     struct item *item = cache_item(cache, ref);
     assert(item_shape(item) != SHAPE_FREE);
     item_set_shape(item, SHAPE_FREE);
@@ -218,8 +224,8 @@ slab_add_page(struct cache *cache, struct size_class *class, uint32_t number)
         class->pages_cap = cap;
     }
     struct page *page = &cache->pages.page[number];
-    assert(page->class_id == 0);
-    page->class_id = class->id;
+    assert(page_class(page) == 0);
+    set_class(page, class->id);
     page->position = class->pages_count;
     page->free_head = 0;
     page->fresh = 0;
@@ -237,14 +243,14 @@ void
 slab_remove_page(struct cache *cache, struct size_class *class, uint32_t number)
 {
     struct page *page = &cache->pages.page[number];
-    assert(page->class_id == class->id && page->free_count == class->per_page);
+    assert(page_class(page) == class->id && page->free_count == class->per_page);
     if (state_of(page) == PAGE_IN_CLASS) {
         slab_begin_draining(cache, class, number);
     }
     uint32_t last = class->pages[--class->pages_count];
     class->pages[page->position] = last;
     cache->pages.page[last].position = page->position;
-    page->class_id = 0;
+    set_class(page, 0);
     set_state(page, PAGE_FREE);
 }
 
@@ -379,7 +385,7 @@ void
 slab_free(struct cache *cache, uint32_t ref, uint8_t held_class)
 {
     /* The page stays in its class while a chunk of it is in use: ours. */
-    uint8_t class_id = cache->pages.page[pages_page_of(&cache->pages, ref)].class_id;
+    uint8_t class_id = page_class(&cache->pages.page[pages_page_of(&cache->pages, ref)]);
     struct size_class *class = &cache->size_class[class_id];
     if (held_class == class_id) {
         slab_put_free(cache, class, ref);
@@ -417,7 +423,7 @@ check_class(struct cache *cache, struct size_class *class)
     for (uint32_t i = 0; i < class->pages_count; i++) {
         uint32_t number = class->pages[i];
         struct page *page = &cache->pages.page[number];
-        assert(page->class_id == class->id && page->position == i);
+        assert(page_class(page) == class->id && page->position == i);
         assert(page->fresh <= class->per_page);
         uint32_t free_chunks = class->per_page - page->fresh;
         for (uint32_t chunk = 0; chunk < page->fresh; chunk++) {
@@ -450,7 +456,7 @@ check_class(struct cache *cache, struct size_class *class)
     uint64_t partial = 0;
     for (uint32_t number = class->partial; number != PAGE_NONE; number = cache->pages.page[number].next) {
         struct page *page = &cache->pages.page[number];
-        assert(page->prev == previous && page->class_id == class->id && page->free_count > 0);
+        assert(page->prev == previous && page_class(page) == class->id && page->free_count > 0);
         partial += page->free_count;
         previous = number;
     }

@@ -98,7 +98,8 @@ static uint32_t
 store_shape(const struct cache *cache, const struct cache_store *store)
 {
     uint32_t flags = (store->client_flags != 0 ? SHAPE_CLIENT_FLAGS : 0) | (store->small ? SHAPE_SMALL : 0) |
-                     (store->large ? SHAPE_LARGE : 0);
+                     (store->large ? SHAPE_LARGE : 0) | (store->binary_key ? SHAPE_BINARY_KEY : 0) |
+                     (store->claimed ? SHAPE_WIN : 0) | store->marks;
     return shape_make(store->key_len, store->large ? 0 : store->value_len, cache_generation(cache), flags);
 }
 
@@ -150,9 +151,10 @@ store_publish(struct cache *cache, struct cache_store *store, struct bucket *hea
     }
     uint64_t cas = 0;
     if (cache->cas_size > 0) {
-        cas = store_next_cas(cache);
+        cas = store->cas_new != 0 ? store->cas_new : store_next_cas(cache);
         item_set_cas(item, cas);
     }
+    store->value_len_out = store->value_len;
     if (cas_out != NULL) {
         *cas_out = cas;
     }
@@ -203,8 +205,8 @@ store_key(const struct cache *cache, const struct cache_store *store)
 
 /** Whether the mode lets the store take place; counts what cas commands come to. */
 static enum cache_result
-may_store(struct cache *cache, struct cache_thread *thread, enum cache_store_mode mode, const struct found *old,
-          bool living, uint64_t cas)
+may_store(struct cache *cache, struct cache_thread *thread, struct cache_store *store, enum cache_store_mode mode,
+          const struct found *old, bool living, uint64_t cas)
 {
     switch (mode) {
     case CACHE_SET:
@@ -223,7 +225,11 @@ may_store(struct cache *cache, struct cache_thread *thread, enum cache_store_mod
             return CACHE_MISS;
         }
         struct class_counters *counters = &thread->counters.of_class[cache_item_class(cache, old->shape)];
-        if (cache->cas_size == 0 || item_cas(cache_item(cache, old->ref)) != cas) {
+        struct item *item = cache_item(cache, old->ref);
+        if (cache->cas_size > 0 && store->late_is_stale && cas < item_cas(item)) {
+            store->marks = SHAPE_STALE | (old->shape & SHAPE_WIN);
+            store->expire_s = item_expire_s(item);
+        } else if (cache->cas_size == 0 || item_cas(item) != cas) {
             metric_add(&counters->cas_badval, 1);
             return CACHE_EXISTS;
         }
@@ -336,6 +342,7 @@ join_once(struct cache *cache, struct cache_thread *thread, struct cache_store *
         return result;
     }
     joined.expire_s = base->expire_s;
+    joined.cas_new = store->cas_new;
     result = prepend ? write_added(cache, thread, &joined, store) : write_base(cache, thread, &joined, base);
     if (result == CACHE_OK) {
         result = prepend ? write_base(cache, thread, &joined, base) : write_added(cache, thread, &joined, store);
@@ -351,7 +358,9 @@ join_once(struct cache *cache, struct cache_thread *thread, struct cache_store *
     uint32_t gone = 0;
     if (same) {
         joined.expire_s = item_expire_s(cache_item(cache, old.ref)); /* a touch since then */
+        joined.binary_key = (old.shape & SHAPE_BINARY_KEY) != 0;
         gone = store_publish(cache, &joined, head, &old, cas_out);
+        store->value_len_out = joined.value_len_out;
     }
     bucket_unlock(head);
     if (!same) {
@@ -393,7 +402,7 @@ cache_store_commit(struct cache *cache, struct cache_thread *thread, struct cach
     bool living;
     struct bucket *head = table_lock(&cache->table, store->hash);
     struct found old = store_find_living(cache, head, store->hash, store_key(cache, store), store->key_len, &living);
-    enum cache_result result = may_store(cache, thread, mode, &old, living, cas);
+    enum cache_result result = may_store(cache, thread, store, mode, &old, living, cas);
     uint32_t gone = 0;
     if (result == CACHE_OK) {
         gone = store_publish(cache, store, head, &old, cas_out);
