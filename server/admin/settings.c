@@ -1,0 +1,46 @@
+#include "config.h"
+
+#include "admin/settings.h"
+
+#include <string.h>
+
+void
+settings_init(struct settings *settings)
+{
+    memset(settings, 0, sizeof(*settings));
+    settings->port = 11211;
+    settings->unix_mask = 0700;
+    settings->backlog = 1024;
+    settings->protocol = PROTOCOL_AUTO;
+    settings->conns_max = 1024;
+    settings->maxconns_fast = true;
+
+    settings->threads = 4;
+    settings->reqs_per_event = 20;
+
+    /* relaxed, here and below: no other thread runs yet */
+    atomic_store_explicit(&settings->memory_limit, UINT64_C(64) * 1024 * 1024, memory_order_relaxed);
+    settings->item_size_max = 1024 * 1024;
+
+    settings->prefix_delimiter = ':';
+    atomic_store_explicit(&settings->detail_enabled, false, memory_order_relaxed);
+    atomic_store_explicit(&settings->verbosity, 0, memory_order_relaxed);
+
+    settings->hash_algorithm = "murmur3"; /* of the original; ours is XXH3, whatever this says */
+    settings->slab_reassign = true;
+    settings->slab_automove = 1;
+    settings->slab_automove_ratio = 0.8;
+    settings->slab_automove_window = 10;
+    settings->slab_chunk_max = 512 * 1024;
+    settings->lru_crawler = true;
+    settings->lru_crawler_sleep = 100;
+    settings->lru_maintainer = true;
+    settings->lru_segmented = true;
+    settings->hot_lru_pct = 20;
+    settings->warm_lru_pct = 40;
+    settings->hot_max_factor = 0.2;
+    settings->warm_max_factor = 2.0;
+    settings->temporary_ttl = 61;
+    settings->watcher_logbuf_size = 256 * 1024;
+    settings->worker_logbuf_size = 64 * 1024;
+}

@@ -1,0 +1,91 @@
+/* What the server was told to be: from the command line, in part changed at run time. */
+#ifndef LARDER_ADMIN_SETTINGS_H
+#define LARDER_ADMIN_SETTINGS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LISTEN_ADDRESSES_MAX 64u
+
+enum settings_protocol {
+    PROTOCOL_AUTO,
+    PROTOCOL_ASCII,
+    PROTOCOL_BINARY,
+};
+
+/** Constant after start, but for the _Atomic members.  Strings are owned by options.c and live as long as the process. */
+struct settings {
+    /* listening */
+    int port;                 /* -p; 0 off, -1 ephemeral */
+    int udp_port;             /* -U; 0 off */
+    const char *unix_path;    /* -s, NULL for none */
+    unsigned unix_mask;       /* -a, access mask */
+    const char *listen[LISTEN_ADDRESSES_MAX]; /* -l, one host[:port] each */
+    unsigned listen_count;
+    int backlog;              /* -b */
+    enum settings_protocol protocol; /* -B */
+    unsigned conns_max;       /* -c */
+    bool maxconns_fast;
+    unsigned idle_timeout_s;  /* 0 off */
+    const char *listen_text;  /* -l as given, several joined by commas: "inter" of stats settings; NULL for none */
+    uint32_t sock_cookie_id;  /* -o sock_cookie_id: SO_MARK of the listening sockets; 0 off */
+    unsigned napi_ids;        /* -N; 0 off */
+
+    /* process */
+    bool daemonize;           /* -d */
+    bool coredumps;           /* -r */
+    const char *user;         /* -u */
+    const char *pid_file;     /* -P */
+    bool lock_memory;         /* -k */
+    unsigned threads;         /* -t */
+    unsigned reqs_per_event;  /* -R */
+
+    /* cache */
+    _Atomic uint64_t memory_limit; /* -m, bytes */
+    bool evictions_disabled;  /* -M */
+    double growth_factor;     /* -f; 0 default table */
+    uint32_t chunk_min;       /* -n; 0 default */
+    uint32_t item_size_max;   /* -I, bytes */
+    bool cas_disabled;        /* -C */
+    bool large_pages;         /* -L */
+
+    /* commands */
+    bool shutdown_enabled;    /* -A */
+    bool flush_disabled;      /* -F */
+    bool dump_disabled;       /* -X */
+    bool watch_disabled;      /* -W */
+    char prefix_delimiter;    /* -D */
+    _Atomic bool detail_enabled;
+    _Atomic int verbosity;    /* -v; 0 .. 2 by command */
+
+    /* accepted and shown by stats settings; what they mean here stands in the manual page */
+    unsigned hashpower_init;
+    const char *hash_algorithm;
+    bool slab_reassign;
+    int slab_automove;
+    double slab_automove_ratio;
+    unsigned slab_automove_window;
+    uint32_t slab_chunk_max;  /* bytes */
+    bool lru_crawler;
+    unsigned lru_crawler_sleep;
+    unsigned lru_crawler_tocrawl;
+    unsigned tail_repair_time;
+    bool lru_maintainer;
+    bool lru_segmented;
+    unsigned hot_lru_pct;
+    unsigned warm_lru_pct;
+    double hot_max_factor;
+    double warm_max_factor;
+    bool temp_lru;
+    unsigned temporary_ttl;
+    unsigned watcher_logbuf_size; /* bytes */
+    unsigned worker_logbuf_size;  /* bytes */
+    unsigned read_buf_mem_limit;  /* bytes */
+    bool track_sizes;
+};
+
+/** memcached's defaults. */
+void settings_init(struct settings *settings);
+
+#endif

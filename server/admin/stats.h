@@ -1,0 +1,82 @@
+/* Statistics as name-value pairs, and the counters above the engine that feed them. */
+#ifndef LARDER_ADMIN_STATS_H
+#define LARDER_ADMIN_STATS_H
+
+#include <stdint.h>
+
+#include "admin/settings.h"
+#include "base/metric.h"
+#include "engine/cache.h"
+
+struct prefix_stats;
+
+/** What `version` and STAT version say: the server that ours stands in for.  Our own is STAT larder_version. */
+#define SERVER_COMPAT_VERSION "1.6.45"
+
+/**
+ * One worker's counters; written by its thread alone, and by session/ all but auth_* and idle_kicks: net/ does not add
+ * to bytes_read, bytes_written and conn_yields again.  All members are struct metric: stats.c sums them by position.
+ */
+struct worker_stats {
+    struct metric cmd_get;
+    struct metric cmd_set;
+    struct metric cmd_flush;
+    struct metric cmd_touch;
+    struct metric cmd_meta;
+    struct metric auth_cmds;
+    struct metric auth_errors;
+    struct metric bytes_read;
+    struct metric bytes_written;
+    struct metric conn_yields;
+    struct metric idle_kicks;
+    struct metric gat_hits;         /* reads of gat, which the engine counts as get_hits */
+    struct metric gat_misses;
+    struct metric unlink_hits;      /* old values that a failed set took with it; the engine counts delete_hits */
+    struct metric unlink_misses;
+    struct metric read_oom;         /* sessions lost because there was no memory for a half command */
+    struct metric response_oom;     /* the same, for output that a client did not take */
+    struct metric response_bytes;   /* level: bytes kept aside for slow readers; the first of the levels */
+    struct metric response_buffers; /* level: sessions with such bytes */
+    struct metric read_bytes;       /* level: bytes of receive buffers, the worker's and those kept aside for half commands */
+    struct metric read_buffers;     /* level: their number */
+    struct metric read_bytes_free;  /* level: of read_bytes' kind, in stock */
+};
+#define WORKER_STATS_COUNT (sizeof(struct worker_stats) / sizeof(struct metric))
+
+/** The process's counters and the list of its workers'.  Filled by main and net before traffic. */
+#define STATS_WORKERS_MAX 1024u
+struct server_stats {
+    struct cache *cache;
+    struct settings *settings;
+    struct prefix_stats *prefixes; /* stats detail: prefix_stats_create(), admin/prefix.h; NULL counts nothing */
+    int64_t started_at;            /* unix seconds */
+    unsigned workers_count;
+    struct worker_stats *workers[STATS_WORKERS_MAX];
+    struct metric curr_connections; /* shared: metric_add_shared() */
+    struct metric total_connections;
+    struct metric rejected_connections;
+    struct metric listen_disabled_num;
+    struct metric time_in_listen_disabled_us;
+    struct metric accepting_conns; /* 1 or 0 */
+    struct metric reserved_fds;
+    /* What the counters stood at when `stats reset` came last: they have one writer, which is not the one that resets. */
+    struct metric worker_base[WORKER_STATS_COUNT];
+    struct metric total_connections_base;
+    struct metric rejected_connections_base;
+    struct metric listen_disabled_num_base;
+    struct metric time_in_listen_disabled_us_base;
+};
+
+/** Takes one pair; strings are borrowed for the call. */
+typedef void stat_emit_fn(void *arg, const char *name, const char *value);
+
+void stats_general(struct server_stats *stats, stat_emit_fn *emit, void *arg);
+void stats_settings(struct server_stats *stats, stat_emit_fn *emit, void *arg);
+void stats_items(struct server_stats *stats, stat_emit_fn *emit, void *arg);
+void stats_slabs(struct server_stats *stats, stat_emit_fn *emit, void *arg);
+void stats_sizes(struct server_stats *stats, stat_emit_fn *emit, void *arg);
+/** Our own figures: larder_version, allocator, memory by use ... */
+void stats_larder(struct server_stats *stats, stat_emit_fn *emit, void *arg);
+void stats_reset(struct server_stats *stats);
+
+#endif

@@ -1,0 +1,117 @@
+#!/bin/sh
+# Installs what is missing to build and test larder.  With apt it does so by itself; for other package tools it
+# prints the command.
+set -eu
+
+say() {
+    echo "deps: $*"
+}
+
+if ! command -v apt-get >/dev/null; then
+    if command -v dnf >/dev/null; then
+        say "run: dnf install gcc gcc-c++ make autoconf pkgconf-pkg-config libevent-devel jemalloc-devel" \
+            "xxhash-devel check-devel memcached libmemcached-awesome-tools python3 python3-pymemcache clang" \
+            "compiler-rt clang-tools-extra ShellCheck git"
+    elif command -v apk >/dev/null; then
+        say "run: apk add build-base autoconf pkgconf linux-headers libevent-dev jemalloc-dev xxhash-dev" \
+            "check-dev memcached libmemcached python3 py3-pymemcache clang clang-extra-tools compiler-rt" \
+            "shellcheck git"
+    elif command -v brew >/dev/null; then
+        say "run: brew install autoconf pkg-config libevent jemalloc xxhash check memcached libmemcached" \
+            "python binutils llvm clang-format shellcheck git"
+    else
+        say "no package tool known here.  Needed: a C compiler, GNU make, autoconf, pkg-config, libevent 2.1," \
+            "jemalloc, xxHash 0.8, Check; for tests memcached, libmemcached's tools, python3, pymemcache;" \
+            "clang with libFuzzer and clang-format for fuzz and format"
+    fi
+    exit 0
+fi
+
+is_installed() {
+    case $(dpkg-query -W -f='${Status}' "$1" 2>/dev/null) in
+    *'ok installed') return 0 ;;
+    *) return 1 ;;
+    esac
+}
+
+needed='gcc g++ make autoconf pkg-config libevent-dev libjemalloc-dev libxxhash-dev check python3'
+# Tests that need these are skipped without them.
+helpful='memcached libmemcached-tools python3-pymemcache clang clang-format shellcheck git'
+
+# libFuzzer and the sanitizers of clang come in a package that carries its version; the package lists know it.
+runtime_package() {
+    apt-cache show clang 2>/dev/null |
+        sed -n 's/^Depends:.*clang-\([0-9]\{1,\}\).*/libclang-rt-\1-dev/p' | head -n 1
+}
+
+missing_packages() {
+    for package in $needed $helpful $(runtime_package); do
+        is_installed "$package" || echo "$package"
+    done
+}
+
+if [ -z "$(missing_packages)" ] && [ -n "$(runtime_package)" ]; then
+    say "everything is installed"
+    exit 0
+fi
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    as_root=sudo
+    if ! command -v sudo >/dev/null; then
+        say "run this as root: apt-get install $(missing_packages | tr '\n' ' ')"
+        exit 1
+    fi
+fi
+
+say "updating the package lists"
+$as_root apt-get -q update || say "the package lists are as old as they were"
+
+missing=
+for package in $(missing_packages); do
+    case " $needed " in
+    *" $package "*) missing="$missing $package" ;;
+    *)
+        if apt-cache show "$package" >/dev/null 2>&1; then
+            missing="$missing $package"
+        else
+            say "there is no package $package here; some tests will be skipped"
+        fi
+        ;;
+    esac
+done
+if [ -z "$missing" ]; then
+    say "everything is installed"
+    exit 0
+fi
+
+# Debian starts a service as soon as its package is there.  A memcached on port 11211 is not what a test
+# machine wants: for the time of this installation nothing is started, and it is not at the next boot.
+policy=/usr/sbin/policy-rc.d
+policy_is_ours=
+is_new_memcached=
+remove_policy() {
+    if [ -n "$policy_is_ours" ]; then
+        $as_root rm -f "$policy"
+    fi
+}
+trap remove_policy EXIT
+trap 'exit 1' HUP INT TERM
+case " $missing " in
+*' memcached '*)
+    is_new_memcached=yes
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+        policy_is_ours=yes
+        $as_root chmod 755 "$policy"
+    fi
+    ;;
+esac
+
+say "installing$missing"
+# shellcheck disable=SC2086
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing </dev/null
+
+if [ -n "$is_new_memcached" ] && command -v systemctl >/dev/null; then
+    $as_root systemctl --quiet disable memcached 2>/dev/null || true
+fi

@@ -1,0 +1,328 @@
+/* One connection: moves bytes between its socket and its session.
+ *
+ * A turn costs one receive and one send.  It ends with a receive that did not fill its space: the
+ * loop is level-triggered and calls again if there is more after all, so that no receive is spent
+ * on learning that there is nothing.  While output is stuck the client is not read.
+ */
+#include "config.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "net/net_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define RECEIVES_PER_TURN 8u  /* a turn takes at most so many full buffers */
+#define SENDS_PER_TURN    16u /* and fills the socket at most so often */
+
+/* What queued connections hold in input that has been received and not yet run: when many of them
+ * wait, each takes less from its socket, so that together they hold about QUEUE_INPUT_MAX, or
+ * RECEIVE_MIN each. */
+#define QUEUE_INPUT_MAX (256u * 1024) /* bytes */
+#define RECEIVE_MIN     512u          /* bytes */
+
+/** How a turn ended. */
+enum turn {
+    TURN_READ,  /* waits for input */
+    TURN_WRITE, /* waits for room in the socket */
+    TURN_QUEUE, /* has more to do when others have had their turn */
+    TURN_CLOSE,
+};
+
+enum sent {
+    SENT_ALL,  /* nothing is left */
+    SENT_MORE, /* there may be more pieces */
+    SENT_PART, /* the socket is full */
+    SENT_FAILED,
+};
+
+static enum sent
+conn_send(struct conn *conn)
+{
+    struct iovec iov[SESSION_IOV_MAX];
+    unsigned pieces = session_tx(conn->session, iov, SESSION_IOV_MAX);
+    assert(pieces > 0 && pieces <= SESSION_IOV_MAX);
+    size_t total = 0;
+    for (unsigned i = 0; i < pieces; i++) {
+        total += iov[i].iov_len;
+    }
+    ssize_t sent;
+    do {
+        if (pieces == 1) {
+            sent = send(conn->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL);
+        } else {
+            struct msghdr message = { .msg_iov = iov, .msg_iovlen = pieces };
+            sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+        }
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0) {
+        /* ENOBUFS, ENOMEM: for the moment; the socket says when there is room. */
+        return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM
+                   ? SENT_PART
+                   : SENT_FAILED;
+    }
+    session_tx_done(conn->session, (size_t)sent);
+    if ((size_t)sent < total) {
+        return SENT_PART;
+    }
+    return pieces < SESSION_IOV_MAX ? SENT_ALL : SENT_MORE;
+}
+
+enum received {
+    RECEIVED_PART, /* less than there was space for: the socket is drained */
+    RECEIVED_FULL,
+    RECEIVED_NONE,
+    RECEIVED_END, /* the client has closed, or the connection is broken */
+};
+
+/** How much to take from the socket: all, or less when many connections wait with input. */
+static size_t
+receive_limit(const struct conn *conn, size_t space)
+{
+    unsigned waiting = conn->worker->queue_len;
+    if (waiting < QUEUE_INPUT_MAX / SESSION_RX_SIZE) {
+        return space;
+    }
+    size_t share = QUEUE_INPUT_MAX / waiting;
+    share = share > RECEIVE_MIN ? share : RECEIVE_MIN;
+    /* A long value goes to its place in the cache: nothing of it is held aside. */
+    return share >= space || strcmp(session_state_name(conn->session), "conn_nread") == 0 ? space
+                                                                                          : share;
+}
+
+static enum received
+conn_receive(struct conn *conn)
+{
+    struct session_space space = session_rx_space(conn->session);
+    assert(space.len > 0);
+    space.len = receive_limit(conn, space.len);
+    ssize_t got;
+    do {
+        got = recv(conn->fd, space.at, space.len, 0);
+    } while (got < 0 && errno == EINTR);
+    if (got > 0) {
+        session_rx_done(conn->session, (size_t)got);
+        return (size_t)got == space.len ? RECEIVED_FULL : RECEIVED_PART;
+    }
+    return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? RECEIVED_NONE : RECEIVED_END;
+}
+
+/**
+ * Does what there is to do, within the bounds of a turn.
+ *
+ * readable   the socket may hold input
+ * pending    there may be output of an earlier turn
+ */
+static enum turn
+conn_turn(struct conn *conn, bool readable, bool pending)
+{
+    enum session_next next = (enum session_next)conn->next;
+    unsigned receives = 0;
+    unsigned sends = 0;
+    bool ran = false;
+    for (;;) {
+        while (pending && session_tx_pending(conn->session)) {
+            if (sends++ == SENDS_PER_TURN) {
+                conn->next = (uint8_t)next;
+                return TURN_QUEUE;
+            }
+            switch (conn_send(conn)) {
+            case SENT_ALL:
+                pending = false;
+                break;
+            case SENT_MORE:
+                break;
+            case SENT_PART:
+                conn->next = (uint8_t)next;
+                return TURN_WRITE;
+            case SENT_FAILED:
+                return TURN_CLOSE;
+            }
+        }
+        switch (next) {
+        case SESSION_READ: {
+            if (!readable || receives++ == RECEIVES_PER_TURN) {
+                conn->next = SESSION_READ;
+                return TURN_READ;
+            }
+            enum received received = conn_receive(conn);
+            if (received == RECEIVED_END) {
+                return TURN_CLOSE;
+            }
+            readable = received == RECEIVED_FULL;
+            if (received == RECEIVED_NONE) {
+                continue;
+            }
+            break;
+        }
+        case SESSION_AGAIN:
+            if (ran) {
+                conn->next = SESSION_AGAIN;
+                return TURN_QUEUE;
+            }
+            break;
+        case SESSION_SEND:
+            break;
+        case SESSION_CLOSE:
+            return TURN_CLOSE;
+        }
+        next = session_run(conn->session);
+        ran = true;
+        pending = true;
+    }
+}
+
+static void on_ready(evutil_socket_t fd, short what, void *arg);
+
+/** Waits for `what` instead.  false: the kernel has no memory for it. */
+static bool
+conn_watch(struct conn *conn, short what)
+{
+    struct event_base *base = conn->worker->base;
+    (void)event_del(&conn->event);
+    return event_assign(&conn->event, base, conn->fd, (short)(what | EV_PERSIST), on_ready, conn) ==
+               0 &&
+           event_add(&conn->event, NULL) == 0;
+}
+
+/** The one place that sets the phase.  false: the connection cannot go on. */
+static bool
+conn_enter(struct conn *conn, enum conn_phase phase)
+{
+    enum conn_phase old = conn_phase_get(conn);
+    if (phase == old) {
+        return true;
+    }
+    atomic_store_explicit(&conn->phase, (uint8_t)phase,
+                          memory_order_relaxed); /* relaxed: see conn_phase_get() */
+    if (phase == CONN_WRITING) {
+        return conn_watch(conn, EV_WRITE);
+    }
+    return old != CONN_WRITING || conn_watch(conn, EV_READ);
+}
+
+static void
+conn_take_turn(struct conn *conn, bool readable, bool pending)
+{
+    struct worker *worker = conn->worker;
+    if (worker->holder != conn) {
+        if (worker->holder != NULL) {
+            session_pause(worker->holder->session);
+        }
+        worker->holder = conn;
+    }
+    /* relaxed: a single number */
+    atomic_store_explicit(&conn->active_at, server_seconds(worker->server), memory_order_relaxed);
+    worker->running = conn;
+    enum turn turn = conn_turn(conn, readable, pending);
+    worker->running = NULL;
+    bool alive = false;
+    switch (turn) {
+    case TURN_READ:
+        alive = conn_enter(conn, CONN_READING);
+        break;
+    case TURN_WRITE:
+        alive = conn_enter(conn, CONN_WRITING);
+        break;
+    case TURN_QUEUE:
+        alive = worker_queue(worker, conn) && conn_enter(conn, CONN_QUEUED);
+        break;
+    case TURN_CLOSE:
+        break;
+    }
+    if (!alive) {
+        conn_close(conn);
+    }
+}
+
+static void
+on_ready(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct conn *conn = arg;
+    switch (conn_phase_get(conn)) {
+    case CONN_READING:
+        conn_take_turn(conn, true, false);
+        break;
+    case CONN_WRITING:
+        conn_take_turn(conn, false, true);
+        break;
+    case CONN_QUEUED:
+        break; /* its turn comes */
+    }
+}
+
+void
+conn_run(struct conn *conn)
+{
+    assert(conn_phase_get(conn) == CONN_QUEUED);
+    /* The event stayed what it is for reading; the turn decides where to go from here. */
+    atomic_store_explicit(&conn->phase, CONN_READING,
+                          memory_order_relaxed); /* relaxed: see conn_phase_get() */
+    conn_take_turn(conn, false, true);
+}
+
+void
+conn_open(struct worker *worker, int fd, unsigned listener)
+{
+    struct conn *conn = malloc(sizeof(*conn));
+    struct session *session = conn != NULL ? session_create(worker->session_worker) : NULL;
+    if (session == NULL) {
+        goto fail;
+    }
+    conn->session = session;
+    conn->worker = worker;
+    conn->fd = fd;
+    conn->listener = (uint8_t)listener;
+    conn->next = SESSION_READ;
+    atomic_init(&conn->phase, CONN_READING);
+    atomic_init(&conn->active_at, server_seconds(worker->server));
+    if (event_assign(&conn->event, worker->base, fd, EV_READ | EV_PERSIST, on_ready, conn) != 0 ||
+        event_add(&conn->event, NULL) != 0) {
+        goto fail;
+    }
+    if (!worker_list(worker, conn)) {
+        (void)event_del(&conn->event);
+        goto fail;
+    }
+    /* relaxed: a single number */
+    if (atomic_load_explicit(&worker->server->settings->verbosity, memory_order_relaxed) > 1) {
+        log_line("<%d new client connection", fd);
+    }
+    return;
+
+fail:
+    log_line("out of memory for a connection");
+    if (session != NULL) {
+        session_destroy(session);
+    }
+    free(conn);
+    close(fd);
+    server_connection_closed(worker->server);
+}
+
+void
+conn_close(struct conn *conn)
+{
+    struct worker *worker = conn->worker;
+    assert(conn_phase_get(conn) != CONN_QUEUED || worker->queue_len == 0);
+    int fd = conn->fd;
+    /* relaxed: a single number */
+    if (atomic_load_explicit(&worker->server->settings->verbosity, memory_order_relaxed) > 1) {
+        log_line("<%d connection closed.", fd);
+    }
+    worker_unlist(worker, conn);
+    if (worker->holder == conn) {
+        worker->holder = NULL;
+    }
+    (void)event_del(&conn->event);
+    session_destroy(conn->session);
+    close(fd);
+    free(conn);
+    server_connection_closed(worker->server);
+}

@@ -1,0 +1,210 @@
+/* What the files of net/ share: the server, its workers, their connections.
+ *
+ * Threads: the main thread accepts, keeps time and gets the signals; a worker runs the connections
+ * dealt to it; one thread does the cache's background work.  Every event_base is one thread's
+ * (EVENT_BASE_FLAG_NOLOCK): threads reach each other through a mailbox under a lock, and a
+ * descriptor that wakes the loop.
+ */
+#ifndef LARDER_NET_NET_PRIV_H
+#define LARDER_NET_NET_PRIV_H
+
+#include "base/lock.h"
+#include "net/listener.h"
+#include "net/server.h"
+#include "net/wake.h"
+#include "session/session.h"
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/** Where a connection stands, seen from the loop.
+ *
+ *     phase     waits for                     may go to
+ *     READING   input (level-triggered)       QUEUED, WRITING
+ *     QUEUED    its next turn                 READING, WRITING
+ *     WRITING   room in the socket's buffer   READING, QUEUED
+ */
+enum conn_phase {
+    CONN_READING,
+    CONN_QUEUED,
+    CONN_WRITING,
+};
+
+struct worker;
+
+/**
+ * One client.  Small: most of them are idle.
+ *
+ * Locking key: the worker's thread, but for (r) written by it and read by any that holds
+ * worker->lock, relaxed.
+ */
+struct conn {
+    struct event event; /* read interest, registered once; write interest while output is stuck */
+    struct session *session;
+    struct worker *worker;
+    int fd;                     /* (r) constant */
+    uint32_t index;             /* in worker->conns */
+    _Atomic uint32_t active_at; /* (r) server_seconds() of the last turn */
+    _Atomic uint8_t phase;      /* (r) enum conn_phase */
+    uint8_t listener;           /* number of the socket it came in by; constant */
+    uint8_t next; /* enum session_next of the last run: what to do once its output is out */
+};
+_Static_assert(sizeof(struct conn) <= 160,
+               "an idle connection costs at most 400 bytes with its session");
+_Static_assert(LISTENERS_MAX <= 256, "conn.listener holds a listener's number");
+
+/** A socket on its way to its worker. */
+struct arrival {
+    int fd;
+    uint8_t listener;
+};
+
+enum worker_order {
+    WORKER_STOP = 1,   /* close all connections and end */
+    WORKER_FINISH = 2, /* run what has been received, send what is to be sent, and end */
+    WORKER_SWEEP = 4,  /* look for connections that were idle too long */
+};
+
+/** Locking key: the worker's thread, but for (l) worker->lock; conns and conns_len are written by
+ * the thread under the lock, so that the thread reads them without it. */
+struct worker {
+    struct server *server;
+    struct lock lock;
+    struct wake wake;
+    struct arrival *arrivals; /* (l) */
+    unsigned arrivals_len;    /* (l) */
+    unsigned arrivals_cap;    /* (l) */
+    unsigned orders;          /* (l) bits of enum worker_order */
+
+    struct conn **conns; /* (l) */
+    unsigned conns_len;  /* (l) */
+    unsigned conns_cap;
+
+    pthread_t thread;
+    bool thread_open;
+    struct event_base *base;
+    struct event wake_event;
+    struct event
+        yield_event; /* made active by the first connection that is queued: ends the loop's pass */
+    struct session_host host;
+    struct session_worker *session_worker;
+    struct worker_stats *stats;
+
+    struct conn *holder;  /* its session may have bytes in the worker's buffers; NULL for none */
+    struct conn *running; /* has its turn right now */
+    struct conn **queue;  /* connections in phase QUEUED, in order */
+    unsigned queue_len;
+    unsigned queue_cap;
+    bool stopping;
+    bool finishing;
+    bool sweeping;
+    unsigned sweep_at; /* conns[0 .. sweep_at - 1] are still to be looked at */
+};
+
+enum server_stop {
+    SERVER_RUNS,
+    SERVER_STOPS,    /* at once */
+    SERVER_FINISHES, /* gracefully */
+};
+
+#define SERVER_SIGNALS 4u
+
+/** Locking key: the main thread's, but for (a) atomic and what is constant while workers run. */
+struct server {
+    struct settings *settings;
+    struct cache *cache;
+    struct server_stats *stats;
+    struct listener_set listeners;
+    struct worker *workers;
+    unsigned workers_len;
+    unsigned worker_next;
+
+    struct event_base *base;
+    struct wake wake;
+    bool wake_open;
+    struct event wake_event;
+    struct event tick_event;
+    struct event signal_events[SERVER_SIGNALS];
+    bool signals_set;
+    int64_t started_unix_s;
+    uint64_t started_us;    /* monotonic */
+    _Atomic uint32_t now_s; /* (a) seconds since the start; relaxed */
+    _Atomic uint8_t
+        stop; /* (a) enum server_stop; never goes down; relaxed: wake_post() orders it */
+    _Atomic uint8_t paused; /* (a) 1 or 0, see server_pause_accepting() */
+    uint64_t paused_us;     /* monotonic time of the pause */
+
+    pthread_t maintainer;
+    bool maintainer_open;
+    struct wake maintainer_wake;
+    bool maintainer_wake_open;
+    _Atomic bool maintainer_stop; /* (a) relaxed: maintainer_wake orders it */
+};
+
+/* -- server.c, for listener.c: the main thread ------------------------------------------------- */
+
+bool server_has_room(const struct server *server);
+/** Gives an accepted socket to the next worker. */
+void server_take(struct server *server, int fd, unsigned listener);
+/** Tells the client that there is no room, and closes. */
+void server_reject(struct server *server, int fd);
+/** Stops listening until a connection closes, or a second has passed.  error: of accept(), 0 when
+ * -c is reached. */
+void server_pause_accepting(struct server *server, int error);
+
+/* -- server.c, for worker.c and conn.c: any thread --------------------------------------------- */
+
+/** Seconds since the start, as of the last tick. */
+static inline uint32_t
+server_seconds(const struct server *server)
+{
+    return atomic_load_explicit(&server->now_s,
+                                memory_order_relaxed); /* relaxed: a single number */
+}
+/** One connection is gone: counts it, and accepting goes on if it was paused. */
+void server_connection_closed(struct server *server);
+
+/* -- worker.c ---------------------------------------------------------------------------------- */
+
+/** false: out of descriptors or memory; errno tells. */
+__attribute__((warn_unused_result)) bool worker_open(struct worker *worker, struct server *server);
+/** Its thread; false with errno. */
+__attribute__((warn_unused_result)) bool worker_start(struct worker *worker);
+/** Waits for the thread's end (after an order to stop). */
+void worker_join(struct worker *worker);
+/** After worker_join(). */
+void worker_close(struct worker *worker);
+/** Any thread. */
+void worker_give(struct worker *worker, int fd, unsigned listener);
+void worker_order(struct worker *worker, enum worker_order order);
+/** Puts a connection at the end of the run queue.  false: out of memory.  The worker's thread. */
+__attribute__((warn_unused_result)) bool worker_queue(struct worker *worker, struct conn *conn);
+/** Lists a new connection, or strikes it off.  The worker's thread. */
+__attribute__((warn_unused_result)) bool worker_list(struct worker *worker, struct conn *conn);
+void worker_unlist(struct worker *worker, struct conn *conn);
+
+/* -- conn.c: the worker's thread --------------------------------------------------------------- */
+
+/** Takes the socket over, also when it fails (out of memory: it is closed). */
+void conn_open(struct worker *worker, int fd, unsigned listener);
+void conn_close(struct conn *conn);
+/** Gives a connection from the run queue its turn; it may be gone afterwards. */
+void conn_run(struct conn *conn);
+
+static inline enum conn_phase
+conn_phase_get(const struct conn *conn)
+{
+    /* relaxed: a single byte, ordered with nothing */
+    return (enum conn_phase)atomic_load_explicit(&conn->phase, memory_order_relaxed);
+}
+
+/* -- census.c ---------------------------------------------------------------------------------- */
+
+/** `stats conns`; session_host.stats_conns of a worker (arg). */
+void census_emit(void *arg, stat_emit_fn *emit, void *emit_arg);
+
+#endif

@@ -1,0 +1,59 @@
+/* Serves a cache over TCP and unix sockets. */
+#ifndef LARDER_NET_SERVER_H
+#define LARDER_NET_SERVER_H
+
+#include "session/session.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct server;
+
+enum server_result {
+    SERVER_OK,
+    SERVER_CANNOT_LISTEN, /* an address of the settings */
+    SERVER_NO_RESOURCES,  /* memory, descriptors, threads */
+};
+
+#define SERVER_ERROR_CAP 512u /* bytes of a text with what went wrong, NUL included */
+
+/**
+ * Binds the sockets that the settings name; nobody can connect yet, no thread is started.
+ *
+ * settings   borrowed until server_destroy()
+ * out        the caller's to destroy, on SERVER_OK
+ * error      out, SERVER_ERROR_CAP bytes; lines for the operator
+ */
+__attribute__((warn_unused_result)) enum server_result
+server_create(struct settings *settings, struct server **out, char *error);
+
+/**
+ * Starts the workers, the clock and the cache's background work; fills in stats->workers.  Then
+ * listens.
+ *
+ * cache, stats   borrowed until server_destroy()
+ * signals        whether SIGTERM, SIGINT (stop), SIGUSR1 (graceful stop) and SIGHUP are this
+ * server's: for at most one server of a process.  They may be blocked until then: they are let
+ * through
+ */
+__attribute__((warn_unused_result)) enum server_result server_start(struct server *server,
+                                                                    struct cache *cache,
+                                                                    struct server_stats *stats,
+                                                                    bool signals, char *error);
+
+/** Serves on the calling thread until a stop is asked for; connections are closed when it returns.
+ */
+void server_run(struct server *server);
+
+/** Makes server_run() return: at once, or when the workers have finished what they have received.
+ * Any thread. */
+void server_stop(struct server *server, bool graceful);
+
+/** Ports of the sockets: calls `visit` for each TCP socket.  After server_create(). */
+typedef void server_port_fn(void *arg, int family, unsigned port);
+void server_ports(const struct server *server, server_port_fn *visit, void *arg);
+
+/** After server_run(), or in place of server_start() or server_run(). */
+void server_destroy(struct server *server);
+
+#endif

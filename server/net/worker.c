@@ -1,0 +1,345 @@
+/* A worker: one thread, one loop, the connections dealt to it. */
+#include "config.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/net_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SWEEP_SLICE \
+    512u /* connections looked at for -o idle_timeout between two passes of the loop */
+#define FINISH_US \
+    2000000u /* a graceful stop waits at most so long for clients to take their replies */
+#define FINISH_PAUSE_US 20000 /* and looks at them so often */
+#define ARRAY_CAP_FIRST 64u
+
+/** Makes room for one more element; false when there is no memory. */
+static bool
+array_grow(void **array, unsigned len, unsigned *cap, size_t element_size)
+{
+    if (len < *cap) {
+        return true;
+    }
+    unsigned grown = *cap == 0 ? ARRAY_CAP_FIRST : *cap * 2;
+    void *at = realloc(*array, (size_t)grown * element_size);
+    if (at == NULL) {
+        return false;
+    }
+    *array = at;
+    *cap = grown;
+    return true;
+}
+
+/* -- from other threads ------------------------------------------------------------------------ */
+
+void
+worker_give(struct worker *worker, int fd, unsigned listener)
+{
+    lock_acquire(&worker->lock);
+    bool first = worker->arrivals_len == 0;
+    void *array = worker->arrivals;
+    bool fits =
+        array_grow(&array, worker->arrivals_len, &worker->arrivals_cap, sizeof(*worker->arrivals));
+    worker->arrivals = array;
+    if (fits) {
+        worker->arrivals[worker->arrivals_len++] =
+            (struct arrival){ .fd = fd, .listener = (uint8_t)listener };
+    }
+    lock_release(&worker->lock);
+    if (!fits) {
+        log_line("out of memory for a connection");
+        close(fd);
+        server_connection_closed(worker->server);
+    } else if (first) {
+        wake_post(&worker->wake);
+    }
+}
+
+void
+worker_order(struct worker *worker, enum worker_order order)
+{
+    lock_acquire(&worker->lock);
+    worker->orders |= (unsigned)order;
+    lock_release(&worker->lock);
+    wake_post(&worker->wake);
+}
+
+/* -- the worker's thread ----------------------------------------------------------------------- */
+
+bool
+worker_list(struct worker *worker, struct conn *conn)
+{
+    lock_acquire(&worker->lock);
+    void *array = worker->conns;
+    bool fits = array_grow(&array, worker->conns_len, &worker->conns_cap, sizeof(struct conn *));
+    worker->conns = array;
+    if (fits) {
+        conn->index = worker->conns_len;
+        worker->conns[worker->conns_len++] = conn;
+    }
+    lock_release(&worker->lock);
+    return fits;
+}
+
+void
+worker_unlist(struct worker *worker, struct conn *conn)
+{
+    assert(conn->index < worker->conns_len && worker->conns[conn->index] == conn);
+    lock_acquire(&worker->lock);
+    struct conn *last = worker->conns[--worker->conns_len];
+    worker->conns[conn->index] = last;
+    last->index = conn->index;
+    lock_release(&worker->lock);
+}
+
+bool
+worker_queue(struct worker *worker, struct conn *conn)
+{
+    void *array = worker->queue;
+    bool fits = array_grow(&array, worker->queue_len, &worker->queue_cap, sizeof(struct conn *));
+    worker->queue = array;
+    if (fits) {
+        worker->queue[worker->queue_len++] = conn;
+        event_active(&worker->yield_event, 0, 0);
+    }
+    return fits;
+}
+
+/** Comes behind all other events of the pass: then the loop is left, and the queue has its turn. */
+static void
+on_yield(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct worker *worker = arg;
+    (void)event_base_loopbreak(worker->base);
+}
+
+/** One turn for each connection that is queued now; those that queue up again wait for the next
+ * pass. */
+static void
+worker_run_queue(struct worker *worker)
+{
+    unsigned turns = worker->queue_len;
+    for (unsigned i = 0; i < turns; i++) {
+        struct conn *conn = worker->queue[i];
+        worker->queue[i] = NULL;
+        conn_run(conn);
+    }
+    worker->queue_len -= turns;
+    if (worker->queue_len > 0) {
+        memmove(worker->queue, worker->queue + turns,
+                (size_t)worker->queue_len * sizeof(struct conn *));
+    }
+}
+
+/** A slice of the search for idle connections, from the end on: a closed one's place is taken by a
+ * later one. */
+static void
+worker_sweep(struct worker *worker)
+{
+    uint32_t now = server_seconds(worker->server);
+    uint32_t timeout = worker->server->settings->idle_timeout_s;
+    if (worker->sweep_at > worker->conns_len) {
+        worker->sweep_at = worker->conns_len;
+    }
+    for (unsigned i = 0; i < SWEEP_SLICE && worker->sweep_at > 0; i++) {
+        struct conn *conn = worker->conns[--worker->sweep_at];
+        /* relaxed: written by this thread */
+        uint32_t active_at = atomic_load_explicit(&conn->active_at, memory_order_relaxed);
+        if (now - active_at > timeout && conn_phase_get(conn) != CONN_QUEUED) {
+            metric_add(&worker->stats->idle_kicks, 1);
+            conn_close(conn);
+        }
+    }
+    worker->sweeping = worker->sweep_at > 0;
+}
+
+static void
+on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct worker *worker = arg;
+    wake_clear(&worker->wake);
+    lock_acquire(&worker->lock);
+    unsigned orders = worker->orders;
+    worker->orders = 0;
+    struct arrival *arrivals = worker->arrivals;
+    unsigned arrivals_len = worker->arrivals_len;
+    worker->arrivals = NULL;
+    worker->arrivals_len = 0;
+    worker->arrivals_cap = 0;
+    lock_release(&worker->lock);
+
+    for (unsigned i = 0; i < arrivals_len; i++) {
+        conn_open(worker, arrivals[i].fd, arrivals[i].listener);
+    }
+    free(arrivals);
+    if ((orders & WORKER_SWEEP) != 0) {
+        worker->sweeping = true;
+        worker->sweep_at = worker->conns_len;
+    }
+    worker->finishing = worker->finishing || (orders & WORKER_FINISH) != 0;
+    worker->stopping = worker->stopping || (orders & WORKER_STOP) != 0;
+    if (orders != 0) {
+        (void)event_base_loopbreak(worker->base);
+    }
+}
+
+/** Closes all connections but those whose output is still under way. */
+static void
+worker_close_done(struct worker *worker)
+{
+    for (unsigned i = worker->conns_len; i > 0; i--) {
+        struct conn *conn = worker->conns[i - 1];
+        if (conn_phase_get(conn) == CONN_READING) {
+            conn_close(conn);
+        }
+    }
+}
+
+/** Runs what the clients have sent so far, and sends the replies, as long as the clients take them.
+ */
+static void
+worker_finish(struct worker *worker)
+{
+    uint64_t until = clock_monotonic_us() + FINISH_US;
+    do {
+        (void)event_base_loop(worker->base, EVLOOP_NONBLOCK);
+        worker_run_queue(worker);
+    } while (worker->queue_len > 0 && clock_monotonic_us() < until);
+    worker_close_done(worker);
+    while (worker->conns_len > 0 && !worker->stopping && clock_monotonic_us() < until) {
+        struct timeval pause = { .tv_usec = FINISH_PAUSE_US };
+        (void)event_base_loopexit(worker->base, &pause);
+        (void)event_base_loop(worker->base, EVLOOP_ONCE);
+        worker_run_queue(worker);
+        worker_close_done(worker);
+    }
+}
+
+static void *
+worker_main(void *arg)
+{
+    struct worker *worker = arg;
+    while (!worker->stopping && !worker->finishing) {
+        bool busy = worker->queue_len > 0 || worker->sweeping;
+        /* Not busy: returns only when a callback breaks the loop. */
+        (void)event_base_loop(worker->base, busy ? EVLOOP_NONBLOCK : 0);
+        worker_run_queue(worker);
+        if (worker->sweeping) {
+            worker_sweep(worker);
+        }
+    }
+    if (worker->finishing) {
+        worker_finish(worker);
+    }
+    for (unsigned i = 0; i < worker->queue_len; i++) {
+        atomic_store_explicit(&worker->queue[i]->phase, CONN_READING,
+                              memory_order_relaxed); /* relaxed: one byte */
+    }
+    worker->queue_len = 0;
+    while (worker->conns_len > 0) {
+        conn_close(worker->conns[worker->conns_len - 1]);
+    }
+    return NULL;
+}
+
+/* -- opening and closing ----------------------------------------------------------------------- */
+
+static void
+host_shutdown(void *arg, bool graceful)
+{
+    struct worker *worker = arg;
+    server_stop(worker->server, graceful);
+}
+
+/** A loop without locks and without clock readings: it is one thread's, and has no timers while it
+ * serves. */
+static struct event_base *
+base_create(void)
+{
+    struct event_config *config = event_config_new();
+    if (config == NULL) {
+        return NULL;
+    }
+    (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_NO_CACHE_TIME);
+    struct event_base *base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
+bool
+worker_open(struct worker *worker, struct server *server)
+{
+    *worker = (struct worker){
+        .server = server,
+        .wake = { .read_fd = -1, .write_fd = -1 },
+        .host = { .arg = worker, .shutdown = host_shutdown, .stats_conns = census_emit },
+    };
+    lock_init(&worker->lock, LOCK_RANK_WORKER);
+    errno = ENOMEM;
+    if (!wake_open(&worker->wake)) {
+        return false;
+    }
+    worker->base = base_create();
+    if (worker->base == NULL) {
+        return false;
+    }
+    worker->session_worker =
+        session_worker_create(server->cache, server->settings, server->stats, &worker->host);
+    if (worker->session_worker == NULL) {
+        return false;
+    }
+    worker->stats = session_worker_stats(worker->session_worker);
+    return event_assign(&worker->wake_event, worker->base, worker->wake.read_fd,
+                        EV_READ | EV_PERSIST, on_wake, worker) == 0 &&
+           event_assign(&worker->yield_event, worker->base, -1, 0, on_yield, worker) == 0 &&
+           event_add(&worker->wake_event, NULL) == 0;
+}
+
+bool
+worker_start(struct worker *worker)
+{
+    int rc = pthread_create(&worker->thread, NULL, worker_main, worker);
+    errno = rc;
+    worker->thread_open = rc == 0;
+    return worker->thread_open;
+}
+
+void
+worker_join(struct worker *worker)
+{
+    if (worker->thread_open) {
+        int rc = pthread_join(worker->thread, NULL);
+        assert(rc == 0);
+        worker->thread_open = false;
+    }
+}
+
+void
+worker_close(struct worker *worker)
+{
+    assert(!worker->thread_open && worker->conns_len == 0);
+    for (unsigned i = 0; i < worker->arrivals_len; i++) {
+        close(worker->arrivals[i].fd); /* came after the worker's end */
+        server_connection_closed(worker->server);
+    }
+    free(worker->arrivals);
+    free(worker->conns);
+    free(worker->queue);
+    if (worker->session_worker != NULL) {
+        session_worker_destroy(worker->session_worker);
+    }
+    if (worker->base != NULL) {
+        event_base_free(worker->base);
+    }
+    wake_close(&worker->wake);
+    lock_fini(&worker->lock);
+}

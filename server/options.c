@@ -1,0 +1,564 @@
+/* The command line.  Source: section 2 of the contract; texts and exit codes as memcached gives
+ * them, with the option and the value that it leaves out. */
+#include "config.h"
+
+#include "options_priv.h"
+
+#include "net/address.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MEMORY_LIMIT_MIN OPTIONS_MIB           /* bytes; of cache_create() */
+#define MEMORY_LIMIT_MAX (UINT64_C(1) << 50)   /* bytes; above is a mistake */
+#define ITEM_SIZE_MIN    1024u                 /* bytes */
+#define ITEM_SIZE_LIMIT  (1024u * 1024 * 1024) /* bytes */
+#define THREADS_MANY     64u                   /* more of them are warned of */
+
+/** A whole number above zero; `what` is memcached's words for the error. */
+static bool
+take_positive(struct parser *parser, int option, const char *text, const char *what, unsigned max,
+              unsigned *out)
+{
+    int64_t value = 0;
+    if (!options_integer(text, INT64_MIN, INT64_MAX, &value) || value <= 0) {
+        return options_fail(parser, OPTIONS_EXIT_BAD, "%s must be greater than 0: -%c %s", what,
+                            option, text);
+    }
+    if (value > max) {
+        return options_fail(parser, OPTIONS_EXIT_BAD, "%s must be at most %u: -%c %s", what, max,
+                            option, text);
+    }
+    *out = (unsigned)value;
+    return true;
+}
+
+/* -- options with a value ---------------------------------------------------------------------- */
+
+static bool
+take_port(struct parser *parser, const char *text, int *out)
+{
+    int64_t port = 0;
+    if (!options_integer(text, INT64_MIN, INT64_MAX, &port)) {
+        options_warn(
+            parser,
+            "WARNING: -p %s is no number: taken as 0, no TCP port; 1 to 65535, or -1 for any free one",
+            text);
+        port = 0;
+    }
+    if (port > 65535 || port < -1) {
+        return options_fail(
+            parser, OPTIONS_EXIT_USAGE,
+            "ERROR: Invalid port number %s.\n-p takes 1 to 65535, 0 for none, -1 for any free one",
+            text);
+    }
+    *out = (int)port;
+    parser->port_given = true;
+    return true;
+}
+
+static bool
+take_udp_port(struct parser *parser, const char *text)
+{
+    int64_t port = 0;
+    if (!options_integer(text, INT64_MIN, 65535, &port)) {
+        return options_fail(parser, OPTIONS_EXIT_USAGE,
+                            "ERROR: Invalid port number %s.\n-U takes 0 in this build", text);
+    }
+    if (port != 0) {
+        return options_fail(parser, OPTIONS_EXIT_USAGE,
+                            "-U %s: this build of larder has no UDP; -U 0 is right", text);
+    }
+    parser->settings->udp_port = 0;
+    return true;
+}
+
+static bool
+take_unix_mask(struct parser *parser, const char *text)
+{
+    char *end = NULL;
+    unsigned long mask = strtoul(text, &end, 8);
+    if (*text < '0' || *text > '7' || *end != '\0' || mask > 0777) {
+        return options_fail(parser, OPTIONS_EXIT_BAD,
+                            "-a %s: an access mask in octal is right, such as 0755", text);
+    }
+    parser->settings->unix_mask = (unsigned)mask;
+    return true;
+}
+
+/** Checks each address, and adds it; several are split at , and ; */
+static bool
+take_listen(struct parser *parser, const char *text)
+{
+    struct settings *settings = parser->settings;
+    unsigned before = settings->listen_count;
+    const char *at = text;
+    while (*at != '\0') {
+        size_t len = strcspn(at, ",;");
+        if (len > 0) {
+            if (settings->listen_count == LISTEN_ADDRESSES_MAX) {
+                return options_fail(parser, OPTIONS_EXIT_BAD, "-l %s: more than %u addresses", text,
+                                    LISTEN_ADDRESSES_MAX);
+            }
+            char *element = strndup(at, len);
+            if (element == NULL) {
+                return options_fail(parser, OPTIONS_EXIT_OS, "out of memory");
+            }
+            settings->listen[settings->listen_count++] = element;
+        }
+        at += len;
+        at += *at != '\0' ? 1 : 0;
+    }
+    if (settings->listen_count == before) {
+        return options_fail(
+            parser, OPTIONS_EXIT_OS,
+            "failed to listen on one of interface(s) %s: -l takes host[:port], * for any", text);
+    }
+    return true;
+}
+
+/** After all options: -B is the default of each address. */
+static bool
+check_listen(struct parser *parser)
+{
+    struct settings *settings = parser->settings;
+    size_t joined_len = 1;
+    for (unsigned i = 0; i < settings->listen_count; i++) {
+        struct listen_spec spec;
+        char error[OPTIONS_TEXT_CAP / 2];
+        switch (listen_spec_parse(settings->listen[i], settings->protocol, &spec, error,
+                                  sizeof(error))) {
+        case LISTEN_SPEC_OK:
+            break;
+        case LISTEN_SPEC_BAD:
+            return options_fail(parser, OPTIONS_EXIT_OS,
+                                "%s\nfailed to listen on one of interface(s) %.300s", error,
+                                settings->listen[i]);
+        case LISTEN_SPEC_NOT_BUILT:
+            return options_fail(parser, OPTIONS_EXIT_USAGE, "%s", error);
+        }
+        joined_len += strlen(settings->listen[i]) + 1;
+    }
+    if (settings->listen_count > 0) {
+        char *joined = malloc(joined_len);
+        if (joined == NULL) {
+            return options_fail(parser, OPTIONS_EXIT_OS, "out of memory");
+        }
+        size_t used = 0;
+        for (unsigned i = 0; i < settings->listen_count; i++) {
+            size_t len = strlen(settings->listen[i]);
+            if (i > 0) {
+                joined[used++] = ',';
+            }
+            memcpy(joined + used, settings->listen[i], len);
+            used += len;
+        }
+        joined[used] = '\0';
+        settings->listen_text = joined;
+    }
+    return true;
+}
+
+static bool
+take_memory_limit(struct parser *parser, const char *text)
+{
+    uint64_t bytes = 0;
+    if (!options_bytes(text, OPTIONS_MIB, &bytes) || bytes > MEMORY_LIMIT_MAX) {
+        return options_fail(
+            parser, OPTIONS_EXIT_USAGE,
+            "-m %s: a number of megabytes is right, or one with k, m or g behind it", text);
+    }
+    /* relaxed: no other thread runs yet */
+    atomic_store_explicit(&parser->settings->memory_limit, bytes, memory_order_relaxed);
+    return true;
+}
+
+static bool
+take_item_size(struct parser *parser, const char *text)
+{
+    uint64_t bytes = 0;
+    if (!options_bytes(text, 1, &bytes)) {
+        return options_fail(parser, OPTIONS_EXIT_USAGE,
+                            "Item max size cannot be less than 1024 bytes.\n"
+                            "-I %s: a number of bytes is right, or one with k, m or g behind it",
+                            text);
+    }
+    if (bytes < ITEM_SIZE_MIN) {
+        return options_fail(parser, OPTIONS_EXIT_USAGE,
+                            "Item max size cannot be less than 1024 bytes.\n-I %s", text);
+    }
+    if (bytes > ITEM_SIZE_LIMIT) {
+        return options_fail(parser, OPTIONS_EXIT_USAGE,
+                            "Cannot set item size limit higher than a gigabyte.\n-I %s", text);
+    }
+    parser->settings->item_size_max = (uint32_t)bytes;
+    return true;
+}
+
+static bool
+take_factor(struct parser *parser, const char *text)
+{
+    double factor = 0;
+    if (!options_real(text, &factor) || factor <= 1.0) {
+        return options_fail(parser, OPTIONS_EXIT_BAD, "Factor must be greater than 1: -f %s", text);
+    }
+    parser->settings->growth_factor = factor;
+    return true;
+}
+
+static bool
+take_protocol(struct parser *parser, const char *text)
+{
+    if (strcmp(text, "auto") == 0) {
+        parser->settings->protocol = PROTOCOL_AUTO;
+    } else if (strcmp(text, "ascii") == 0) {
+        parser->settings->protocol = PROTOCOL_ASCII;
+    } else if (strcmp(text, "binary") == 0) {
+        parser->settings->protocol = PROTOCOL_BINARY;
+    } else {
+        return options_fail(
+            parser, OPTIONS_EXIT_USAGE,
+            "Invalid value for binding protocol: %s\n -- should be one of auto, binary, or ascii",
+            text);
+    }
+    return true;
+}
+
+static bool
+take_threads(struct parser *parser, const char *text)
+{
+    if (!take_positive(parser, 't', text, "Number of threads", OPTIONS_THREADS_MAX,
+                       &parser->settings->threads)) {
+        return false;
+    }
+    if (parser->settings->threads > THREADS_MANY) {
+        options_warn(parser,
+                     "WARNING: Setting a high number of worker threads is not recommended.\n"
+                     " Set this value to the number of cores in your machine or less.");
+    }
+    return true;
+}
+
+static bool
+take_backlog(struct parser *parser, const char *text)
+{
+    int64_t backlog = 0;
+    if (!options_integer(text, INT32_MIN, INT32_MAX, &backlog)) {
+        return options_fail(parser, OPTIONS_EXIT_BAD,
+                            "-b %s: a number of waiting connections is right", text);
+    }
+    parser->settings->backlog = (int)backlog;
+    return true;
+}
+
+static bool
+take_prefix_delimiter(struct parser *parser, const char *text)
+{
+    if (*text == '\0') {
+        return options_fail(parser, OPTIONS_EXIT_BAD, "-D: one character is right");
+    }
+    parser->settings->prefix_delimiter = *text;
+    /* relaxed: no other thread runs yet */
+    atomic_store_explicit(&parser->settings->detail_enabled, true, memory_order_relaxed);
+    return true;
+}
+
+/* -- the list ---------------------------------------------------------------------------------- */
+
+static const char short_options[] = ":a:Ab:B:c:CdD:e:f:Fhi"
+                                    "I:kl:Lm:Mn:N:o:p:P:rR:s:St:u:U:vVWXY:Z";
+
+static const struct option long_options[] = {
+    { "port", required_argument, NULL, 'p' },
+    { "udp-port", required_argument, NULL, 'U' },
+    { "unix-socket", required_argument, NULL, 's' },
+    { "unix-mask", required_argument, NULL, 'a' },
+    { "enable-shutdown", no_argument, NULL, 'A' },
+    { "listen", required_argument, NULL, 'l' },
+    { "daemon", no_argument, NULL, 'd' },
+    { "enable-coredumps", no_argument, NULL, 'r' },
+    { "user", required_argument, NULL, 'u' },
+    { "memory-limit", required_argument, NULL, 'm' },
+    { "disable-evictions", no_argument, NULL, 'M' },
+    { "conn-limit", required_argument, NULL, 'c' },
+    { "lock-memory", no_argument, NULL, 'k' },
+    { "verbose", no_argument, NULL, 'v' },
+    { "help", no_argument, NULL, 'h' },
+    { "license", no_argument, NULL, 'i' },
+    { "version", no_argument, NULL, 'V' },
+    { "pidfile", required_argument, NULL, 'P' },
+    { "slab-growth-factor", required_argument, NULL, 'f' },
+    { "slab-min-size", required_argument, NULL, 'n' },
+    { "enable-largepages", no_argument, NULL, 'L' },
+    { "delimiter", required_argument, NULL, 'D' },
+    { "threads", required_argument, NULL, 't' },
+    { "max-reqs-per-event", required_argument, NULL, 'R' },
+    { "disable-cas", no_argument, NULL, 'C' },
+    { "listen-backlog", required_argument, NULL, 'b' },
+    { "protocol", required_argument, NULL, 'B' },
+    { "max-item-size", required_argument, NULL, 'I' },
+    { "enable-sasl", no_argument, NULL, 'S' },
+    { "disable-flush-all", no_argument, NULL, 'F' },
+    { "disable-dumping", no_argument, NULL, 'X' },
+    { "disable-watch", no_argument, NULL, 'W' },
+    { "auth-file", required_argument, NULL, 'Y' },
+    { "memory-file", required_argument, NULL, 'e' },
+    { "enable-ssl", no_argument, NULL, 'Z' },
+    { "napi-ids", required_argument, NULL, 'N' },
+    { "napi_ids", required_argument, NULL, 'N' },
+    { "extended", required_argument, NULL, 'o' },
+    { NULL, 0, NULL, 0 },
+};
+
+/** memcached's options whose function this build has not. */
+static bool
+refuse(struct parser *parser, int option)
+{
+    const char *what =
+        option == 'S'   ? "-S (--enable-sasl): this build of larder has no SASL"
+        : option == 'Y' ? "-Y (--auth-file): this build of larder has no ASCII authentication"
+        : option == 'e' ? "-e (--memory-file): this build of larder has no restartable cache"
+                        : "-Z (--enable-ssl): this build of larder has no TLS";
+    return options_fail(parser, OPTIONS_EXIT_USAGE, "%s", what);
+}
+
+/** One option; `text` is its value without leading blanks, or empty. */
+static bool
+take_option(struct parser *parser, int option, const char *text)
+{
+    struct settings *settings = parser->settings;
+    switch (option) {
+    case 'a':
+        return take_unix_mask(parser, text);
+    case 'A':
+        settings->shutdown_enabled = true;
+        return true;
+    case 'b':
+        return take_backlog(parser, text);
+    case 'B':
+        return take_protocol(parser, text);
+    case 'c':
+        return take_positive(parser, option, text, "Maximum connections", INT32_MAX,
+                             &settings->conns_max);
+    case 'C':
+        settings->cas_disabled = true;
+        return true;
+    case 'd':
+        settings->daemonize = true;
+        return true;
+    case 'D':
+        return take_prefix_delimiter(parser, text);
+    case 'f':
+        return take_factor(parser, text);
+    case 'F':
+        settings->flush_disabled = true;
+        return true;
+    case 'I':
+        return take_item_size(parser, text);
+    case 'k':
+        settings->lock_memory = true;
+        return true;
+    case 'l':
+        return take_listen(parser, text);
+    case 'L':
+        settings->large_pages = true;
+        return true;
+    case 'm':
+        return take_memory_limit(parser, text);
+    case 'M':
+        settings->evictions_disabled = true;
+        return true;
+    case 'n':
+        return take_positive(parser, option, text, "Chunk size", PAGE_OF_MEMCACHED / 2,
+                             &settings->chunk_min);
+    case 'N':
+        return take_positive(parser, option, text, "Maximum number of NAPI IDs", INT32_MAX,
+                             &settings->napi_ids);
+    case 'o':
+        return options_extended(parser, text);
+    case 'p':
+        return take_port(parser, text, &settings->port);
+    case 'P':
+        settings->pid_file = text;
+        return true;
+    case 'r':
+        settings->coredumps = true;
+        return true;
+    case 'R':
+        return take_positive(parser, option, text, "Number of requests per event", INT32_MAX,
+                             &settings->reqs_per_event);
+    case 's':
+        settings->unix_path = text;
+        return true;
+    case 't':
+        return take_threads(parser, text);
+    case 'u':
+        settings->user = text;
+        return true;
+    case 'U':
+        return take_udp_port(parser, text);
+    case 'v':
+        /* relaxed: no other thread runs yet */
+        (void)atomic_fetch_add_explicit(&settings->verbosity, 1, memory_order_relaxed);
+        return true;
+    case 'W':
+        settings->watch_disabled = true;
+        return true;
+    case 'X':
+        settings->dump_disabled = true;
+        return true;
+    default:
+        return refuse(parser, option);
+    }
+}
+
+/* -- all together ------------------------------------------------------------------------------ */
+
+static bool
+check_sizes(struct parser *parser)
+{
+    const struct settings *settings = parser->settings;
+    /* relaxed: no other thread runs yet */
+    uint64_t limit = atomic_load_explicit(&settings->memory_limit, memory_order_relaxed);
+    uint32_t item_max = settings->item_size_max;
+    uint32_t chunk_max = settings->slab_chunk_max;
+    if (item_max > limit / 2) {
+        return options_fail(parser, OPTIONS_EXIT_USAGE,
+                            "Cannot set item size limit higher than 1/2 of memory max.\n"
+                            "-I is %u bytes, -m %llu bytes: lower -I or raise -m",
+                            item_max, (unsigned long long)limit);
+    }
+    if (limit < MEMORY_LIMIT_MIN) {
+        return options_fail(parser, OPTIONS_EXIT_USAGE,
+                            "-m: %llu bytes are too few, 1m is the least",
+                            (unsigned long long)limit);
+    }
+    if (chunk_max > item_max) {
+        return options_fail(
+            parser, OPTIONS_EXIT_USAGE,
+            "slab_chunk_max (bytes: %u) cannot be larger than -I (item_size_max %u)\n"
+            "-o slab_chunk_max takes kilobytes",
+            chunk_max, item_max);
+    }
+    if (item_max % chunk_max != 0) {
+        return options_fail(
+            parser, OPTIONS_EXIT_USAGE,
+            "-I (item_size_max: %u) must be evenly divisible by slab_chunk_max (bytes: %u)",
+            item_max, chunk_max);
+    }
+    if (PAGE_OF_MEMCACHED % chunk_max != 0) {
+        return options_fail(
+            parser, OPTIONS_EXIT_USAGE,
+            "slab_chunk_max (bytes: %u) must divide evenly into %u (slab_page_size)", chunk_max,
+            PAGE_OF_MEMCACHED);
+    }
+    return true;
+}
+
+static bool
+check_together(struct parser *parser)
+{
+    struct settings *settings = parser->settings;
+    if (settings->hot_lru_pct + settings->warm_lru_pct > 80) {
+        return options_fail(
+            parser, OPTIONS_EXIT_USAGE,
+            "hot_lru_pct + warm_lru_pct cannot be more than 80%% combined: they are %u and %u",
+            settings->hot_lru_pct, settings->warm_lru_pct);
+    }
+    if (parser->temporary_ttl_given && settings->temp_lru && !settings->lru_maintainer) {
+        return options_fail(parser, OPTIONS_EXIT_USAGE,
+                            "temporary_ttl requires lru_maintainer to be enabled");
+    }
+    if (settings->napi_ids > settings->threads) {
+        return options_fail(parser, OPTIONS_EXIT_USAGE,
+                            "Number of napi_ids(%u) cannot be greater than number of threads(%u)",
+                            settings->napi_ids, settings->threads);
+    }
+    if (settings->conns_max < settings->threads) {
+        return options_fail(
+            parser, OPTIONS_EXIT_BAD,
+            "Maxconns setting is too low, use -c to increase.\n-c %u: at least one for each of the %u threads (-t)",
+            settings->conns_max, settings->threads);
+    }
+    if (settings->unix_path != NULL && settings->listen_count == 0 && !parser->port_given) {
+        settings->port = 0;
+    }
+    return check_sizes(parser) && check_listen(parser);
+}
+
+static void
+fail_unknown(struct parser *parser, int found, char **argv)
+{
+    const char *slash = strrchr(argv[0], '/');
+    const char *program = slash != NULL ? slash + 1 : argv[0];
+    const char *word = argv[optind - 1];
+    bool is_long = strncmp(word, "--", 2) == 0;
+    if (found == ':' && is_long) {
+        (void)options_fail(parser, OPTIONS_EXIT_BAD,
+                           "%s: option '%s' requires an argument\nIllegal argument \"?\"", program,
+                           word);
+    } else if (found == ':') {
+        (void)options_fail(parser, OPTIONS_EXIT_BAD,
+                           "%s: option requires an argument -- '%c'\nIllegal argument \"?\"",
+                           program, optopt);
+    } else if (is_long) {
+        (void)options_fail(parser, OPTIONS_EXIT_BAD,
+                           "%s: unrecognized option '%s'\nIllegal argument \"?\"", program, word);
+    } else {
+        (void)options_fail(parser, OPTIONS_EXIT_BAD,
+                           "%s: invalid option -- '%c'\nIllegal argument \"?\"", program, optopt);
+    }
+}
+
+enum options_result
+options_parse(int argc, char **argv, struct settings *settings, struct options_report *report)
+{
+    settings_init(settings);
+    *report = (struct options_report){ .exit_code = 0 };
+    struct parser parser = { .settings = settings, .report = report };
+#ifdef __GLIBC__
+    optind = 0; /* from the start, also when it is called again */
+#else
+    optind = 1;
+#endif
+    opterr = 0;
+    for (;;) {
+        int found = getopt_long(argc, argv, short_options, long_options, NULL);
+        switch (found) {
+        case -1:
+            for (int i = optind; i < argc; i++) {
+                options_warn(&parser, "WARNING: \"%.100s\" is no option: left out", argv[i]);
+            }
+            return check_together(&parser) ? OPTIONS_RUN : OPTIONS_BAD;
+        case 'h':
+            return OPTIONS_HELP;
+        case 'V':
+            return OPTIONS_VERSION;
+        case 'i':
+            return OPTIONS_LICENSE;
+        case '?':
+        case ':':
+            fail_unknown(&parser, found, argv);
+            return OPTIONS_BAD;
+        default:
+            break;
+        }
+        const char *text = optarg != NULL ? optarg + strspn(optarg, " \t") : "";
+        if (!take_option(&parser, found, text)) {
+            return OPTIONS_BAD;
+        }
+    }
+}
+
+void
+options_free(struct settings *settings)
+{
+    for (unsigned i = 0; i < settings->listen_count; i++) {
+        free((char *)(uintptr_t)settings->listen[i]);
+        settings->listen[i] = NULL;
+    }
+    settings->listen_count = 0;
+    free((char *)(uintptr_t)settings->listen_text);
+    settings->listen_text = NULL;
+}

@@ -1,0 +1,429 @@
+/* The suboptions of -o. */
+#include "config.h"
+
+#include "options_priv.h"
+
+#include "base/assert.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SUBOPTION_NAME_CAP 64u  /* bytes, NUL included; no known name is as long */
+#define SUBOPTION_CAP      512u /* bytes of a name and its value, NUL included */
+
+/* -- suboptions of -o -------------------------------------------------------------------------- */
+
+enum suboption_kind {
+    SUB_ON,       /* sets a bool */
+    SUB_OFF,      /* clears one */
+    SUB_NOTHING,  /* taken, and means nothing here */
+    SUB_UNSIGNED, /* whole number from min to max */
+    SUB_KIB,      /* whole number of KiB, kept in bytes */
+    SUB_MIB,      /* whole number of MiB, kept in bytes */
+    SUB_REAL,     /* number above min, up to max */
+    SUB_SPECIAL,  /* see take_special() */
+    SUB_MISSING,  /* of memcached, not of this build */
+};
+
+struct suboption {
+    const char *name;
+    enum suboption_kind kind;
+    size_t field; /* offset in struct settings */
+    double min;   /* SUB_REAL: exclusive */
+    double max;
+    const char *error; /* memcached's words for a number out of range */
+};
+
+#define FIELD(name) offsetof(struct settings, name)
+
+static const struct suboption suboptions[] = {
+    { "maxconns_fast", SUB_ON, FIELD(maxconns_fast), 0, 0, NULL },
+    { "no_maxconns_fast", SUB_OFF, FIELD(maxconns_fast), 0, 0, NULL },
+    { "hashpower", SUB_SPECIAL, 0, 0, 0, NULL },
+    { "no_hashexpand", SUB_NOTHING, 0, 0, 0, NULL },
+    { "slab_reassign", SUB_ON, FIELD(slab_reassign), 0, 0, NULL },
+    { "no_slab_reassign", SUB_OFF, FIELD(slab_reassign), 0, 0, NULL },
+    { "slab_automove", SUB_SPECIAL, 0, 0, 0, NULL },
+    { "no_slab_automove", SUB_SPECIAL, 0, 0, 0, NULL },
+    { "slab_automove_ratio", SUB_REAL, FIELD(slab_automove_ratio), 0, 1,
+      "slab_automove_ratio must be > 0 and < 1" },
+    { "slab_automove_window", SUB_UNSIGNED, FIELD(slab_automove_window), 3, 1800,
+      "slab_automove_window must be > 2" },
+    { "slab_automove_freeratio", SUB_SPECIAL, 0, 0, 0, NULL },
+    { "tail_repair_time", SUB_UNSIGNED, FIELD(tail_repair_time), 10, UINT32_MAX,
+      "Cannot set tail_repair_time to less than 10 seconds" },
+    { "hash_algorithm", SUB_SPECIAL, 0, 0, 0, NULL },
+    { "lru_crawler", SUB_ON, FIELD(lru_crawler), 0, 0, NULL },
+    { "no_lru_crawler", SUB_OFF, FIELD(lru_crawler), 0, 0, NULL },
+    { "lru_crawler_sleep", SUB_UNSIGNED, FIELD(lru_crawler_sleep), 0, 1000000,
+      "LRU crawler sleep must be between 0 and 1 second" },
+    { "lru_crawler_tocrawl", SUB_UNSIGNED, FIELD(lru_crawler_tocrawl), 0, UINT32_MAX,
+      "lru_crawler_tocrawl takes a numeric 32bit value" },
+    { "lru_maintainer", SUB_ON, FIELD(lru_maintainer), 0, 0, NULL },
+    { "no_lru_maintainer", SUB_SPECIAL, 0, 0, 0, NULL },
+    { "hot_lru_pct", SUB_UNSIGNED, FIELD(hot_lru_pct), 1, 79, "hot_lru_pct must be > 1 and < 80" },
+    { "warm_lru_pct", SUB_UNSIGNED, FIELD(warm_lru_pct), 1, 79,
+      "warm_lru_pct must be > 1 and < 80" },
+    { "hot_max_factor", SUB_REAL, FIELD(hot_max_factor), 0, 1e9, "hot_max_factor must be > 0" },
+    { "warm_max_factor", SUB_REAL, FIELD(warm_max_factor), 0, 1e9, "warm_max_factor must be > 0" },
+    { "temporary_ttl", SUB_SPECIAL, 0, 0, 0, NULL },
+    { "idle_timeout", SUB_UNSIGNED, FIELD(idle_timeout_s), 0, INT32_MAX,
+      "idle_timeout takes a number of seconds" },
+    { "watcher_logbuf_size", SUB_KIB, FIELD(watcher_logbuf_size), 0, 0,
+      "could not parse argument to watcher_logbuf_size" },
+    { "worker_logbuf_size", SUB_KIB, FIELD(worker_logbuf_size), 0, 0,
+      "could not parse argument to worker_logbuf_size" },
+    { "slab_sizes", SUB_SPECIAL, 0, 0, 0, NULL },
+    { "slab_chunk_max", SUB_SPECIAL, 0, 0, 0, NULL },
+    { "track_sizes", SUB_ON, FIELD(track_sizes), 0, 0, NULL },
+    { "read_buf_mem_limit", SUB_MIB, FIELD(read_buf_mem_limit), 0, 0,
+      "could not parse argument to read_buf_mem_limit" },
+    { "resp_obj_mem_limit", SUB_SPECIAL, 0, 0, 0, NULL },
+    { "no_chunked_items", SUB_SPECIAL, 0, 0, 0, NULL },
+    { "modern", SUB_NOTHING, 0, 0, 0, NULL },
+    { "no_modern", SUB_SPECIAL, 0, 0, 0, NULL },
+    { "inline_ascii_resp", SUB_NOTHING, 0, 0, 0, NULL },
+    { "no_inline_ascii_resp", SUB_NOTHING, 0, 0, 0, NULL },
+    { "no_drop_privileges", SUB_NOTHING, 0, 0, 0, NULL },
+    { "sock_cookie_id", SUB_UNSIGNED, FIELD(sock_cookie_id), 0, UINT32_MAX,
+      "sock_cookie_id takes a 32bit number" },
+    { "drop_privileges", SUB_MISSING, 0, 0, 0, "seccomp" },
+    { "relaxed_privileges", SUB_MISSING, 0, 0, 0, "seccomp" },
+};
+
+/** Families of suboptions that come with what this build has not. */
+static const struct {
+    const char *prefix;
+    const char *what;
+} missing_families[] = {
+    { "ssl_", "TLS" },
+    { "ext_", "external storage" },
+    { "proxy_", "proxy" },
+};
+
+static void *
+field_at(const struct parser *parser, const struct suboption *sub)
+{
+    return (char *)parser->settings + sub->field;
+}
+
+static bool
+take_whole(struct parser *parser, const struct suboption *sub, const char *value, uint64_t unit)
+{
+    if (value == NULL || *value == '\0') {
+        return options_fail(parser, OPTIONS_EXIT_BAD,
+                            "Missing numeric argument for %s: -o %s=<number>", sub->name,
+                            sub->name);
+    }
+    int64_t min = unit == 1 ? (int64_t)sub->min : 0;
+    int64_t max = unit == 1 ? (int64_t)sub->max : (int64_t)(UINT32_MAX / unit);
+    int64_t number = 0;
+    if (!options_integer(value, min, max, &number)) {
+        return options_fail(parser, OPTIONS_EXIT_BAD, "%s: -o %s=%s, where %lld to %lld is right",
+                            sub->error, sub->name, value, (long long)min, (long long)max);
+    }
+    *(unsigned *)field_at(parser, sub) = (unsigned)((uint64_t)number * unit);
+    return true;
+}
+
+static bool
+take_real(struct parser *parser, const struct suboption *sub, const char *value)
+{
+    if (value == NULL || *value == '\0') {
+        return options_fail(parser, OPTIONS_EXIT_BAD, "Missing %s argument: -o %s=<number>",
+                            sub->name, sub->name);
+    }
+    double number = 0;
+    if (!options_real(value, &number) || number <= sub->min || number > sub->max) {
+        return options_fail(parser, OPTIONS_EXIT_BAD, "%s: -o %s=%s", sub->error, sub->name, value);
+    }
+    *(double *)field_at(parser, sub) = number;
+    return true;
+}
+
+static bool
+take_hashpower(struct parser *parser, const char *value)
+{
+    int64_t power = 0;
+    if (value == NULL || *value == '\0') {
+        return options_fail(parser, OPTIONS_EXIT_BAD,
+                            "Missing numeric argument for hashpower: -o hashpower=<12 to 32>");
+    }
+    if (!options_integer(value, 0, INT32_MAX, &power)) {
+        return options_fail(parser, OPTIONS_EXIT_BAD, "-o hashpower=%s: 12 to 32 is right", value);
+    }
+    if (power != 0 && power < 12) {
+        return options_fail(parser, OPTIONS_EXIT_BAD,
+                            "Initial hashtable multiplier of %s is too low: 12 to 32 is right",
+                            value);
+    }
+    if (power > 32) {
+        return options_fail(
+            parser, OPTIONS_EXIT_BAD,
+            "Initial hashtable multiplier of %s is too high: 12 to 32 is right\n"
+            "Choose a value based on \"STAT hash_power_level\" from a running instance",
+            value);
+    }
+    parser->settings->hashpower_init = (unsigned)power;
+    return true;
+}
+
+static bool
+take_automove(struct parser *parser, const char *value)
+{
+    int64_t mode = 1;
+    if (value != NULL && *value != '\0' && !options_integer(value, 0, 2, &mode)) {
+        return options_fail(parser, OPTIONS_EXIT_BAD,
+                            "slab_automove must be between 0 and 2: -o slab_automove=%s", value);
+    }
+    parser->settings->slab_automove = (int)mode;
+    return true;
+}
+
+static bool
+take_freeratio(struct parser *parser, const char *value)
+{
+    double ratio = 0;
+    if (value == NULL || *value == '\0') {
+        return options_fail(
+            parser, OPTIONS_EXIT_BAD,
+            "Missing slab_automove_freeratio argument: a ratio is right, such as 0.01");
+    }
+    if (!options_real(value, &ratio) || ratio < 0) {
+        return options_fail(parser, OPTIONS_EXIT_BAD,
+                            "-o slab_automove_freeratio=%s: a ratio is right, such as 0.01", value);
+    }
+    return true;
+}
+
+static bool
+take_hash_algorithm(struct parser *parser, const char *value)
+{
+    static const char *const names[] = { "jenkins", "murmur3", "xxh3" };
+    if (value == NULL) {
+        return options_fail(parser, OPTIONS_EXIT_BAD,
+                            "Missing hash_algorithm argument: jenkins, murmur3 or xxh3");
+    }
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(value, names[i]) == 0) {
+            parser->settings->hash_algorithm = names[i];
+            return true;
+        }
+    }
+    return options_fail(parser, OPTIONS_EXIT_BAD,
+                        "Unknown hash_algorithm option (jenkins, murmur3, xxh3): %s", value);
+}
+
+static bool
+take_temporary_ttl(struct parser *parser, const char *value)
+{
+    int64_t ttl = 0;
+    if (value == NULL || *value == '\0') {
+        return options_fail(parser, OPTIONS_EXIT_BAD,
+                            "Missing temporary_ttl argument: a number of seconds is right");
+    }
+    if (!options_integer(value, INT32_MIN, INT32_MAX, &ttl)) {
+        return options_fail(parser, OPTIONS_EXIT_BAD,
+                            "-o temporary_ttl=%s: a number of seconds is right", value);
+    }
+    parser->settings->temp_lru = ttl >= 0;
+    parser->settings->temporary_ttl = ttl >= 0 ? (unsigned)ttl : 0;
+    parser->temporary_ttl_given = true;
+    return true;
+}
+
+/** "100-200-300": checked, as scripts may pass it; the classes stay larder's own. */
+static bool
+take_slab_sizes(struct parser *parser, const char *value)
+{
+    if (value == NULL || *value == '\0') {
+        return options_fail(parser, OPTIONS_EXIT_BAD,
+                            "Missing slab_sizes argument: sizes are right, such as 100-200-400");
+    }
+    uint64_t last = 0;
+    const char *at = value;
+    for (;;) {
+        char *end = NULL;
+        unsigned long long size = *at >= '0' && *at <= '9' ? strtoull(at, &end, 10) : 0;
+        bool whole = end != NULL && (*end == '-' || *end == '\0');
+        if (!whole || size < 48 || size > PAGE_OF_MEMCACHED) {
+            return options_fail(parser, OPTIONS_EXIT_USAGE,
+                                "slab size %.20s is out of valid range: -o slab_sizes=%s", at,
+                                value);
+        }
+        if (size <= last) {
+            return options_fail(
+                parser, OPTIONS_EXIT_USAGE,
+                "slab size %llu cannot be lower than or equal to a previous class size: -o slab_sizes=%s",
+                size, value);
+        }
+        if (last != 0 && size < last + 8) {
+            return options_fail(
+                parser, OPTIONS_EXIT_USAGE,
+                "slab size %llu must be at least 8 bytes larger than previous class: -o slab_sizes=%s",
+                size, value);
+        }
+        last = size;
+        if (*end == '\0') {
+            return true;
+        }
+        at = end + 1;
+    }
+}
+
+static bool
+take_slab_chunk_max(struct parser *parser, const char *value)
+{
+    int64_t kib = 0;
+    if (value == NULL || *value == '\0') {
+        return options_fail(parser, OPTIONS_EXIT_BAD,
+                            "Missing slab_chunk_max argument: 1 to 1024 kilobytes");
+    }
+    if (!options_integer(value, INT32_MIN, INT32_MAX, &kib)) {
+        return options_fail(
+            parser, OPTIONS_EXIT_BAD,
+            "could not parse argument to slab_chunk_max: -o slab_chunk_max=%s, where 1 to 1024 is right",
+            value);
+    }
+    if (kib < 1 || kib > 1024) {
+        return options_fail(parser, OPTIONS_EXIT_USAGE,
+                            "slab_chunk_max=%s: 1 to 1024 kilobytes is right", value);
+    }
+    parser->settings->slab_chunk_max = (uint32_t)kib * 1024;
+    return true;
+}
+
+/** What memcached 1.4 did, as far as it is a setting. */
+static bool
+take_no_modern(struct settings *settings)
+{
+    settings->lru_segmented = false;
+    settings->lru_maintainer = false;
+    settings->lru_crawler = false;
+    settings->slab_reassign = false;
+    settings->slab_automove = 0;
+    settings->maxconns_fast = false;
+    settings->hash_algorithm = "jenkins";
+    settings->slab_chunk_max = PAGE_OF_MEMCACHED;
+    return true;
+}
+
+static bool
+take_special(struct parser *parser, const char *name, const char *value)
+{
+    struct settings *settings = parser->settings;
+    if (strcmp(name, "hashpower") == 0) {
+        return take_hashpower(parser, value);
+    }
+    if (strcmp(name, "slab_automove") == 0) {
+        return take_automove(parser, value);
+    }
+    if (strcmp(name, "no_slab_automove") == 0) {
+        settings->slab_automove = 0;
+        return true;
+    }
+    if (strcmp(name, "slab_automove_freeratio") == 0) {
+        return take_freeratio(parser, value);
+    }
+    if (strcmp(name, "hash_algorithm") == 0) {
+        return take_hash_algorithm(parser, value);
+    }
+    if (strcmp(name, "no_lru_maintainer") == 0) {
+        settings->lru_maintainer = false;
+        settings->lru_segmented = false;
+        return true;
+    }
+    if (strcmp(name, "temporary_ttl") == 0) {
+        return take_temporary_ttl(parser, value);
+    }
+    if (strcmp(name, "slab_sizes") == 0) {
+        return take_slab_sizes(parser, value);
+    }
+    if (strcmp(name, "slab_chunk_max") == 0) {
+        return take_slab_chunk_max(parser, value);
+    }
+    if (strcmp(name, "resp_obj_mem_limit") == 0) {
+        options_warn(parser,
+                     "DEPRECATED: resp_obj_mem_limit no longer used. See read_buf_mem_limit.");
+        return true;
+    }
+    if (strcmp(name, "no_chunked_items") == 0) {
+        settings->slab_chunk_max = PAGE_OF_MEMCACHED;
+        return true;
+    }
+    assert(strcmp(name, "no_modern") == 0);
+    return take_no_modern(settings);
+}
+
+static bool
+take_suboption(struct parser *parser, const char *name, const char *value, const char *whole)
+{
+    for (size_t i = 0; i < sizeof(missing_families) / sizeof(missing_families[0]); i++) {
+        if (strncmp(name, missing_families[i].prefix, strlen(missing_families[i].prefix)) == 0) {
+            return options_fail(parser, OPTIONS_EXIT_BAD,
+                                "Illegal suboption \"%s\": this build of larder has no %s", whole,
+                                missing_families[i].what);
+        }
+    }
+    for (size_t i = 0; i < sizeof(suboptions) / sizeof(suboptions[0]); i++) {
+        const struct suboption *sub = &suboptions[i];
+        if (strcmp(sub->name, name) != 0) {
+            continue;
+        }
+        switch (sub->kind) {
+        case SUB_ON:
+            *(bool *)field_at(parser, sub) = true;
+            return true;
+        case SUB_OFF:
+            *(bool *)field_at(parser, sub) = false;
+            return true;
+        case SUB_NOTHING:
+            return true;
+        case SUB_UNSIGNED:
+            return take_whole(parser, sub, value, 1);
+        case SUB_KIB:
+            return take_whole(parser, sub, value, OPTIONS_KIB);
+        case SUB_MIB:
+            return take_whole(parser, sub, value, OPTIONS_MIB);
+        case SUB_REAL:
+            return take_real(parser, sub, value);
+        case SUB_SPECIAL:
+            return take_special(parser, name, value);
+        case SUB_MISSING:
+            return options_fail(parser, OPTIONS_EXIT_BAD,
+                                "Illegal suboption \"%s\": this build of larder has no %s", whole,
+                                sub->error);
+        }
+    }
+    return options_fail(parser, OPTIONS_EXIT_BAD, "Illegal suboption \"%s\"", whole);
+}
+
+/** A list of name or name=value, split at commas.  A comma at the end is no element. */
+bool
+options_extended(struct parser *parser, const char *text)
+{
+    const char *at = text;
+    while (*at != '\0') {
+        size_t len = strcspn(at, ",");
+        char element[SUBOPTION_CAP];
+        if (len >= sizeof(element)) {
+            return options_fail(parser, OPTIONS_EXIT_BAD, "Illegal suboption \"%.60s...\"", at);
+        }
+        memcpy(element, at, len);
+        element[len] = '\0';
+        char name[SUBOPTION_NAME_CAP] = "";
+        const char *equals = strchr(element, '=');
+        size_t name_len = equals != NULL ? (size_t)(equals - element) : len;
+        if (name_len < sizeof(name)) {
+            memcpy(name, element, name_len);
+            name[name_len] = '\0';
+        }
+        if (!take_suboption(parser, name, equals != NULL ? equals + 1 : NULL, element)) {
+            return false;
+        }
+        at += len;
+        at += *at == ',' ? 1 : 0;
+    }
+    return true;
+}

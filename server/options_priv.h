@@ -1,0 +1,41 @@
+/* What the files of the command line share: the parser, its complaints, its numbers. */
+#ifndef LARDER_OPTIONS_PRIV_H
+#define LARDER_OPTIONS_PRIV_H
+
+#include "options.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define OPTIONS_KIB       UINT64_C(1024)
+#define OPTIONS_MIB       (OPTIONS_KIB * 1024)
+#define PAGE_OF_MEMCACHED (1024u * 1024u) /* bytes; what slab_chunk_max must divide */
+
+struct parser {
+    struct settings *settings;
+    struct options_report *report;
+    bool port_given;
+    bool temporary_ttl_given;
+};
+
+/** Notes why the command line is refused, and the exit code; the first reason counts.  Returns
+ * false. */
+bool options_fail(struct parser *parser, int exit_code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/** Adds a line to the warnings. */
+void options_warn(struct parser *parser, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Each takes the whole text or nothing: false leaves `out` as it was. */
+
+/** A decimal number from min to max, with an optional '-'. */
+bool options_integer(const char *text, int64_t min, int64_t max, int64_t *out);
+/** A finite number. */
+bool options_real(const char *text, double *out);
+/** A number in units of `unit` bytes, or with k, m or g behind it. */
+bool options_bytes(const char *text, uint64_t unit, uint64_t *out);
+
+/** The value of -o: name or name=value, split at commas. */
+bool options_extended(struct parser *parser, const char *text);
+
+#endif

@@ -1,0 +1,245 @@
+/* set, add, replace, append, prepend, cas: from the command line to the reply behind the data block. */
+#include "config.h"
+
+#include "session/session_priv.h"
+
+#include <stdlib.h>
+
+static enum cache_store_mode
+store_mode(enum request_op op)
+{
+    switch (op) {
+    case REQUEST_SET:
+        return CACHE_SET;
+    case REQUEST_ADD:
+        return CACHE_ADD;
+    case REQUEST_REPLACE:
+        return CACHE_REPLACE;
+    case REQUEST_APPEND:
+        return CACHE_APPEND;
+    case REQUEST_PREPEND:
+        return CACHE_PREPEND;
+    case REQUEST_CAS:
+        return CACHE_CAS;
+    case REQUEST_GET:
+    case REQUEST_GETS:
+    case REQUEST_GAT:
+    case REQUEST_GATS:
+    case REQUEST_DELETE:
+    case REQUEST_INCR:
+    case REQUEST_DECR:
+    case REQUEST_TOUCH:
+    case REQUEST_MN:
+    case REQUEST_QUIT:
+    case REQUEST_VERSION:
+    case REQUEST_STATS:
+    case REQUEST_FLUSH_ALL:
+    case REQUEST_VERBOSITY:
+    case REQUEST_CACHE_MEMLIMIT:
+    case REQUEST_SHUTDOWN:
+    case REQUEST_UNKNOWN_HTTP:
+    case REQUEST_ERROR:
+        break;
+    }
+    assert(false && "a storage command");
+    return CACHE_SET;
+}
+
+void
+store_drop(struct session *session)
+{
+    if (session->store_open) {
+        cache_store_abort(session->worker->cache, session->worker->thread, &session->store);
+        session->store_open = false;
+    }
+    free(session->store_key);
+    session->store_key = NULL;
+}
+
+/** A `set` that fails takes the older value with it: what the client meant to replace must not be read any more. */
+static void
+store_unlink_old(struct session_worker *worker, const void *key, size_t key_len)
+{
+    enum cache_result result = cache_delete(worker->cache, worker->thread, key, (uint32_t)key_len, 0);
+    assert(result == CACHE_OK || result == CACHE_MISS);
+    /* The engine has counted a delete. */
+    metric_add(result == CACHE_OK ? &worker->stats.unlink_hits : &worker->stats.unlink_misses, 1);
+}
+
+/** `grows`: an append or prepend was asked for, and it is their sum for which there is no room. */
+static void
+store_reply(struct session_worker *worker, enum cache_result result, bool grows)
+{
+    switch (result) {
+    case CACHE_OK:
+        TX_PUT(worker, "STORED\r\n");
+        break;
+    case CACHE_NOT_STORED:
+        TX_PUT(worker, "NOT_STORED\r\n");
+        break;
+    case CACHE_EXISTS:
+        TX_PUT(worker, "EXISTS\r\n");
+        break;
+    case CACHE_MISS:
+        TX_PUT(worker, "NOT_FOUND\r\n");
+        break;
+    case CACHE_TOO_LARGE:
+        if (grows) {
+            TX_PUT(worker, "NOT_STORED\r\n");
+        } else {
+            TX_PUT(worker, "SERVER_ERROR object too large for cache\r\n");
+        }
+        break;
+    case CACHE_NO_MEMORY:
+        if (grows) {
+            TX_PUT(worker, "NOT_STORED\r\n");
+        } else {
+            TX_PUT(worker, "SERVER_ERROR out of memory storing object\r\n");
+        }
+        break;
+    case CACHE_NOT_NUMBER:
+        assert(false && "no answer to a store");
+        break;
+    }
+}
+
+/** The data block is whole: CR LF behind it makes the item visible. */
+static enum step
+store_finish(struct session *session, struct cache_store *store, enum cache_store_mode mode, uint64_t cas,
+             bool noreply, const uint8_t *line_end)
+{
+    struct session_worker *worker = session->worker;
+    metric_add(&worker->stats.cmd_set, 1);
+    if (__builtin_expect(line_end[0] != '\r' || line_end[1] != '\n', 0)) {
+        cache_store_abort(worker->cache, worker->thread, store);
+        if (!noreply) {
+            TX_PUT(worker, "CLIENT_ERROR bad data chunk\r\n");
+        }
+        return STEP_ON;
+    }
+    enum cache_result result = cache_store_commit(worker->cache, worker->thread, store, mode, cas, NULL);
+    if (__builtin_expect(result == CACHE_OK && !noreply, 1)) {
+        TX_PUT(worker, "STORED\r\n");
+    } else if (!noreply) {
+        store_reply(worker, result, mode == CACHE_APPEND || mode == CACHE_PREPEND);
+    }
+    return STEP_ON;
+}
+
+/** Memory ran out half-way: the rest of the block, from rx_at on, is thrown away. */
+static enum step
+store_ran_out(struct session *session)
+{
+    struct session_worker *worker = session->worker;
+    session->store_open = false; /* the engine has it back already */
+    if (session->store_key != NULL) {
+        store_unlink_old(worker, session->store_key, session->store_key_len);
+    }
+    store_drop(session);
+    if (!session->noreply) {
+        TX_PUT(worker, "SERVER_ERROR Out of memory during read\r\n");
+    }
+    return session_swallow(session, (uint64_t)session->value_left + 2);
+}
+
+enum step
+store_begin(struct session *session, const struct request *request)
+{
+    struct session_worker *worker = session->worker;
+    enum cache_store_mode mode = store_mode(request->op);
+    if (__builtin_expect(worker->detail, 0)) {
+        prefix_count_set(worker->server_stats->prefixes, request->key.at, request->key.len);
+    }
+    int64_t expires_at = request->exptime == 0 ? CACHE_NEVER : session_expires_at(worker, request->exptime);
+    uint64_t cas = mode == CACHE_CAS ? request->cas : 0; /* the request's is not set else */
+    struct cache_store *store = &session->store;
+    enum cache_result result =
+        cache_store_begin(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
+                          request->value_len, request->flags, expires_at, store);
+    if (__builtin_expect(result != CACHE_OK, 0)) {
+        if (mode == CACHE_SET) {
+            store_unlink_old(worker, request->key.at, request->key.len);
+        }
+        if (!request->noreply) {
+            store_reply(worker, result, false);
+        }
+        return session_swallow(session, (uint64_t)request->value_len + 2);
+    }
+
+    uint32_t there = worker->rx_end - worker->rx_at;
+    const uint8_t *value = worker->rx + worker->rx_at;
+    if (there >= (uint64_t)request->value_len + 2 && store->room >= request->value_len) {
+        /* As mostly: the block has come with its line, and takes one chunk. */
+        worker->rx_at += request->value_len + 2;
+        if (request->value_len > 0) {
+            result = cache_store_write(worker->cache, worker->thread, store, value, request->value_len);
+            assert(result == CACHE_OK);
+        }
+        return store_finish(session, store, mode, cas, request->noreply, value + request->value_len);
+    }
+
+    session->store_open = true;
+    session->store_mode = (uint8_t)mode;
+    session->store_cas = cas;
+    session->noreply = request->noreply;
+    session->value_left = request->value_len;
+    if (mode == CACHE_SET && store->room < request->value_len) {
+        /* Several chunks, of which only the first is there.  Without memory for the key nothing worse happens
+         * than that an older value outlives a failed upload. */
+        session->store_key = malloc(request->key.len);
+        if (session->store_key != NULL) {
+            memcpy(session->store_key, request->key.at, request->key.len);
+            session->store_key_len = (uint8_t)request->key.len;
+        }
+    }
+    session_become(session, request->value_len > 0 ? SESSION_VALUE : SESSION_VALUE_END);
+    return STEP_ON;
+}
+
+enum step
+store_value_run(struct session *session)
+{
+    struct session_worker *worker = session->worker;
+    enum cache_result result;
+    if (worker->direct_filled > 0) {
+        uint32_t filled = worker->direct_filled;
+        worker->direct_filled = 0;
+        assert(filled <= session->value_left);
+        session->value_left -= filled;
+        result = cache_store_filled(worker->cache, worker->thread, &session->store, filled);
+        if (result != CACHE_OK) {
+            return store_ran_out(session);
+        }
+    }
+    uint32_t there = worker->rx_end - worker->rx_at;
+    uint32_t n = there < session->value_left ? there : session->value_left;
+    if (n > 0) {
+        result = cache_store_write(worker->cache, worker->thread, &session->store, worker->rx + worker->rx_at, n);
+        if (result != CACHE_OK) {
+            return store_ran_out(session);
+        }
+        worker->rx_at += n;
+        session->value_left -= n;
+    }
+    if (session->value_left > 0) {
+        return STEP_READ;
+    }
+    session_become(session, SESSION_VALUE_END);
+    return STEP_ON;
+}
+
+enum step
+store_end_run(struct session *session)
+{
+    struct session_worker *worker = session->worker;
+    if (worker->rx_end - worker->rx_at < 2) {
+        return STEP_READ;
+    }
+    const uint8_t *line_end = worker->rx + worker->rx_at;
+    worker->rx_at += 2;
+    session->store_open = false;
+    store_drop(session); /* the key's copy */
+    session_become(session, SESSION_COMMAND);
+    return store_finish(session, &session->store, (enum cache_store_mode)session->store_mode, session->store_cas,
+                        session->noreply, line_end);
+}

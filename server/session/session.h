@@ -1,0 +1,89 @@
+/* One client's conversation, without a descriptor: bytes in, bytes out.
+ *
+ * The caller (net/, a test, a host of the library) owns the descriptor and moves the bytes:
+ *
+ *     struct session_space space = session_rx_space(session);
+ *     n = recv(fd, space.at, space.len);            straight into the item when a long value is coming
+ *     session_rx_done(session, n);                  n > 0
+ *     loop:
+ *         enum session_next next = session_run(session);
+ *         n_iov = session_tx(session, iov, max);    all replies that are ready
+ *         n = sendmsg(fd, iov, n_iov);
+ *         session_tx_done(session, n);              lets go of what was sent; copies aside what was not
+ *         act on `next`
+ *
+ * Buffers belong to the session_worker, which all sessions of one thread share: a session that waits for input and
+ * has no half command and no unsent reply owns no memory besides its struct.  For that session_pause() must be called
+ * before another session of the same worker is run: it moves what is left to buffers of the session's own.
+ *
+ * Threads: a session and its worker belong to one thread.
+ */
+#ifndef LARDER_SESSION_SESSION_H
+#define LARDER_SESSION_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "admin/settings.h"
+#include "admin/stats.h"
+#include "engine/cache.h"
+
+#define SESSION_RX_SIZE 65536u      /* bytes of the worker's receive buffer */
+#define SESSION_TX_SIZE 131072u     /* bytes of the worker's send buffer */
+#define SESSION_IOV_MAX 64u         /* pieces that session_tx() gives at most */
+
+struct session;
+struct session_worker;
+
+enum session_next {
+    SESSION_READ,  /* all input is used up: receive more (once the output is out) */
+    SESSION_AGAIN, /* more commands are waiting: send, let others have their turn (-R), and run again */
+    SESSION_SEND,  /* the output must leave before anything else can go on; then run again */
+    SESSION_CLOSE, /* send what is there, then close */
+};
+
+/** What a session may ask of its host.  Any of these may be NULL. */
+struct session_host {
+    void *arg;
+    /** `shutdown` command: graceful or at once. */
+    void (*shutdown)(void *arg, bool graceful);
+    /** `stats conns`: emits the lines of all connections. */
+    void (*stats_conns)(void *arg, stat_emit_fn *emit, void *emit_arg);
+};
+
+struct session_worker *session_worker_create(struct cache *cache, struct settings *settings,
+                                             struct server_stats *server_stats, const struct session_host *host);
+void session_worker_destroy(struct session_worker *worker);
+struct cache_thread *session_worker_cache_thread(struct session_worker *worker);
+struct worker_stats *session_worker_stats(struct session_worker *worker);
+
+struct session *session_create(struct session_worker *worker);
+/** Gives back pins and unfinished stores. */
+void session_destroy(struct session *session);
+
+struct session_space {
+    void *at;
+    size_t len; /* at least 1 */
+};
+/** Where the next received bytes go.  Valid until session_rx_done() or session_pause(). */
+struct session_space session_rx_space(struct session *session);
+void session_rx_done(struct session *session, size_t received);
+
+/** Runs complete commands: at most settings.reqs_per_event of them, at most what fits the send buffer. */
+enum session_next session_run(struct session *session);
+
+/** Lists the bytes to send; returns the number of pieces, 0 when there is nothing. */
+unsigned session_tx(struct session *session, struct iovec *iov, unsigned max);
+void session_tx_done(struct session *session, size_t sent);
+/** Whether there is something to send. */
+bool session_tx_pending(const struct session *session);
+
+/** Leaves the worker's buffers to another session; what is half received or not yet sent is kept aside. */
+void session_pause(struct session *session);
+
+/** For stats conns and the idle timeout's log: conn_new_cmd, conn_nread, conn_swallow ... */
+const char *session_state_name(const struct session *session);
+
+#endif

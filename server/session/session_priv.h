@@ -1,0 +1,232 @@
+/* What the files of session/ share: the session, the worker's buffers, and the steps of the state machine. */
+#ifndef LARDER_SESSION_SESSION_PRIV_H
+#define LARDER_SESSION_SESSION_PRIV_H
+
+#include "admin/prefix.h"
+#include "base/assert.h"
+#include "base/metric.h"
+#include "proto/text.h"
+#include "session/session.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+/**
+ * Where a session stands.
+ *
+ *     state          waits for                        may go to
+ *     COMMAND        a command line                   all
+ *     GET_LINE       the rest of a get's key list     COMMAND, SKIP_LINE, CLOSED
+ *     VALUE          a data block                     VALUE_END; COMMAND, SWALLOW (memory ran out); CLOSED
+ *     VALUE_END      the CR LF behind it              COMMAND, CLOSED
+ *     SWALLOW        the end of a refused data block  COMMAND, CLOSED
+ *     SKIP_LINE      the LF of a refused line         COMMAND, CLOSED
+ *     CLOSED         nothing                          -
+ */
+enum session_state {
+    SESSION_COMMAND,
+    SESSION_GET_LINE,
+    SESSION_VALUE,
+    SESSION_VALUE_END,
+    SESSION_SWALLOW,
+    SESSION_SKIP_LINE,
+    SESSION_CLOSED,
+};
+
+/** Fixed by the first byte, unless -B says it. */
+enum session_protocol {
+    SESSION_PROTOCOL_UNKNOWN,
+    SESSION_PROTOCOL_TEXT,
+};
+
+/** What a state's function tells the loop of session_run(). */
+enum step {
+    STEP_ON,    /* go on in the session's state */
+    STEP_READ,  /* input is used up */
+    STEP_AGAIN, /* the budget of requests is */
+    STEP_SEND,  /* the send buffer is full */
+    STEP_CLOSE,
+};
+
+#define TX_LONGS_MAX      32u              /* pinned values and long replies in one queue */
+#define TX_LONG_BYTES_MAX (1024u * 1024)   /* no value is pinned any more behind so many bytes of them */
+#define TX_RESERVE        1024u            /* bytes at the send buffer's end that only short replies may use */
+#define RX_DIRECT_MIN     (16u * 1024)     /* bytes still to come for which receiving into the item pays */
+#define RX_DIRECT_ROOM    4096u            /* bytes in one piece for the same */
+#define RX_SWAP_MIN       (8u * 1024)      /* leftover bytes at which the buffer changes hands, uncopied */
+
+/* A command runs only when its reply and the END lines of a whole batch of misses fit the reserve. */
+_Static_assert(CACHE_BATCH_MAX * 5 + 256 <= TX_RESERVE, "short replies always fit");
+#define TX_VALUE_ROOM (TEXT_VALUE_HEAD_MAX + CACHE_COPY_MAX + 2 + TX_RESERVE) /* bytes in which any value finds room */
+_Static_assert(TX_VALUE_ROOM <= SESSION_TX_SIZE, "a copied value fits");
+
+/** A piece of output that does not lie in the buffer, but goes out between two of its bytes. */
+struct tx_long {
+    uint32_t at;           /* offset in the buffer before which it goes out */
+    struct cache_pin *pin; /* a value, or: */
+    uint8_t *bytes;        /* a reply in the heap; owned */
+    uint64_t len;
+    uint64_t sent;
+};
+
+/** Output in order.  Either the worker's, or what a paused session could not send (then buffer and longs lie behind). */
+struct tx {
+    uint8_t *buf;
+    uint32_t cap;
+    uint32_t at;  /* sent up to here */
+    uint32_t end; /* filled up to here */
+    uint32_t longs_at;
+    uint32_t longs_end;
+    uint64_t long_bytes; /* in longs[longs_at .. longs_end], less what was sent */
+    struct tx_long *longs;
+};
+
+/** How the key of a read stands in its line. */
+enum {
+    READ_FIRST = 1, /* the first of its line */
+    READ_LAST = 2,  /* the last: "END" follows */
+    READ_CAS = 4,   /* gets, gats */
+};
+
+/** Keys of one or several get lines, decoded and not yet looked up.  They point into the receive buffer. */
+struct read_batch {
+    unsigned count;
+    uint8_t marks[CACHE_BATCH_MAX];
+    struct cache_read reads[CACHE_BATCH_MAX];
+};
+
+/** Locking key: one thread's; settings and server_stats as their headers say. */
+struct session_worker {
+    struct cache *cache;
+    struct cache_thread *thread;
+    struct settings *settings;
+    struct server_stats *server_stats;
+    const struct session_host *host;
+    struct session *current; /* whose bytes the buffers hold */
+
+    uint8_t *rx; /* SESSION_RX_SIZE */
+    uint32_t rx_at;
+    uint32_t rx_end;
+    uint32_t direct_filled; /* bytes received into the item of the pending store, not yet told to the engine */
+    bool direct;            /* the space given out last lies in the item */
+    bool detail;            /* settings.detail_enabled as of this run */
+    uint8_t *rx_spare;      /* NULL, or another buffer for rx */
+    unsigned budget;        /* commands that may still run before others' turn */
+
+    /* The reply of the get line that is being answered begins here; see read_line_bad(). */
+    uint32_t line_tx_end;
+    uint32_t line_longs_end;
+
+    struct tx tx;
+    struct tx_long longs[TX_LONGS_MAX];
+    struct worker_stats stats;
+    struct request request;
+    struct read_batch batch;
+};
+
+struct session {
+    struct session_worker *worker;
+    uint8_t state;    /* enum session_state; set by session_become() alone */
+    uint8_t protocol; /* enum session_protocol */
+    _Atomic uint8_t shown; /* enum session_shown, for other threads; relaxed, ordered with nothing */
+    uint8_t next;     /* enum session_next of the last run */
+
+    /* input kept aside; rx_own is NULL when there is none */
+    uint32_t rx_own_at;
+    uint32_t rx_own_end;
+    uint32_t rx_own_cap;
+    uint32_t scanned; /* bytes of the line begun that are known to have no LF */
+    uint8_t *rx_own;
+    struct tx *tx_own; /* output kept aside, or NULL */
+
+    /* GET_LINE, SKIP_LINE */
+    uint32_t line_left; /* bytes to the LF and with it; 0 when it has not been received */
+    uint8_t line_op;    /* enum request_op */
+    bool line_keys;     /* a key has been seen */
+    bool line_mark;     /* nothing of the line's reply has been sent yet */
+    bool line_silent;   /* SKIP_LINE: the line has had its reply */
+    int64_t expires_at; /* gat */
+
+    /* VALUE, VALUE_END */
+    bool noreply;
+    uint8_t store_mode; /* enum cache_store_mode */
+    uint8_t store_key_len;
+    bool store_open;
+    uint32_t value_left;
+    uint8_t *store_key; /* of a `set` that may run out of memory half-way, else NULL */
+    uint64_t store_cas;
+    struct cache_store store;
+
+    uint64_t swallow_left; /* SWALLOW */
+};
+_Static_assert(sizeof(struct session) <= 256, "an idle connection is small");
+
+void session_become(struct session *session, enum session_state state);
+/** Unix seconds of a time as on the wire: 0 never, negative long past, up to 30 days relative, else absolute. */
+int64_t session_expires_at(const struct session_worker *worker, int64_t exptime);
+
+/* -- output -------------------------------------------------------------------------------------------- */
+
+/** Whether a command may run: its short reply fits, and it can start a long one. */
+static inline bool
+tx_has_room(const struct tx *tx)
+{
+    return tx->end + TX_RESERVE <= tx->cap && tx->longs_end < TX_LONGS_MAX;
+}
+
+/** Whether one more long value may be pinned. */
+static inline bool
+tx_takes_long(const struct tx *tx)
+{
+    return tx->longs_end < TX_LONGS_MAX && tx->long_bytes < TX_LONG_BYTES_MAX;
+}
+
+/** At most 256 bytes; the reserve is there for them. */
+static inline void
+tx_put(struct session_worker *worker, const void *bytes, size_t len)
+{
+    assert(len <= worker->tx.cap - worker->tx.end);
+    memcpy(worker->tx.buf + worker->tx.end, bytes, len);
+    worker->tx.end += (uint32_t)len;
+}
+
+/** A string literal. */
+#define TX_PUT(worker, text) tx_put((worker), (text), sizeof(text) - 1)
+
+/** Adds a value or heap bytes behind what is there, and takes its ownership. */
+void tx_put_long(struct session_worker *worker, struct cache_pin *pin, uint8_t *bytes, uint64_t len);
+/** Takes back what was written behind these marks. */
+void tx_rewind(struct session_worker *worker, uint32_t end, uint32_t longs_end);
+
+/** Swallows the next `len` bytes of input. */
+enum step session_swallow(struct session *session, uint64_t len);
+
+/* -- commands: the worker's rx_at stands behind the line ----------------------------------------------- */
+
+/** Decodes a get or gets line into the batch; runs it when it is full. */
+enum step read_get(struct session *session, const struct request *request);
+enum step read_gat(struct session *session, const struct request *request);
+/** Looks up what is in the batch.  STEP_ON, or STEP_SEND with the input set back to the first key not answered. */
+enum step read_batch_run(struct session *session);
+/** GET_LINE. */
+enum step read_line_run(struct session *session);
+/** A line that fills the whole receive buffer and has no LF: begins to answer it key by key. */
+enum step read_line_stream(struct session *session);
+
+/** set, add, replace, append, prepend, cas. */
+enum step store_begin(struct session *session, const struct request *request);
+/** VALUE. */
+enum step store_value_run(struct session *session);
+/** VALUE_END. */
+enum step store_end_run(struct session *session);
+/** Gives back an unfinished store. */
+void store_drop(struct session *session);
+
+void arith_incr_decr(struct session *session, const struct request *request);
+void arith_delete(struct session *session, const struct request *request);
+void arith_touch(struct session *session, const struct request *request);
+
+/** stats, flush_all, verbosity, cache_memlimit, shutdown, version, mn. */
+enum step admin_run(struct session *session, const struct request *request);
+
+#endif
