@@ -1,0 +1,188 @@
+/* A cache, a worker and what its sessions say, for the tests of session/. */
+#ifndef TESTS_UNIT_SESSION_HARNESS_H
+#define TESTS_UNIT_SESSION_HARNESS_H
+
+#include "admin/prefix.h"
+#include "session/session.h"
+
+#include <check.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HARNESS_NOW 1700000000 /* unix seconds */
+#define HARNESS_OUT (16u * 1024 * 1024)
+
+struct harness {
+    struct settings settings;
+    struct server_stats stats;
+    struct session_host host;
+    struct cache *cache;
+    struct session_worker *worker;
+    struct session *session;
+    char *out; /* what the session sent, ended by NUL */
+    size_t out_len;
+    size_t fed; /* bytes of the last harness_feed() that were received */
+};
+
+/** After changes to settings_init()'s settings. */
+static inline void
+harness_start(struct harness *harness)
+{
+    struct cache_options options = {
+        .memory_limit = atomic_load_explicit(&harness->settings.memory_limit, memory_order_relaxed),
+        .item_size_max = harness->settings.item_size_max,
+        .cas_disabled = harness->settings.cas_disabled,
+        .evictions_disabled = harness->settings.evictions_disabled,
+        .hash_seed = 1,
+        .now = HARNESS_NOW,
+    };
+    harness->cache = cache_create(&options);
+    ck_assert_ptr_nonnull(harness->cache);
+    harness->stats.cache = harness->cache;
+    harness->stats.settings = &harness->settings;
+    harness->stats.prefixes = prefix_stats_create(':');
+    harness->stats.started_at = HARNESS_NOW;
+    harness->worker =
+        session_worker_create(harness->cache, &harness->settings, &harness->stats, &harness->host);
+    ck_assert_ptr_nonnull(harness->worker);
+    harness->stats.workers[harness->stats.workers_count++] = session_worker_stats(harness->worker);
+    harness->session = session_create(harness->worker);
+    harness->out = malloc(HARNESS_OUT);
+    harness->out_len = 0;
+}
+
+static inline void
+harness_open(struct harness *harness)
+{
+    memset(harness, 0, sizeof(*harness));
+    settings_init(&harness->settings);
+    harness_start(harness);
+}
+
+static inline void
+harness_close(struct harness *harness)
+{
+    session_destroy(harness->session);
+    session_worker_destroy(harness->worker);
+    prefix_stats_destroy(harness->stats.prefixes);
+    cache_check(harness->cache);
+    cache_destroy(harness->cache);
+    free(harness->out);
+}
+
+/** Takes up to `max` bytes of output; returns how many there were. */
+static inline size_t
+harness_take(struct harness *harness, struct session *session, size_t max)
+{
+    size_t taken = 0;
+    struct iovec iov[SESSION_IOV_MAX];
+    unsigned pieces;
+    while (taken < max && (pieces = session_tx(session, iov, SESSION_IOV_MAX)) > 0) {
+        ck_assert_uint_le(pieces, SESSION_IOV_MAX);
+        size_t sent = 0;
+        for (unsigned i = 0; i < pieces && taken + sent < max; i++) {
+            size_t n = iov[i].iov_len < max - taken - sent ? iov[i].iov_len : max - taken - sent;
+            ck_assert_uint_gt(iov[i].iov_len, 0);
+            ck_assert_uint_lt(harness->out_len + n, HARNESS_OUT);
+            memcpy(harness->out + harness->out_len, iov[i].iov_base, n);
+            harness->out_len += n;
+            sent += n;
+        }
+        session_tx_done(session, sent);
+        taken += sent;
+    }
+    harness->out[harness->out_len] = '\0';
+    return taken;
+}
+
+/** Receives bytes; as many as there is space for. */
+static inline size_t
+harness_receive(struct session *session, const void *bytes, size_t len)
+{
+    struct session_space space = session_rx_space(session);
+    size_t n = space.len < len ? space.len : len;
+    memcpy(space.at, bytes, n);
+    session_rx_done(session, n);
+    return n;
+}
+
+/** Receives bytes and runs, sending all output, until the session reads again or closes. */
+static inline enum session_next
+harness_feed_bytes(struct harness *harness, struct session *session, const void *bytes, size_t len)
+{
+    enum session_next next = SESSION_READ;
+    const char *at = bytes;
+    while (len > 0 && next == SESSION_READ) {
+        size_t n = harness_receive(session, at, len);
+        at += n;
+        len -= n;
+        do {
+            next = session_run(session);
+            (void)harness_take(harness, session, SIZE_MAX);
+        } while (next == SESSION_AGAIN || next == SESSION_SEND);
+    }
+    return next;
+}
+
+static inline enum session_next
+harness_feed(struct harness *harness, const char *text)
+{
+    return harness_feed_bytes(harness, harness->session, text, strlen(text));
+}
+
+/** What a conversation answers. */
+static inline const char *
+harness_ask(struct harness *harness, const char *text)
+{
+    harness->out_len = 0;
+    harness->out[0] = '\0';
+    (void)harness_feed(harness, text);
+    return harness->out;
+}
+
+/** Stores `len` bytes of `fill`. */
+static inline void
+harness_set(struct harness *harness, struct session *session, const char *key, size_t len, char fill)
+{
+    char head[300];
+    int n = snprintf(head, sizeof(head), "set %s 0 0 %zu noreply\r\n", key, len);
+    char *bytes = malloc((size_t)n + len + 2);
+    memcpy(bytes, head, (size_t)n);
+    memset(bytes + n, fill, len);
+    memcpy(bytes + n + len, "\r\n", 2);
+    enum session_next next = harness_feed_bytes(harness, session, bytes, (size_t)n + len + 2);
+    ck_assert_int_eq(next, SESSION_READ);
+    free(bytes);
+}
+
+/** "VALUE <key> 0 <len>", the bytes, END. */
+static inline char *
+harness_value(const char *key, size_t len, char fill)
+{
+    char *text = malloc(len + 300);
+    int n = sprintf(text, "VALUE %s 0 %zu\r\n", key, len);
+    memset(text + n, fill, len);
+    memcpy(text + (size_t)n + len, "\r\nEND\r\n", 8);
+    return text;
+}
+
+/** Runs a suite of one case that holds these tests. */
+static inline int
+harness_main(const char *name, const TTest *const *tests, size_t count)
+{
+    Suite *suite = suite_create(name);
+    TCase *tcase = tcase_create(name);
+    for (size_t i = 0; i < count; i++) {
+        tcase_add_test(tcase, tests[i]);
+    }
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+#endif

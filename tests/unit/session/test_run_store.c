@@ -1,0 +1,159 @@
+/* Where a value's bytes go, and memory that runs out; what set answers is tested by tests/wire. */
+#include "config.h"
+
+#include "unit/session/harness.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define DIRECT false
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define DIRECT false
+#endif
+#endif
+#ifndef DIRECT
+#define DIRECT true
+#endif
+
+START_TEST(store_receives_a_long_value_into_its_item)
+{
+    struct harness h;
+    harness_open(&h);
+    struct session_space line_space = session_rx_space(h.session);
+    (void)harness_feed(&h, "set a 0 0 300000\r\nxxxxx");
+    struct session_space space = session_rx_space(h.session);
+    bool elsewhere = (char *)space.at < (char *)line_space.at || (char *)space.at >= (char *)line_space.at + line_space.len;
+    ck_assert(elsewhere == DIRECT);
+    ck_assert_uint_gt(space.len, 4096);
+
+    char bytes[1000];
+    memset(bytes, 'x', sizeof(bytes));
+    session_rx_done(h.session, 0 + harness_receive(h.session, bytes, 0)); /* nothing is received now and then */
+    for (size_t left = 300000 - 5; left > 0;) {
+        size_t n = left < sizeof(bytes) ? left : sizeof(bytes);
+        ck_assert_int_eq(harness_feed_bytes(&h, h.session, bytes, n), SESSION_READ);
+        session_pause(h.session);
+        left -= n;
+    }
+    ck_assert_str_eq(harness_ask(&h, "\r\n"), "STORED\r\n");
+    char *expected = harness_value("a", 300000, 'x');
+    ck_assert_str_eq(harness_ask(&h, "get a\r\n"), expected);
+    free(expected);
+    harness_close(&h);
+}
+END_TEST
+
+/** Each length around the sizes at which the way of receiving changes, in pieces of several sizes. */
+START_TEST(store_keeps_each_byte_whatever_the_pieces)
+{
+    static const size_t lens[] = { 0, 1, 2, 4095, 4096, 16383, 16384, 16385, 65513, 65536, 65537, 200000, 1000000 };
+    static const size_t steps[] = { 977, 16384, 65536, 2000000 };
+    struct harness h;
+    harness_open(&h);
+    char *input = malloc(1100000);
+    for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+        for (size_t j = 0; j < sizeof(steps) / sizeof(steps[0]); j++) {
+            size_t head = (size_t)sprintf(input, "set a 0 0 %zu\r\n", lens[i]);
+            for (size_t k = 0; k < lens[i]; k++) {
+                input[head + k] = (char)('a' + (k * 7 + k / 251) % 26);
+            }
+            memcpy(input + head + lens[i], "\r\n", 2);
+            size_t len = head + lens[i] + 2;
+            h.out_len = 0;
+            for (size_t at = 0; at < len; at += steps[j]) {
+                size_t n = len - at < steps[j] ? len - at : steps[j];
+                ck_assert_int_eq(harness_feed_bytes(&h, h.session, input + at, n), SESSION_READ);
+            }
+            ck_assert_str_eq(h.out, "STORED\r\n");
+            const char *out = harness_ask(&h, "get a\r\n");
+            ck_assert_int_eq(memcmp(strchr(out, '\n') + 1, input + head, lens[i] + 2), 0);
+            ck_assert_str_eq(out + h.out_len - 5, "END\r\n");
+        }
+    }
+    free(input);
+    harness_close(&h);
+}
+END_TEST
+
+/** An upload begins while there is room, and others fill it meanwhile. */
+static void
+run_out(bool noreply)
+{
+    struct harness h;
+    memset(&h, 0, sizeof(h));
+    settings_init(&h.settings);
+    h.settings.evictions_disabled = true;
+    atomic_store_explicit(&h.settings.memory_limit, 4u * 1024 * 1024, memory_order_relaxed);
+    harness_start(&h);
+    struct session *other = session_create(h.worker);
+    (void)harness_feed_bytes(&h, other, "set a 0 0 3 noreply\r\nold\r\n", 26);
+    session_pause(other);
+
+    size_t len = 1000000;
+    char *bytes = malloc(len + 2);
+    memset(bytes, 'x', len);
+    memcpy(bytes + len, "\r\n", 2);
+    (void)harness_feed(&h, noreply ? "set a 0 0 1000000 noreply\r\n" : "set a 0 0 1000000\r\n");
+    (void)harness_feed_bytes(&h, h.session, bytes, 1000);
+    session_pause(h.session);
+    char key[16];
+    for (unsigned i = 0; i < 4000; i++) {
+        sprintf(key, "k%u", i);
+        harness_set(&h, other, key, 1000, 'y');
+    }
+    session_pause(other);
+    h.out_len = 0;
+    h.out[0] = '\0';
+    ck_assert_int_eq(harness_feed_bytes(&h, h.session, bytes + 1000, len - 1000 + 2), SESSION_READ);
+    ck_assert_str_eq(h.out, noreply ? "" : "SERVER_ERROR Out of memory during read\r\n");
+    ck_assert_str_eq(harness_ask(&h, "get a\r\nmn\r\n"), "END\r\nMN\r\n");
+    free(bytes);
+    session_destroy(other);
+    harness_close(&h);
+}
+
+START_TEST(store_swallows_the_rest_when_memory_runs_out_half_way)
+{
+    run_out(false);
+    run_out(true);
+}
+END_TEST
+
+START_TEST(store_is_invisible_until_its_end)
+{
+    struct harness h;
+    harness_open(&h);
+    struct session *other = session_create(h.worker);
+    (void)harness_feed(&h, "set a 0 0 3\r\nold\r\nset a 0 0 3\r\nnew\r");
+    session_pause(h.session);
+    h.out_len = 0;
+    (void)harness_feed_bytes(&h, other, "get a\r\n", 7);
+    session_pause(other);
+    ck_assert_str_eq(h.out, "VALUE a 0 3\r\nold\r\nEND\r\n");
+    ck_assert_str_eq(harness_ask(&h, "\nget a\r\n"), "STORED\r\nVALUE a 0 3\r\nnew\r\nEND\r\n");
+    session_destroy(other);
+    harness_close(&h);
+}
+END_TEST
+
+START_TEST(store_of_append_does_not_use_the_id_of_an_earlier_cas)
+{
+    struct harness h;
+    harness_open(&h);
+    (void)harness_ask(&h, "set a 0 0 1\r\nx\r\ncas a 0 0 1 99\r\ny\r\nappend a 0 0 1\r\nz\r\nprepend a 0 0 1\r\nw\r\nget a\r\n");
+    ck_assert_str_eq(h.out, "STORED\r\nEXISTS\r\nSTORED\r\nSTORED\r\nVALUE a 0 3\r\nwxz\r\nEND\r\n");
+    harness_close(&h);
+}
+END_TEST
+
+int
+main(void)
+{
+    const TTest *const tests[] = {
+        store_receives_a_long_value_into_its_item,
+        store_keeps_each_byte_whatever_the_pieces,
+        store_swallows_the_rest_when_memory_runs_out_half_way,
+        store_is_invisible_until_its_end,
+        store_of_append_does_not_use_the_id_of_an_earlier_cas,
+    };
+    return harness_main("run_store", tests, sizeof(tests) / sizeof(tests[0]));
+}
