@@ -1,0 +1,1 @@
+"""Parts of tests/e2e/differential.py."""
