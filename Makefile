@@ -1,0 +1,437 @@
+# The whole build.  `make help` lists the targets; README.md tells where to begin.
+#
+# build/VARIANT/obj    objects, one per source file, in the folders of the sources
+# build/VARIANT/*.a    one archive per layer
+# build/VARIANT/tests  test programs; build/VARIANT/results what they said
+# build/               larder, liblarder.a, liblarder.so (other variants: build/VARIANT/)
+
+.DEFAULT_GOAL := all
+comma := ,
+space := $() $()
+.DELETE_ON_ERROR:
+.SUFFIXES:
+SHELL = /bin/sh
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# V=1 shows the commands, otherwise one short line stands for each.
+say = $(if $(filter-out 0,$(V)),,@printf '%-4s %s\n' $(1) $@;)
+
+# -- without a configuration ----------------------------------------------------------------------------
+
+# `make deps check` on a fresh machine: install first, then start again for the rest.
+ifneq ($(filter deps,$(MAKECMDGOALS)),)
+
+LATER := $(filter-out deps,$(MAKECMDGOALS))
+.PHONY: deps $(LATER)
+deps:
+	@server/dist/deps.sh
+ifneq ($(LATER),)
+$(firstword $(LATER)): deps
+	@$(MAKE) $(LATER)
+$(wordlist 2,99,$(LATER)): $(firstword $(LATER))
+	@:
+endif
+
+else
+
+PLAIN_GOALS := help clean distclean format
+ifneq ($(filter-out $(PLAIN_GOALS),$(or $(MAKECMDGOALS),all)),)
+include config.mk
+endif
+
+configure: configure.ac
+	autoconf
+	@rm -rf autom4te.cache
+
+# A changed template or check is configured again with the options of the last time.
+config.mk: configure server/dist/config.mk.in server/dist/config.h.in server/dist/larder.pc.in
+	@if [ -x config.status ]; then ./config.status --recheck && ./config.status; else ./configure; fi
+
+config.h larder.pc: config.mk
+	@test -f $@ || ./config.status $@
+
+# -- variants -------------------------------------------------------------------------------------------
+
+VARIANT ?= $(if $(filter yes,$(ENABLE_DEBUG)),debug,release)
+B := build/$(VARIANT)
+OUT := $(if $(filter release debug,$(VARIANT)),build,$(B))
+
+VARIANT_FLAGS_release =
+VARIANT_FLAGS_debug = -DLARDER_DEBUG
+VARIANT_FLAGS_asan = -DLARDER_DEBUG -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
+    -fno-omit-frame-pointer
+VARIANT_FLAGS_tsan = -DLARDER_DEBUG -fsanitize=thread $(if $(filter no,$(CC_IS_CLANG)),-Wno-tsan)
+VARIANT_FLAGS_cov = -DLARDER_DEBUG -O0 --coverage -fprofile-update=atomic
+VARIANT_FLAGS_fuzz = -DLARDER_DEBUG -O1 -fsanitize=fuzzer-no-link,address,undefined \
+    -fno-sanitize-recover=all -fno-omit-frame-pointer
+VARIANT_FLAGS = $(VARIANT_FLAGS_$(VARIANT))
+
+# How much longer than a release build the tests may take.
+SLOWER_asan = 4
+SLOWER_tsan = 8
+SLOWER_cov = 4
+SLOWER = $(or $(SLOWER_$(VARIANT)),1)
+
+WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wswitch-enum -Wvla -Wundef -Wformat=2 \
+    -Wpointer-arith -Wwrite-strings
+C_WARNINGS = $(WARNINGS) -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+    -Werror=implicit-function-declaration -Werror=incompatible-pointer-types -Werror=int-conversion
+ERRORS = $(if $(filter-out 0,$(DEVELOPER)),-Werror)
+
+# CFLAGS and CPPFLAGS are the user's, and come behind ours; only a variant's come behind them.
+OUR_CPPFLAGS = -D_GNU_SOURCE -I. -Iserver -Iserver/include $(EVENT_CFLAGS) $(CPPFLAGS)
+TEST_CPPFLAGS = -Itests $(CHECK_CFLAGS)
+OUR_CFLAGS = -std=gnu11 -pthread -fPIC -fvisibility=hidden $(C_WARNINGS) $(ERRORS) $(CFLAGS) \
+    $(VARIANT_FLAGS)
+# larder_stats() and struct larder_stats share a name, which C++ allows and -Wshadow reports.
+OUR_CXXFLAGS = -std=c++11 -pthread -fPIC $(filter-out -Wshadow,$(WARNINGS)) $(ERRORS) $(CXXFLAGS) $(VARIANT_FLAGS)
+OUR_LDFLAGS = -pthread -Wl,--as-needed $(LDFLAGS)
+
+# jemalloc serves the server alone, and not where a sanitizer brings its own heap.
+ifneq ($(filter-out asan tsan fuzz,$(VARIANT)),)
+SERVER_HEAP_LIBS = $(if $(JEMALLOC_LIBS),-Wl$(comma)--no-as-needed $(JEMALLOC_LIBS) -Wl$(comma)--as-needed)
+endif
+
+# -- sources, by folder ---------------------------------------------------------------------------------
+
+LAYERS := base proto engine admin session net embed server
+
+dir_proto := proto
+dir_server := server
+$(foreach layer,$(filter-out proto server,$(LAYERS)),$(eval dir_$(layer) := server/$(layer)))
+# server: the files beside main.c, which the unit tests of the options need without it.
+$(foreach layer,$(LAYERS),$(eval sources_$(layer) := \
+    $(sort $(filter-out server/main.c,$(wildcard $(dir_$(layer))/*.c)))))
+
+# What each layer is linked with, in the linker's order: those that it may call, and no other.
+link_base := base
+link_proto := proto
+link_engine := engine base
+link_admin := admin engine base
+link_session := session admin proto engine base
+link_net := net session admin proto engine base
+link_embed := embed net session admin proto engine base
+link_server := server embed net session admin proto engine base
+
+objects = $(patsubst %,$(B)/obj/%.o,$(basename $(1)))
+archives = $(patsubst %,$(B)/%.a,$(link_$(1)))
+
+SUPPORT_SOURCES := $(sort $(wildcard tests/support/*.c))
+UNIT_SOURCES := $(sort $(wildcard tests/unit/*/test_*.c))
+STRESS_SOURCES := $(sort $(wildcard tests/stress/*.c))
+WIRE_SOURCES := $(sort $(wildcard tests/wire/*.c))
+FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+EMBED_C_SOURCES := $(sort $(wildcard tests/embed/*.c))
+EMBED_CC_SOURCES := $(sort $(wildcard tests/embed/*.cc))
+BENCH_SOURCES := $(sort $(wildcard bench/micro/*.c bench/load/*.c))
+BENCH_PROGRAMS := $(patsubst bench/%.c,$(B)/bench/%,$(BENCH_SOURCES))
+E2E_TESTS := $(sort $(wildcard tests/e2e/*.py tests/e2e/*.sh))
+TIDY_CHECKS := $(sort $(filter-out %.md,$(wildcard tests/tidy/*)))
+ALL_HEADERS := $(sort $(wildcard proto/*.h server/*.h server/*/*.h tests/*/*.h bench/*/*.h))
+
+# -- objects and archives -------------------------------------------------------------------------------
+
+.PHONY: FORCE
+FORCE:
+
+# A stamp holds a text, and changes when the text does: what depends on it is built again then.
+define stamp
+$(1): FORCE
+	@mkdir -p $$(@D)
+	@echo '$(subst ','"'"',$(2))' | cmp -s - $$@ || echo '$(subst ','"'"',$(2))' > $$@
+endef
+
+$(eval $(call stamp,$(B)/flags,$(CC) $(OUR_CPPFLAGS) $(OUR_CFLAGS) $(CXX) $(OUR_CXXFLAGS)))
+$(eval $(call stamp,$(B)/ldflags,$(OUR_LDFLAGS) $(SERVER_HEAP_LIBS) $(EVENT_LIBS) $(LIBS)))
+
+$(B)/obj/%.o: %.c $(B)/flags config.h
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(OUR_CPPFLAGS) $(OUR_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/obj/tests/%.o: tests/%.c $(B)/flags config.h
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(OUR_CPPFLAGS) $(TEST_CPPFLAGS) $(OUR_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Called by libFuzzer, which has no header.
+$(B)/obj/tests/fuzz/%.o: tests/fuzz/%.c $(B)/flags config.h
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(OUR_CPPFLAGS) $(TEST_CPPFLAGS) $(OUR_CFLAGS) -Wno-missing-prototypes -MMD -MP -c -o $@ $<
+
+# Hosts of the library see the public header and nothing else of ours.
+EMBED_CPPFLAGS = -D_GNU_SOURCE -Iserver/include -Itests $(CPPFLAGS)
+$(B)/obj/tests/embed/%.o: tests/embed/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(EMBED_CPPFLAGS) $(CHECK_CFLAGS) $(OUR_CFLAGS) -MMD -MP -c -o $@ $<
+$(B)/obj/tests/embed/%.o: tests/embed/%.cc $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CXX) $(CXX) $(EMBED_CPPFLAGS) $(CHECK_CFLAGS) $(OUR_CXXFLAGS) -MMD -MP -c -o $@ $<
+
+# The list of members is stamped too, so that an archive does not keep what has left the folder.
+define layer_rules
+$(call stamp,$(B)/$(1).members,$(sources_$(1)))
+$(B)/$(1).a: $(call objects,$(sources_$(1))) $(B)/$(1).members
+	@rm -f $$@
+	$$(call say,AR) $(AR) rcs $$@ $$(filter %.o,$$^)
+endef
+$(foreach layer,$(LAYERS),$(eval $(call layer_rules,$(layer))))
+
+SUPPORT_OBJECTS := $(call objects,$(SUPPORT_SOURCES))
+$(eval $(call stamp,$(B)/support.members,$(SUPPORT_SOURCES)))
+$(B)/support.a: $(SUPPORT_OBJECTS) $(B)/support.members
+	@rm -f $@
+	$(call say,AR) $(AR) rcs $@ $(filter %.o,$^)
+
+-include $(patsubst %.o,%.d,$(call objects,$(foreach layer,$(LAYERS),$(sources_$(layer))) server/main.c \
+    $(SUPPORT_SOURCES) $(UNIT_SOURCES) $(STRESS_SOURCES) $(WIRE_SOURCES) $(FUZZ_SOURCES) \
+    tests/fuzz/replay.c $(EMBED_C_SOURCES) $(EMBED_CC_SOURCES) $(BENCH_SOURCES)))
+
+# -- what is delivered ----------------------------------------------------------------------------------
+
+.PHONY: all install
+all: $(if $(wildcard server/main.c),$(OUT)/larder) $(OUT)/liblarder.a $(OUT)/liblarder.so
+
+link = $(CC) $(OUR_CFLAGS) $(OUR_LDFLAGS) -o $@
+
+$(OUT)/larder: $(call objects,server/main.c) $(call archives,server) $(B)/ldflags
+	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(SERVER_HEAP_LIBS) $(EVENT_LIBS) $(LIBS)
+
+# The library's objects are joined into one, with what they need of the layers below, and all names but
+# larder_* are made local, so that our short ones cannot clash with the host's.
+$(B)/liblarder.o: $(call objects,$(sources_embed)) $(call archives,embed)
+	$(call say,JOIN) $(CC) -r -nostdlib -o $@ $(filter %.o,$^) $(filter %.a,$^)
+	@$(OBJCOPY) --wildcard --keep-global-symbol='larder_*' $@
+
+$(OUT)/liblarder.a: $(B)/liblarder.o
+	@rm -f $@
+	$(call say,AR) $(AR) rcs $@ $^
+
+SONAME := liblarder.so.0
+$(OUT)/liblarder.so: $(B)/liblarder.o $(B)/ldflags
+	$(call say,LINK) $(link) -shared -Wl,-soname,$(SONAME) $(filter %.o,$^) $(EVENT_LIBS) $(LIBS)
+	@ln -sf $(@F) $(@D)/$(SONAME)
+
+install: all larder.pc
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir) $(DESTDIR)$(mandir)/man1
+	install -m 755 $(OUT)/larder $(DESTDIR)$(bindir)/larder
+	install -m 644 $(OUT)/liblarder.a $(DESTDIR)$(libdir)/liblarder.a
+	install -m 755 $(OUT)/liblarder.so $(DESTDIR)$(libdir)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(libdir)/liblarder.so
+	install -m 644 server/include/larder.h $(DESTDIR)$(includedir)/larder.h
+	install -m 644 larder.pc $(DESTDIR)$(libdir)/pkgconfig/larder.pc
+	install -m 644 server/dist/larder.1 $(DESTDIR)$(mandir)/man1/larder.1
+
+RUN_ARGS ?= -l 127.0.0.1 -p 11211
+.PHONY: run
+run: $(OUT)/larder
+	$(OUT)/larder $(RUN_ARGS) $(if $(filter 0,$(shell id -u)),-u root)
+
+# -- test programs --------------------------------------------------------------------------------------
+
+T := $(B)/tests
+LAYER_LIBS = $(CHECK_LIBS) $(EVENT_LIBS) $(LIBS)
+
+.PHONY: have_check
+have_check:
+ifneq ($(HAVE_CHECK),yes)
+	@echo 'Check is missing: install the package check (or run make deps), then ./configure again' >&2
+	@false
+endif
+
+# A unit test is linked with its layer and those below; one in a folder of another name with all.
+define unit_rules
+$(T)/unit/$(1)/%: $(B)/obj/tests/unit/$(1)/%.o $(B)/support.a $(if $(link_$(1)),$(call archives,$(1)),\
+    $(call archives,server)) $(B)/ldflags | have_check
+	@mkdir -p $$(@D)
+	$$(call say,LINK) $$(link) $$(filter %.o %.a,$$^) $$(LAYER_LIBS)
+endef
+UNIT_LAYERS := $(sort $(foreach source,$(UNIT_SOURCES),$(word 3,$(subst /, ,$(source)))))
+$(foreach layer,$(UNIT_LAYERS),$(eval $(call unit_rules,$(layer))))
+
+$(T)/stress/%: $(B)/obj/tests/stress/%.o $(B)/support.a $(call archives,server) $(B)/ldflags | have_check
+	@mkdir -p $(@D)
+	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(LAYER_LIBS)
+
+$(T)/wire/runner: $(call objects,$(WIRE_SOURCES)) $(B)/support.a $(call archives,session) $(B)/ldflags | have_check
+	@mkdir -p $(@D)
+	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(LAYER_LIBS)
+
+$(T)/fuzz/replay_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $(B)/support.a \
+    $(call archives,session) $(B)/ldflags
+	@mkdir -p $(@D)
+	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(EVENT_LIBS) $(LIBS)
+
+# Hosts, each linked with the archive and with the shared library; the C++ compiler links both languages.
+EMBED_LINK = $(if $(filter %.cc,$(EMBED_CC_SOURCES)),$(CXX) $(OUR_CXXFLAGS),$(CC) $(OUR_CFLAGS)) \
+    $(OUR_LDFLAGS) -o $@
+$(T)/embed/%-static: $(B)/obj/tests/embed/%.o $(B)/support.a $(OUT)/liblarder.a $(B)/ldflags | have_check
+	@mkdir -p $(@D)
+	$(call say,LINK) $(EMBED_LINK) $(filter %.o %.a,$^) $(LAYER_LIBS)
+$(T)/embed/%-shared: $(B)/obj/tests/embed/%.o $(B)/support.a $(OUT)/liblarder.so $(B)/ldflags | have_check
+	@mkdir -p $(@D)
+	$(call say,LINK) $(EMBED_LINK) $(filter %.o %.a,$^) $(OUT)/liblarder.so -Wl,-rpath,$(CURDIR)/$(OUT) $(CHECK_LIBS)
+
+.SECONDARY:
+
+# -- running them ---------------------------------------------------------------------------------------
+
+# A result file says how many passed; it stays until something changes, or goes when a test failed.
+R := $(B)/results
+STRESS_SECONDS ?= 2
+TEST_TIMEOUT_S ?= 180
+TEST_ENV = CK_TIMEOUT_MULTIPLIER=$(SLOWER) CK_DEFAULT_TIMEOUT=20 TEST_TIMEOUT_SCALE=$(SLOWER) \
+    TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) STRESS_SECONDS=$(STRESS_SECONDS) LARDER=$(CURDIR)/$(OUT)/larder \
+    UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
+RUN_TEST = $(TEST_ENV) tests/support/run_test.sh $(@:$(R)/%=%) $@
+
+UNIT_RESULTS := $(patsubst tests/%.c,$(R)/%,$(UNIT_SOURCES))
+STRESS_RESULTS := $(patsubst tests/%.c,$(R)/%,$(STRESS_SOURCES))
+# In-process there is one thread, and ThreadSanitizer has nothing to see.
+WIRE_RESULTS := $(if $(WIRE_SOURCES),$(if $(filter-out tsan,$(VARIANT)),$(R)/wire/in_process) $(R)/wire/socket)
+EMBED_RESULTS := $(foreach name,$(basename $(EMBED_C_SOURCES) $(EMBED_CC_SOURCES)),\
+    $(name:tests/%=$(R)/%)-static $(name:tests/%=$(R)/%)-shared)
+FUZZ_RESULTS := $(patsubst tests/fuzz/fuzz_%.c,$(R)/fuzz/replay_%,$(FUZZ_SOURCES))
+# A test of a test is not about the server: once is enough.
+E2E_RESULTS := $(patsubst tests/%,$(R)/%,\
+    $(if $(filter release debug,$(VARIANT)),$(E2E_TESTS),$(filter-out %_selftest.py,$(E2E_TESTS))))
+TIDY_RESULTS := $(patsubst tests/%,$(R)/%,$(TIDY_CHECKS))
+
+RESULTS := $(UNIT_RESULTS) $(WIRE_RESULTS) $(EMBED_RESULTS) $(FUZZ_RESULTS) $(STRESS_RESULTS) $(E2E_RESULTS) \
+    $(if $(filter release debug,$(VARIANT)),$(TIDY_RESULTS))
+
+$(R)/%: $(T)/%
+	@$(RUN_TEST) $<
+
+WIRE_FILES := $(sort $(wildcard tests/wire/*.t))
+$(R)/wire/in_process: $(T)/wire/runner $(WIRE_FILES)
+	@$(RUN_TEST) $< $(WIRE_FILES)
+$(R)/wire/socket: $(T)/wire/runner $(WIRE_FILES) $(OUT)/larder
+	@$(RUN_TEST) $< --server $(OUT)/larder $(WIRE_FILES)
+
+define replay_rule
+$(R)/fuzz/replay_$(1): $(T)/fuzz/replay_$(1) $(sort $(wildcard tests/fuzz/corpus/$(1)/*))
+	@$$(RUN_TEST) $$^
+endef
+$(foreach target,$(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ_SOURCES)),$(eval $(call replay_rule,$(target))))
+
+E2E_HELPERS := tests/support/server.py $(wildcard tests/e2e/*/*.py)
+# The system's python first: packages such as pymemcache come for it.
+PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)
+$(E2E_RESULTS): $(R)/%: tests/% $(OUT)/larder $(E2E_HELPERS)
+	@$(RUN_TEST) $(if $(filter %.py,$<),$(PYTHON)) $<
+
+TIDY_ENV = CC='$(CC)' CXX='$(CXX)' TIDY_CPPFLAGS='$(OUR_CPPFLAGS) $(TEST_CPPFLAGS)' OUT=$(OUT)
+$(R)/tidy/exports: $(OUT)/liblarder.a $(OUT)/liblarder.so
+$(TIDY_RESULTS): $(R)/%: tests/% FORCE
+	@$(TIDY_ENV) $(RUN_TEST) $<
+
+# One after the other also with -j: these fill the processors by themselves, or start servers.
+previous :=
+$(foreach result,$(STRESS_RESULTS) $(filter %/socket,$(WIRE_RESULTS)) $(E2E_RESULTS),\
+    $(if $(previous),$(eval $(result): | $(previous)))$(eval previous := $(result)))
+
+.PHONY: check results asan tsan cov tidy programs
+# All that check runs, built and not run.
+programs: all $(BENCH_PROGRAMS) $(if $(WIRE_SOURCES),$(T)/wire/runner) $(patsubst $(R)/%,$(T)/%,\
+    $(UNIT_RESULTS) $(EMBED_RESULTS) $(FUZZ_RESULTS) $(STRESS_RESULTS))
+
+results: $(RESULTS)
+check: have_check
+	@$(MAKE) results || broken=yes; tests/support/sum_results.sh $${broken:+--broken} $(RESULTS)
+
+asan tsan:
+	@$(MAKE) VARIANT=$@ check
+
+cov:
+	@find build/cov -name '*.gcda' -delete 2>/dev/null; rm -rf build/cov/results
+	@$(MAKE) VARIANT=cov check
+	@tests/support/coverage.sh build/cov/obj
+
+tidy: $(OUT)/liblarder.a $(OUT)/liblarder.so config.h
+	@for check in $(TIDY_CHECKS); do echo "-- $$check"; $(TIDY_ENV) $$check || failed=1; done; test -z "$$failed"
+
+# -- fuzzing --------------------------------------------------------------------------------------------
+
+# New inputs stay in build/; what crashed goes to the corpus, where `make check` replays it from then on.
+FUZZ_SECONDS ?= 30
+FUZZ_CC ?= clang
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ_SOURCES))
+.PHONY: fuzz fuzz_run
+fuzz:
+	@$(MAKE) VARIANT=fuzz CC=$(FUZZ_CC) fuzz_run
+
+$(T)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/support.a $(call archives,session) $(B)/ldflags
+	@mkdir -p $(@D)
+	$(call say,LINK) $(CC) $(OUR_CFLAGS) -fsanitize=fuzzer $(OUR_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(EVENT_LIBS) $(LIBS)
+
+fuzz_run: $(FUZZ_TARGETS:%=$(T)/fuzz/fuzz_%)
+	@for target in $(FUZZ_TARGETS); do \
+	    mkdir -p $(B)/corpus/$$target tests/fuzz/corpus/$$target; \
+	    echo "-- $$target"; \
+	    $(T)/fuzz/fuzz_$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -verbosity=0 \
+	        -artifact_prefix=tests/fuzz/corpus/$$target/ $(B)/corpus/$$target tests/fuzz/corpus/$$target || exit 1; \
+	done
+
+# -- benchmarks -----------------------------------------------------------------------------------------
+
+$(B)/bench/%: $(B)/obj/bench/%.o $(call archives,server) $(B)/ldflags
+	@mkdir -p $(@D)
+	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(EVENT_LIBS) $(LIBS)
+
+.PHONY: bench bench-compare
+bench: $(BENCH_PROGRAMS)
+	@for program in $(filter $(B)/bench/micro/%,$^); do $$program || exit 1; done
+
+bench-compare:
+	@test -n '$(BASE)' || { echo 'usage: make bench-compare BASE=revision' >&2; exit 2; }
+	@bench/compare '$(BASE)'
+
+# -- looking at the sources -----------------------------------------------------------------------------
+
+.PHONY: format analyze
+format:
+	clang-format -i $(sort $(wildcard $(foreach dir,proto server server/* tests/* tests/unit/* bench/*,\
+	    $(dir)/*.c $(dir)/*.h $(dir)/*.cc)))
+
+# cppcheck sees one file at a time: it takes what a function of another file fills for uninitialised.
+CPPCHECK_FLAGS = --enable=warning,performance,portability -D__linux__ -D__x86_64__ -D__GNUC__ \
+    --suppress=missingIncludeSystem --suppress=incorrectStringBooleanError --suppress=uninitvar
+CLANG_TIDY_CHECKS = -* clang-analyzer-* bugprone-* -bugprone-easily-swappable-parameters \
+    -bugprone-reserved-identifier -bugprone-implicit-widening-of-multiplication-result \
+    -bugprone-not-null-terminated-result -bugprone-sizeof-expression -clang-analyzer-valist.Uninitialized \
+    -clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling
+ANALYZED = $(foreach layer,$(LAYERS),$(sources_$(layer))) $(wildcard server/main.c)
+analyze: config.h
+	cppcheck --quiet --std=c11 --error-exitcode=1 $(CPPCHECK_FLAGS) -I. -Iserver -Iserver/include $(ANALYZED)
+	clang-tidy --quiet --warnings-as-errors='*' --checks='$(subst $(space),$(comma),$(CLANG_TIDY_CHECKS))' \
+	    $(ANALYZED) -- $(OUR_CPPFLAGS) -std=gnu11 -pthread
+
+endif
+
+# -- always there ---------------------------------------------------------------------------------------
+
+.PHONY: clean distclean help
+clean:
+	rm -rf build
+
+distclean: clean
+	rm -rf autom4te.cache config.h config.log config.mk config.status configure configure~ larder.pc
+
+help:
+	@sed -n 's/^# \{0,1\}@//p' Makefile
+
+# @make                build/larder, build/liblarder.a, build/liblarder.so
+# @make install        those, larder.h, larder.pc and the manual page, below DESTDIR and the prefix
+# @make deps           installs what is missing to build and test
+# @make run            starts the server on 127.0.0.1:11211; RUN_ARGS= for other options
+# @make check          every test and check; runs again what changed or failed
+# @make asan tsan      the same with AddressSanitizer and UBSan, with ThreadSanitizer
+# @make cov            the same, then the lines that no test has run
+# @make fuzz           libFuzzer on every target, FUZZ_SECONDS=30 each; needs clang
+# @make bench          nanoseconds per operation
+# @make bench-compare  BASE=revision: this tree against another, interleaved
+# @make tidy           layers, exported names, headers; lists the longest files and functions
+# @make format         clang-format over all sources
+# @make analyze        cppcheck and clang-tidy
+# @make clean          removes build/; distclean: the configuration as well
+# @
+# @DEVELOPER=1 makes warnings errors.  CC, CFLAGS and LDFLAGS as usual, also for ./configure.
