@@ -20,6 +20,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* As memory is used: the address space that the cache reserves is many times the limit. */
+#ifdef MCL_ONFAULT
+#define LOCK_ALL (MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)
+#else
+#define LOCK_ALL (MCL_CURRENT | MCL_FUTURE)
+#endif
+
 #ifdef HAVE_JEMALLOC
 /* The heap holds connections, buffers of half commands and tables, none of them on the hot path:
  * few arenas, no large pieces kept back per thread, and what a burst needed goes back soon.
@@ -87,7 +94,7 @@ serve(struct settings *settings, struct server *server, int ready_fd)
     int code = OPTIONS_EXIT_BAD;
     bool pid_written = false;
     hold_signals();
-    if (settings->lock_memory && mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
+    if (settings->lock_memory && mlockall(LOCK_ALL) != 0) {
         log_line("warning: -k invalid, mlockall() failed: %s", strerror(errno));
     }
     struct cache *cache = create_cache(settings);

@@ -7,7 +7,7 @@
 #include "engine/store.h"
 
 #define NUMBER_LEN_MAX 20u   /* digits of 2^64 - 1 */
-#define NUMBER_FIELD_MAX 64u /* bytes of a stored number with the blanks around it */
+#define NUMBER_FIELD_MAX 64u /* bytes of a value in which its number must end */
 #define REWRITE_TRIES_MAX 64u
 
 enum cache_result
@@ -143,12 +143,22 @@ cache_invalidate(struct cache *cache, struct cache_thread *thread, const void *k
 
 /* -- incr and decr ------------------------------------------------------------------------------------- */
 
-/** Reads a stored number: blanks, digits, blanks.  False for anything else, and above 2^64 - 1. */
+static bool
+is_blank(uint8_t byte)
+{
+    return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
+
+/** Reads a stored number: blanks, perhaps a plus, digits; what follows a blank behind them does not matter.  False for
+ * anything else, and above 2^64 - 1. */
 static bool
 read_number(const uint8_t *bytes, uint32_t len, uint64_t *number)
 {
     uint32_t at = 0;
-    while (at < len && bytes[at] == ' ') {
+    while (at < len && is_blank(bytes[at])) {
+        at++;
+    }
+    if (at < len && bytes[at] == '+') {
         at++;
     }
     uint32_t first = at;
@@ -160,12 +170,8 @@ read_number(const uint8_t *bytes, uint32_t len, uint64_t *number)
         }
         value = value * 10 + digit;
     }
-    bool any = at > first;
-    while (at < len && bytes[at] == ' ') {
-        at++;
-    }
     *number = value;
-    return any && at == len;
+    return at > first && (at == len || is_blank(bytes[at]));
 }
 
 /** Writes decimal digits; returns how many. */
@@ -207,9 +213,10 @@ compute(const struct cache *cache, const struct found *found, struct arith *arit
     }
     uint32_t len = shape_value_len(found->shape);
     uint8_t bytes[NUMBER_FIELD_MAX];
-    if ((found->shape & SHAPE_LARGE) || len > sizeof(bytes)) {
+    if (found->shape & SHAPE_LARGE) {
         return CACHE_NOT_NUMBER;
     }
+    len = len < sizeof(bytes) ? len : (uint32_t)sizeof(bytes);
     race_copy_out(bytes, item_key(item, found->shape, cache->cas_size) + arith->key_len, len);
     uint64_t number;
     if (!read_number(bytes, len, &number)) {
@@ -229,12 +236,19 @@ rewrite_in_place(struct cache *cache, struct bucket *head, const struct found *f
                  const uint8_t *digits, uint32_t digits_len)
 {
     struct item *item = cache_item(cache, found->ref);
-    uint32_t len = shape_value_len(found->shape);
-    uint8_t field[NUMBER_FIELD_MAX];
-    memcpy(field, digits, digits_len);
-    memset(field + digits_len, ' ', len - digits_len);
+    uint32_t left = shape_value_len(found->shape) - digits_len;
+    uint8_t *at = item_key(item, found->shape, cache->cas_size) + arith->key_len;
+    uint8_t blanks[NUMBER_FIELD_MAX];
+    memset(blanks, ' ', sizeof(blanks));
     bucket_change_begin(head);
-    race_copy_in(item_key(item, found->shape, cache->cas_size) + arith->key_len, field, len);
+    race_copy_in(at, digits, digits_len);
+    at += digits_len;
+    while (left > 0) {
+        uint32_t part = left < sizeof(blanks) ? left : (uint32_t)sizeof(blanks);
+        race_copy_in(at, blanks, part);
+        at += part;
+        left -= part;
+    }
     if (cache->cas_size > 0) {
         arith->cas_new = arith->cas_wanted != 0 ? arith->cas_wanted : store_next_cas(cache);
         item_set_cas(item, arith->cas_new);

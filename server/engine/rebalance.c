@@ -544,6 +544,10 @@ rebalance_steal(struct cache *cache, struct cache_thread *thread, uint8_t class_
             }
         }
     }
+    if (stolen) {
+        /* Before anyone else can begin a move, which would rather take an empty page than any other. */
+        lock_acquire(&cache->size_class[class_id].lock);
+    }
     lock_release(&mover->lock);
     cache_step_in(cache, thread, active);
     return stolen;

@@ -60,7 +60,8 @@ void rebalance_note_ghost(struct cache *cache, struct size_class *class);
 /** After a store that evicted `bytes` from a class: looks at the gains now and then, and does a slice of a move.
  * No lock held. */
 void rebalance_note_evicted(struct cache *cache, struct cache_thread *thread, uint8_t class_id, uint64_t bytes);
-/** Gets a page for a class that has nothing to evict, now, from wherever it is missed least.  No lock held. */
+/** Gets a page for a class that has nothing to evict, now, from wherever it is missed least.  No lock held; the class's
+ * lock is held after a true. */
 bool rebalance_steal(struct cache *cache, struct cache_thread *thread, uint8_t class_id);
 /** A slice of a move; starts one when the limit or the index wants a page.  Whether there is more to do at once. */
 bool rebalance_run(struct cache *cache, struct cache_thread *thread, unsigned chunks);

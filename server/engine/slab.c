@@ -12,6 +12,7 @@
 #define CHUNK_STEP 8u            /* bytes: sizes are multiples */
 #define FACTOR_DEFAULT 1.08      /* between classes */
 #define STEALS_MAX 4u            /* pages that one store may fetch from other classes */
+#define STEAL_FAILURES_MAX 2u    /* tries to fetch one that end without */
 #define EVICTIONS_PER_STORE_MAX 64u
 #define ITEMS_REPORT 16          /* change of a class's items that is told to the cache at once */
 
@@ -325,19 +326,23 @@ take_or_evict(struct cache *cache, struct size_class *class, uint64_t *evicted)
 static uint32_t
 alloc_locked(struct cache *cache, struct cache_thread *thread, struct size_class *class, uint64_t *evicted)
 {
+    unsigned failures = 0;
+    lock_acquire(&class->lock);
     for (unsigned steals = 0;; steals++) {
-        lock_acquire(&class->lock);
         uint32_t ref = take_or_evict(cache, class, evicted);
         if (ref != 0) {
             return ref;
         }
-        bool give_up = cache->options.evictions_disabled || steals == STEALS_MAX;
-        if (give_up) {
+        if (cache->options.evictions_disabled || steals == STEALS_MAX || failures == STEAL_FAILURES_MAX) {
             class->outofmemory++;
+            lock_release(&class->lock);
+            return 0;
         }
         lock_release(&class->lock);
-        if (give_up || !rebalance_steal(cache, thread, class->id)) {
-            return 0;
+        if (!rebalance_steal(cache, thread, class->id)) {
+            /* Nobody else has a page to give: but what was being filled or moved here may have come free meanwhile. */
+            failures++;
+            lock_acquire(&class->lock);
         }
     }
 }

@@ -273,7 +273,7 @@ static const char *
 run_verbosity(struct session_worker *worker, const struct request *request)
 {
     uint64_t level;
-    if (args_count(request) == 0 || !word_number(&request->args[0], UINT32_MAX, &level)) {
+    if (args_count(request) == 0 || !word_number(&request->args[0], UINT64_MAX, &level)) {
         return "CLIENT_ERROR bad command line format\r\n";
     }
     /* relaxed: a switch */
@@ -286,7 +286,7 @@ static const char *
 run_cache_memlimit(struct session_worker *worker, const struct request *request)
 {
     uint64_t limit_mb;
-    if (args_count(request) == 0 || !word_number(&request->args[0], UINT32_MAX, &limit_mb)) {
+    if (args_count(request) == 0 || !word_number(&request->args[0], UINT64_MAX, &limit_mb)) {
         return "ERROR\r\n";
     }
     if (limit_mb < MEMLIMIT_MB_MIN) {

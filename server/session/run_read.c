@@ -230,10 +230,7 @@ enum keys_end {
     KEYS_BAD,
 };
 
-/**
- * As text_next_key(), inline: the spans of a get are walked once per key, and this is where its time goes.  Bytes that
- * parse_quick_token() stops at and that are no space are part of the key.
- */
+/** As text_next_key(), inline: it is called once per key. */
 static inline enum parse_status
 next_key(struct span *keys, struct span *key)
 {
@@ -245,19 +242,16 @@ next_key(struct span *keys, struct span *key)
     if (at == end) {
         return PARSE_MORE;
     }
-    const uint8_t *behind = parse_quick_token(at, end);
-    if (behind == NULL) {
-        behind = end;
-    } else if (__builtin_expect(*behind != ' ', 0)) {
-        return text_next_key(keys, key);
+    size_t len = (size_t)(end - at);
+    const uint8_t *space = memchr(at, ' ', len <= KEY_LEN_MAX ? len : KEY_LEN_MAX + 1);
+    if (space != NULL) {
+        len = (size_t)(space - at);
     }
-    if ((size_t)(behind - at) > KEY_LEN_MAX) {
+    if (len > KEY_LEN_MAX) {
         return PARSE_BAD;
     }
-    key->at = at;
-    key->len = (size_t)(behind - at);
-    keys->at = behind;
-    keys->len = (size_t)(end - behind);
+    *key = (struct span){ at, len };
+    *keys = (struct span){ at + len, (size_t)(end - at) - len };
     return PARSE_DONE;
 }
 

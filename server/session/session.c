@@ -708,6 +708,9 @@ commands_run(struct session *session)
         if (request->op <= REQUEST_GETS) {
             worker->budget--;
             worker->rx_at = (uint32_t)(cur.at - worker->rx);
+            if (read_get_one(worker, request)) {
+                continue;
+            }
             step = read_get(session, request);
         } else {
             /* Before rx_at moves: the batch may set it back, and then this line comes again. */

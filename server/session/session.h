@@ -9,12 +9,21 @@
  *         enum session_next next = session_run(session);
  *         n_iov = session_tx(session, iov, max);    all replies that are ready
  *         n = sendmsg(fd, iov, n_iov);
- *         session_tx_done(session, n);              lets go of what was sent; copies aside what was not
+ *         session_tx_done(session, n);              lets go of what was sent
+ *         (the same again while session_tx_pending(): long replies can have more pieces than one list)
  *         act on `next`
+ *
+ * Bytes are received after SESSION_READ alone, and each session_rx_done() is followed by session_run().
  *
  * Buffers belong to the session_worker, which all sessions of one thread share: a session that waits for input and
  * has no half command and no unsent reply owns no memory besides its struct.  For that session_pause() must be called
  * before another session of the same worker is run: it moves what is left to buffers of the session's own.
+ *
+ * A client that does not read its replies holds at most: SESSION_TX_SIZE of copied output, SESSION_RX_SIZE of input, and
+ * either pinned values of 1 MiB and one value more, or one long reply of stats.
+ *
+ * The session counts bytes_read, bytes_written, conn_yields and all cmd_* in its worker's struct worker_stats; the caller
+ * does not.
  *
  * Threads: a session and its worker belong to one thread.
  */
@@ -80,10 +89,18 @@ void session_tx_done(struct session *session, size_t sent);
 /** Whether there is something to send. */
 bool session_tx_pending(const struct session *session);
 
-/** Leaves the worker's buffers to another session; what is half received or not yet sent is kept aside. */
+/**
+ * Leaves the worker's buffers to another session; what is half received or not yet sent is kept aside.  Without memory for
+ * that the session is closed: nothing is pending then, and its next run answers SESSION_CLOSE.
+ */
 void session_pause(struct session *session);
 
-/** For stats conns and the idle timeout's log: conn_new_cmd, conn_nread, conn_swallow ... */
+/**
+ * For stats conns and the idle timeout's log: conn_new_cmd, conn_read, conn_parse_cmd, conn_nread, conn_swallow, conn_mwrite,
+ * conn_closing.
+ *
+ * Threads: any, while the session lives.
+ */
 const char *session_state_name(const struct session *session);
 
 #endif

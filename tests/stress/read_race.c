@@ -33,6 +33,7 @@
 #define NUMBER_KEYS       2u
 #define HOT_KEYS          (PLAIN_KEYS + BLOCK_KEYS + NUMBER_KEYS)
 #define OTHER_KEYS        60000u
+#define FILL_KEYS_MAX     10000000u
 #define VALUE_MAX         (96u << 10) /* bytes */
 #define BLOCKS_MAX        4000u       /* a longer list is begun anew */
 #define NUMBER_STEP       7u          /* numbers are 3 modulo this */
@@ -484,7 +485,7 @@ static void
 fill_up(struct worker *worker)
 {
     static struct cache_stats stats;
-    for (unsigned number = 0; number < OTHER_KEYS && stats.sum.evicted == 0; number++) {
+    for (unsigned number = 0; number < FILL_KEYS_MAX && stats.sum.evicted == 0; number++) {
         char text[24];
         uint32_t text_len = (uint32_t)sprintf(text, "fill:%u", number);
         store(worker, text, text_len, 300, CACHE_SET);

@@ -359,14 +359,19 @@ struct kept {
 static void
 text_render(const struct text *text, const struct kept *kept, struct bytes *out)
 {
+    if (out->cap - out->len < text->len + 1) {
+        out->at = grow(out->at, &out->cap, out->len + text->len + 1, 1);
+    }
     for (size_t i = 0; i < text->len; i++) {
         uint16_t c = text->at[i];
-        if (c > MARK_WORD && c < MARK_ANY) {
-            const char *word = kept->words[c - MARK_WORD - 1];
-            bytes_add(out, word, strlen(word));
-        } else {
+        if (c < MARK_WORD && out->len < out->cap) {
+            out->at[out->len++] = (uint8_t)c;
+        } else if (c < MARK_WORD) {
             uint8_t byte = (uint8_t)c;
             bytes_add(out, &byte, 1);
+        } else if (c > MARK_WORD && c < MARK_ANY) {
+            const char *word = kept->words[c - MARK_WORD - 1];
+            bytes_add(out, word, strlen(word));
         }
     }
 }

@@ -147,6 +147,24 @@ def delete_extra_words(command, old, new):
     )
 
 
+def admin_extra_words(command, old, new):
+    """incr, decr, touch, verbosity and cache_memlimit look at the words they need; noreply counts where it is the last."""
+    words = [word for word in _first(command) if word]
+    if command.kind in ("bad:verbosity", "bad:memlimit"):
+        return len(words) > 2 and words[1].isdigit() and old == ERROR and new == (b"" if _noreply(words) else b"OK\r\n")
+    if command.kind not in ("bad:arith-extra", "bad:touch-extra", "bad:too-many-tokens"):
+        return False
+    answer, value = {
+        b"incr": (b"11\r\n", b"11"),
+        b"decr": (b"9\r\n", b"9 "),
+        b"touch": (b"TOUCHED\r\n", b"10"),
+    }.get(words[0], (None, None))
+    if answer is None or old != STORED + ERROR + KEPT % command.key:
+        return False
+    got = b"VALUE %s 0 %d\r\n%s\r\nEND\r\n" % (command.key, len(value), value)
+    return new == STORED + (b"" if _noreply(words) else answer) + got
+
+
 def leading_space(command, old, new):
     if command.kind != "bad:leading-space":
         return False
@@ -241,6 +259,7 @@ EXPECTED = (
     ("expiry beyond 64 bit", "0.g", expiry_overflow),
     ("extra words of a storage line", "1.2: extra unknown tokens are ignored", storage_extra_words_ignored),
     ("extra words of delete", "0.j", delete_extra_words),
+    ("extra words of other commands", "4: flush_all with 3 args, delete k 99 extra", admin_extra_words),
     ("leading space", "1.1: tokens; 4", leading_space),
     ("expiry is 64 bit", "0.g", time_is_64_bit),
     ("NUL is an ordinary byte", "1.1: tokens", nul_is_a_byte),

@@ -329,7 +329,8 @@ class Generator:
             b"0", b"5", b"9", b"10", b"99", b"100", b"1000", b"  5", b"5  ", b"007", b"-1", b"abc", b"1.5", b"",
             b"18446744073709551616", b"99999999999999999999", b"-9223372036854775808",
             b"%d" % rng.randrange(1 << 62), b"%d" % rng.randrange(1000), b"0" * 25, b"1" + b" " * 24, b"5x", b"x5",
-            b" ", b"+5", b"5 x", b"\t5", b"5\t", b"0x10", b"5\r\n",
+            # No value of blanks alone: the original reads on behind it, into whatever is left of an older item.
+            b"+5", b"5 x", b"\t5", b"5\t", b"0x10", b"5\r\n",
         ))
         return self._store(rng.choice((b"set", b"set", b"set", b"add", b"replace")),
                            rng.choice(self.number_keys), value)

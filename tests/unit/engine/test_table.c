@@ -216,6 +216,9 @@ END_TEST
 
 START_TEST(overflow_buckets_end_at_their_slack)
 {
+    while (table_count(&table) < 4 * BUCKETS_FIRST) { /* fewer chains would end at TABLE_CHAIN_MAX first */
+        table_grow(&table, REFS_MAX);
+    }
     uint64_t limit = atomic_load_explicit(&pages.limit, memory_order_relaxed); /* relaxed: one thread */
     uint64_t rest = limit - atomic_load_explicit(&pages.used, memory_order_relaxed);
     ck_assert(pages_charge(&pages, rest, 0));
@@ -223,7 +226,7 @@ START_TEST(overflow_buckets_end_at_their_slack)
     do {
         ref++;
         ck_assert_uint_lt(ref, REFS_MAX);
-    } while (insert(ref, ref % BUCKETS_FIRST));
+    } while (insert(ref, ref % (4 * BUCKETS_FIRST)));
     ck_assert(table_take_starved(&table));
     ck_assert_uint_eq(table_check(&table), ref - 1);
     ck_assert_uint_eq(table.overflow_charged, (uint64_t)256 << 10);
