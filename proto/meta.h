@@ -14,13 +14,12 @@
 #include "text.h"
 
 enum meta_op {
-    META_MG, /* key, flags, returns; T: exptime, N: vivify_exptime, R: recache_s, C: cas, E: cas_new
-              */
-    META_MS, /* key, flags, returns, value_len, mode, client_flags, exptime; N, C, E */
-    META_MD, /* key, flags, returns; T, C, E */
-    META_MA, /* key, flags, returns, mode, delta, initial; T, N, C, E */
-    META_MN, /* nothing */
-    META_ME, /* key, flags: `b` at most */
+    META_MG,    /* key, flags, returns; by flag: exptime, vivify_exptime, recache_s, cas, cas_new */
+    META_MS,    /* the same, value_len, mode, client_flags; exptime always */
+    META_MD,    /* as META_MG */
+    META_MA,    /* as META_MG, and mode, delta, initial */
+    META_MN,    /* nothing */
+    META_ME,    /* key, flags: `b` at most */
     META_ERROR, /* error, swallow */
 };
 
@@ -42,8 +41,8 @@ enum meta_mode {
 #define META_FLAG(letter) ((uint64_t)1 << ((letter) - 'A'))
 
 /**
- * One decoded meta command.  Set are `op` and what stands behind it above; a value named with its
- * letter only if the request has that flag.
+ * One decoded meta command.  Set are `op` and what stands behind it above; a value that comes "by
+ * flag" only if the request has that flag.
  *
  * Not to be copied: `key` may point to `key_bytes`.  The other spans lie in the receive buffer.
  */
@@ -55,10 +54,9 @@ struct meta_request {
     struct span opaque; /* O: what stands behind the letter, up to META_OPAQUE_MAX bytes */
     uint8_t returns[META_RETURNS_MAX]; /* letters that a full reply gives back, in request order */
     uint8_t returns_count;
-    bool
-        ttl_before_touch; /* with T and t: t stands first, and tells the time before T changed it */
-    uint8_t mode;         /* enum meta_mode; set or increment if there is no M */
-    uint32_t value_len;   /* bytes of the data block, its CR LF not counted */
+    bool ttl_before_touch;  /* T and t are there, t first: it tells the time before T changed it */
+    uint8_t mode;           /* enum meta_mode; set or increment if there is no M */
+    uint32_t value_len;     /* bytes of the data block, its CR LF not counted */
     uint32_t client_flags;  /* F; else 0 */
     int64_t exptime;        /* T, as on the wire; ms: else 0 */
     int64_t vivify_exptime; /* N, as on the wire */
@@ -113,8 +111,8 @@ meta_is_command(const uint8_t *bytes, size_t len)
  *
  * cur   borrowed; meta_is_command() has said yes to its bytes
  *
- * Of several errors in the flags the last is told, but one in a flag's letter (unknown, doubled)
- * ends the search; as seen live.
+ * Of several errors in the flags the last is told, that of F if there is no other; but one in a
+ * flag's letter (unknown, doubled) ends the search.  So it was seen live.
  *
  * Source: contract 1.7.
  */

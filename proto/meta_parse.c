@@ -89,7 +89,7 @@ take_word(struct line *line)
     return next_word(line) ? take_bytes(line) : (struct span){ line->at, 0 };
 }
 
-/* -- flags with a token: each sets `error` unless it answers PARSE_DONE -- */
+/* -- flags with a token: if it is wrong PARSE_BAD, and the error set in the request -- */
 
 static enum parse_status
 wrong(struct meta_request *out, enum request_error error)
@@ -118,7 +118,7 @@ flag_client_flags(struct meta_request *out, struct span token)
 {
     uint64_t value;
     if (parse_word_u64(token, &value) != PARSE_DONE || value > UINT32_MAX) {
-        return wrong(out, REQUEST_ERR_FORMAT);
+        return PARSE_BAD; /* told as take_flags() has set it, unless there is another error */
     }
     out->client_flags = (uint32_t)value;
     return PARSE_DONE;
@@ -301,6 +301,7 @@ static inline void
 take_flags(struct meta_request *out, struct line *line)
 {
     uint64_t given_back = returns_of(out->op);
+    out->error = REQUEST_ERR_FORMAT;
     enum parse_status status = PARSE_DONE;
     while (next_word(line)) {
         uint8_t letter = *line->at++;
@@ -341,12 +342,12 @@ take_command(struct meta_request *out, struct line *line)
 {
     out->returns_count = 0;
     out->ttl_before_touch = false;
-    out->key = take_word(line);
-    if (out->key.len == 0) {
+    if (!next_word(line)) {
         out->op = META_ERROR;
         out->error = REQUEST_ERR_FORMAT;
         return;
     }
+    out->key = take_bytes(line);
     if (out->op == META_MS) {
         if (parse_word_value_len(take_word(line), &out->value_len) != PARSE_DONE) {
             fail_counted(out, *line, REQUEST_ERR_FORMAT);

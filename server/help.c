@@ -26,7 +26,8 @@ static const char help_serving[] =
     "-A, --enable-shutdown     enable the \"shutdown\" command\n"
     "-l, --listen=<addr>       address to listen on: <host>[:<port>], [<v6>]:<port>, * for any (default: any);\n"
     "                          several split by , or ; or in several -l; before an address may stand\n"
-    "                          notls:, proto[ascii|negotiating]: and tag[<1 to 8 characters>]:\n"
+    "                          notls:, btls: (TLS), mtls: (TLS, clients with a certificate),\n"
+    "                          proto[ascii|negotiating]: and tag[<1 to 8 characters>]:\n"
     "-b, --listen-backlog=<num> connections that may wait to be accepted (default: 1024)\n"
     "-c, --conn-limit=<num>    max simultaneous connections (default: 1024)\n"
     "-t, --threads=<num>       number of worker threads (default: 4)\n"
@@ -74,6 +75,21 @@ static const char help_extended[] =
     "     warm_max_factor, no_chunked_items, modern, no_modern: checked and shown as memcached does;\n"
     "     memory is run by larder's own rules\n";
 
+#ifdef HAVE_TLS
+static const char help_tls[] =
+    "-Z, --enable-ssl          enable TLS/SSL; -o takes with it:\n"
+    "   - ssl_chain_cert:      certificate chain file in PEM format\n"
+    "   - ssl_key:             private key, if not part of the ssl_chain_cert\n"
+    "   - ssl_keyformat:       private key format: PEM or DER (default: PEM)\n"
+    "   - ssl_verify_mode:     client certificates: 0 none (default), 1 request, 2 require, 3 once\n"
+    "   - ssl_ciphers:         names of ciphers, split by colons\n"
+    "   - ssl_ca_cert:         PEM file of the CAs of client certificates\n"
+    "   - ssl_wbuf_size:       kilobytes of the output buffer of each worker (default: 16)\n"
+    "   - ssl_session_cache:   lets clients resume sessions\n"
+    "   - ssl_kernel_tls:      encryption by the kernel, where it can\n"
+    "   - ssl_min_version:     0 tlsv1.0, 1 tlsv1.1, 2 tlsv1.2 (default), 3 tlsv1.3\n";
+#endif
+
 void
 options_print_help(FILE *out)
 {
@@ -83,11 +99,15 @@ options_print_help(FILE *out)
     fputs(help_memory, out);
     fputs(help_process, out);
     fputs(help_extended, out);
+#ifdef HAVE_TLS
+    fputs(help_tls, out);
+#endif
     fputs(
         "Environment:\n"
         "MEMCACHED_PORT_FILENAME   file that gets the ports: lines \"TCP INET: <port>\", \"TCP INET6: <port>\"\n"
         "Signals:\n"
-        "SIGTERM, SIGINT stop; SIGUSR1 stops when the workers have finished what they have received\n",
+        "SIGTERM, SIGINT stop; SIGUSR1 stops when the workers have finished what they have received;\n"
+        "SIGHUP loads certificates again\n",
         out);
 }
 

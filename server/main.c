@@ -37,6 +37,8 @@ __attribute__((visibility("default"))) const char *malloc_conf =
     "narenas:2,tcache_max:1024,dirty_decay_ms:1000";
 #endif
 
+_Static_assert(TLS_ERROR_CAP <= SERVER_ERROR_CAP, "one buffer takes either");
+
 static struct cache *
 create_cache(const struct settings *settings)
 {
@@ -152,17 +154,25 @@ run(struct settings *settings)
      * start. */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
+    /* Before anything is given up: keys are often root's alone. */
+    struct tls *tls = NULL;
+    if (settings->ssl_enabled && tls_create(settings, &tls, error) != TLS_OK) {
+        log_line("%s", error);
+        return OPTIONS_EXIT_USAGE;
+    }
     int code = prepare_process(settings);
     if (code != 0) {
+        tls_destroy(tls);
         return code;
     }
     /* As memcached does it: paths of a daemon start at the root. */
     if (settings->daemonize && !settings->coredumps && chdir("/") != 0) {
         log_line("failed to chdir to /: %s", strerror(errno));
+        tls_destroy(tls);
         return OPTIONS_EXIT_OS;
     }
     struct server *server = NULL;
-    if (server_create(settings, &server, error) != SERVER_OK) {
+    if (server_create(settings, &tls, &server, error) != SERVER_OK) {
         log_line("%s", error);
         return OPTIONS_EXIT_OS;
     }

@@ -124,6 +124,7 @@ check_listen(struct parser *parser)
 {
     struct settings *settings = parser->settings;
     size_t joined_len = 1;
+    bool is_mutual = false;
     for (unsigned i = 0; i < settings->listen_count; i++) {
         struct listen_spec spec;
         char error[OPTIONS_TEXT_CAP / 2];
@@ -138,6 +139,14 @@ check_listen(struct parser *parser)
         case LISTEN_SPEC_NOT_BUILT:
             return options_fail(parser, OPTIONS_EXIT_USAGE, "%s", error);
         }
+        /* notls: without -Z asks for what is: let it be. */
+        if (!settings->ssl_enabled && (spec.tls == TLS_MODE_BASIC || spec.tls == TLS_MODE_MUTUAL)) {
+            return options_fail(parser, OPTIONS_EXIT_OS,
+                                "'%s' option is valid only when SSL is enabled: add -Z\n"
+                                "failed to listen on one of interface(s) %.300s",
+                                spec.tls == TLS_MODE_BASIC ? "btls" : "mtls", settings->listen[i]);
+        }
+        is_mutual = is_mutual || spec.tls == TLS_MODE_MUTUAL;
         joined_len += strlen(settings->listen[i]) + 1;
     }
     if (settings->listen_count > 0) {
@@ -157,7 +166,7 @@ check_listen(struct parser *parser)
         joined[used] = '\0';
         settings->listen_text = joined;
     }
-    return true;
+    return options_check_tls(parser, is_mutual || settings->ssl_verify_mode > 0);
 }
 
 static bool
@@ -319,7 +328,8 @@ refuse(struct parser *parser, int option)
         option == 'S'   ? "-S (--enable-sasl): this build of larder has no SASL"
         : option == 'Y' ? "-Y (--auth-file): this build of larder has no ASCII authentication"
         : option == 'e' ? "-e (--memory-file): this build of larder has no restartable cache"
-                        : "-Z (--enable-ssl): this build of larder has no TLS";
+                        : "-Z (--enable-ssl): this build of larder has no TLS, which needs"
+                          " libssl-dev when it is configured";
     return options_fail(parser, OPTIONS_EXIT_USAGE, "%s", what);
 }
 
@@ -408,6 +418,11 @@ take_option(struct parser *parser, int option, const char *text)
     case 'X':
         settings->dump_disabled = true;
         return true;
+#ifdef HAVE_TLS
+    case 'Z':
+        settings->ssl_enabled = true;
+        return true;
+#endif
     default:
         return refuse(parser, option);
     }
@@ -561,4 +576,10 @@ options_free(struct settings *settings)
     settings->listen_count = 0;
     free((char *)(uintptr_t)settings->listen_text);
     settings->listen_text = NULL;
+    const char **const owned[] = { &settings->ssl_chain_cert, &settings->ssl_key,
+                                   &settings->ssl_ciphers, &settings->ssl_ca_cert };
+    for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++) {
+        free((char *)(uintptr_t)*owned[i]);
+        *owned[i] = NULL;
+    }
 }

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SUBOPTION_NAME_CAP 64u  /* bytes, NUL included; no known name is as long */
-#define SUBOPTION_CAP      512u /* bytes of a name and its value, NUL included */
+#define SUBOPTION_NAME_CAP 64u   /* bytes, NUL included; no known name is as long */
+#define SUBOPTION_CAP      4608u /* bytes of a name and its value, NUL included: a path fits */
 
 /* -- suboptions of -o -------------------------------------------------------------------------- */
 
@@ -22,6 +22,7 @@ enum suboption_kind {
     SUB_KIB,      /* whole number of KiB, kept in bytes */
     SUB_MIB,      /* whole number of MiB, kept in bytes */
     SUB_REAL,     /* number above min, up to max */
+    SUB_TEXT,     /* a copy of the value, as long as it is not empty */
     SUB_SPECIAL,  /* see take_special() */
     SUB_MISSING,  /* of memcached, not of this build */
 };
@@ -88,6 +89,20 @@ static const struct suboption suboptions[] = {
     { "no_drop_privileges", SUB_NOTHING, 0, 0, 0, NULL },
     { "sock_cookie_id", SUB_UNSIGNED, FIELD(sock_cookie_id), 0, UINT32_MAX,
       "sock_cookie_id takes a 32bit number" },
+#ifdef HAVE_TLS
+    { "ssl_chain_cert", SUB_TEXT, FIELD(ssl_chain_cert), 0, 0, "a PEM file" },
+    { "ssl_key", SUB_TEXT, FIELD(ssl_key), 0, 0, "a file" },
+    { "ssl_keyformat", SUB_SPECIAL, 0, 0, 0, NULL },
+    { "ssl_verify_mode", SUB_SPECIAL, 0, 0, 0, NULL },
+    { "ssl_ciphers", SUB_TEXT, FIELD(ssl_ciphers), 0, 0, "names split by colons" },
+    { "ssl_ca_cert", SUB_TEXT, FIELD(ssl_ca_cert), 0, 0, "a PEM file" },
+    { "ssl_wbuf_size", SUB_SPECIAL, 0, 0, 0, NULL },
+    { "ssl_session_cache", SUB_ON, FIELD(ssl_session_cache), 0, 0, NULL },
+    { "no_ssl_session_cache", SUB_OFF, FIELD(ssl_session_cache), 0, 0, NULL },
+    { "ssl_kernel_tls", SUB_ON, FIELD(ssl_kernel_tls), 0, 0, NULL },
+    { "no_ssl_kernel_tls", SUB_OFF, FIELD(ssl_kernel_tls), 0, 0, NULL },
+    { "ssl_min_version", SUB_SPECIAL, 0, 0, 0, NULL },
+#endif
     { "drop_privileges", SUB_MISSING, 0, 0, 0, "seccomp" },
     { "relaxed_privileges", SUB_MISSING, 0, 0, 0, "seccomp" },
 };
@@ -97,7 +112,9 @@ static const struct {
     const char *prefix;
     const char *what;
 } missing_families[] = {
+#ifndef HAVE_TLS
     { "ssl_", "TLS" },
+#endif
     { "ext_", "external storage" },
     { "proxy_", "proxy" },
 };
@@ -139,6 +156,24 @@ take_real(struct parser *parser, const struct suboption *sub, const char *value)
         return options_fail(parser, OPTIONS_EXIT_BAD, "%s: -o %s=%s", sub->error, sub->name, value);
     }
     *(double *)field_at(parser, sub) = number;
+    return true;
+}
+
+/** Owned by the settings: options_free(). */
+static bool
+take_text(struct parser *parser, const struct suboption *sub, const char *value)
+{
+    const char **field = field_at(parser, sub);
+    if (value == NULL || *value == '\0') {
+        return options_fail(parser, OPTIONS_EXIT_BAD, "Missing %s argument: -o %s=<%s>", sub->name,
+                            sub->name, sub->error);
+    }
+    char *copy = strdup(value);
+    if (copy == NULL) {
+        return options_fail(parser, OPTIONS_EXIT_OS, "out of memory");
+    }
+    free((char *)(uintptr_t)*field);
+    *field = copy;
     return true;
 }
 
@@ -343,6 +378,11 @@ take_special(struct parser *parser, const char *name, const char *value)
     if (strcmp(name, "slab_chunk_max") == 0) {
         return take_slab_chunk_max(parser, value);
     }
+#ifdef HAVE_TLS
+    if (strncmp(name, "ssl_", 4) == 0) {
+        return options_take_tls(parser, name, value);
+    }
+#endif
     if (strcmp(name, "resp_obj_mem_limit") == 0) {
         options_warn(parser,
                      "DEPRECATED: resp_obj_mem_limit no longer used. See read_buf_mem_limit.");
@@ -388,6 +428,8 @@ take_suboption(struct parser *parser, const char *name, const char *value, const
             return take_whole(parser, sub, value, OPTIONS_MIB);
         case SUB_REAL:
             return take_real(parser, sub, value);
+        case SUB_TEXT:
+            return take_text(parser, sub, value);
         case SUB_SPECIAL:
             return take_special(parser, name, value);
         case SUB_MISSING:

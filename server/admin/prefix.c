@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PREFIX_BUCKETS 16384u /* a power of two; chains of four at the most prefixes there can be */
+#define PREFIX_BUCKETS                                                         \
+    16384u /* a power of two; chains of four at the most prefixes there can be \
+            */
 
 struct prefix {
     struct prefix *next;
@@ -167,7 +169,8 @@ prefix_stats_visit(struct prefix_stats *prefixes, prefix_visit_fn *visit, void *
     }
     lock_acquire(&prefixes->lock);
     for (size_t i = 0; prefixes->buckets != NULL && i < PREFIX_BUCKETS; i++) {
-        for (const struct prefix *prefix = prefixes->buckets[i]; prefix != NULL; prefix = prefix->next) {
+        for (const struct prefix *prefix = prefixes->buckets[i]; prefix != NULL;
+             prefix = prefix->next) {
             struct prefix_counts counts = { prefix->bytes, prefix->len,  prefix->gets,
                                             prefix->hits,  prefix->sets, prefix->deletes };
             visit(arg, &counts);

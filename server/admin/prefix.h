@@ -1,7 +1,7 @@
 /* Statistics by key prefix, for `stats detail`.  Only keys that contain the delimiter have one.
  *
- * Threads: any; one lock, LOCK_RANK_PREFIX.  Nobody calls in here while settings.detail_enabled is off, so that it then
- * costs nothing.
+ * Threads: any; one lock, LOCK_RANK_PREFIX.  Nobody calls in here while settings.detail_enabled is
+ * off, so that it then costs nothing.
  */
 #ifndef LARDER_ADMIN_PREFIX_H
 #define LARDER_ADMIN_PREFIX_H

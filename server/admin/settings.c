@@ -15,11 +15,16 @@ settings_init(struct settings *settings)
     settings->conns_max = 1024;
     settings->maxconns_fast = true;
 
+    settings->ssl_keyformat = SSL_KEY_PEM;
+    settings->ssl_wbuf_size = 16 * 1024;
+    settings->ssl_min_version = SSL_MIN_TLS_1_2;
+
     settings->threads = 4;
     settings->reqs_per_event = 20;
 
     /* relaxed, here and below: no other thread runs yet */
-    atomic_store_explicit(&settings->memory_limit, UINT64_C(64) * 1024 * 1024, memory_order_relaxed);
+    atomic_store_explicit(&settings->memory_limit, UINT64_C(64) * 1024 * 1024,
+                          memory_order_relaxed);
     settings->item_size_max = 1024 * 1024;
 
     settings->prefix_delimiter = ':';

@@ -14,50 +14,73 @@ enum settings_protocol {
     PROTOCOL_BINARY,
 };
 
-/** Constant after start, but for the _Atomic members.  Strings are owned by options.c and live as long as the process. */
+/** The numbers are memcached's. */
+enum settings_key_format {
+    SSL_KEY_PEM = 1,
+    SSL_KEY_DER = 2,
+};
+
+#define SSL_MIN_TLS_1_2 2u /* of ssl_min_version */
+
+/** Constant after start, but for the _Atomic members.  Strings are owned by options.c and live as
+ * long as the process. */
 struct settings {
     /* listening */
-    int port;                 /* -p; 0 off, -1 ephemeral */
-    int udp_port;             /* -U; 0 off */
-    const char *unix_path;    /* -s, NULL for none */
-    unsigned unix_mask;       /* -a, access mask */
+    int port;                                 /* -p; 0 off, -1 ephemeral */
+    int udp_port;                             /* -U; 0 off */
+    const char *unix_path;                    /* -s, NULL for none */
+    unsigned unix_mask;                       /* -a, access mask */
     const char *listen[LISTEN_ADDRESSES_MAX]; /* -l, one host[:port] each */
     unsigned listen_count;
-    int backlog;              /* -b */
+    int backlog;                     /* -b */
     enum settings_protocol protocol; /* -B */
-    unsigned conns_max;       /* -c */
+    unsigned conns_max;              /* -c */
     bool maxconns_fast;
-    unsigned idle_timeout_s;  /* 0 off */
-    const char *listen_text;  /* -l as given, several joined by commas: "inter" of stats settings; NULL for none */
-    uint32_t sock_cookie_id;  /* -o sock_cookie_id: SO_MARK of the listening sockets; 0 off */
-    unsigned napi_ids;        /* -N; 0 off */
+    unsigned idle_timeout_s; /* 0 off */
+    const char *listen_text; /* -l as given, several joined by commas: "inter" of stats settings;
+                                NULL for none */
+    uint32_t sock_cookie_id; /* -o sock_cookie_id: SO_MARK of the listening sockets; 0 off */
+    unsigned napi_ids;       /* -N; 0 off */
+
+    /* TLS; shown by stats settings also without -Z */
+    bool ssl_enabled;           /* -Z */
+    const char *ssl_chain_cert; /* PEM file; never NULL with -Z */
+    const char *ssl_key;        /* file; NULL: the key stands in ssl_chain_cert */
+    enum settings_key_format ssl_keyformat;
+    unsigned ssl_verify_mode; /* 0 no client certificate, 1 request, 2 require, 3 once */
+    const char *ssl_ciphers;  /* NULL: OpenSSL's choice */
+    const char *ssl_ca_cert;  /* PEM file; NULL for none */
+    uint32_t ssl_wbuf_size;   /* bytes, per worker */
+    bool ssl_session_cache;
+    bool ssl_kernel_tls;
+    unsigned ssl_min_version; /* 0 .. 3: TLS 1.0 .. 1.3 */
 
     /* process */
-    bool daemonize;           /* -d */
-    bool coredumps;           /* -r */
-    const char *user;         /* -u */
-    const char *pid_file;     /* -P */
-    bool lock_memory;         /* -k */
-    unsigned threads;         /* -t */
-    unsigned reqs_per_event;  /* -R */
+    bool daemonize;          /* -d */
+    bool coredumps;          /* -r */
+    const char *user;        /* -u */
+    const char *pid_file;    /* -P */
+    bool lock_memory;        /* -k */
+    unsigned threads;        /* -t */
+    unsigned reqs_per_event; /* -R */
 
     /* cache */
     _Atomic uint64_t memory_limit; /* -m, bytes */
-    bool evictions_disabled;  /* -M */
-    double growth_factor;     /* -f; 0 default table */
-    uint32_t chunk_min;       /* -n; 0 default */
-    uint32_t item_size_max;   /* -I, bytes */
-    bool cas_disabled;        /* -C */
-    bool large_pages;         /* -L */
+    bool evictions_disabled;       /* -M */
+    double growth_factor;          /* -f; 0 default table */
+    uint32_t chunk_min;            /* -n; 0 default */
+    uint32_t item_size_max;        /* -I, bytes */
+    bool cas_disabled;             /* -C */
+    bool large_pages;              /* -L */
 
     /* commands */
-    bool shutdown_enabled;    /* -A */
-    bool flush_disabled;      /* -F */
-    bool dump_disabled;       /* -X */
-    bool watch_disabled;      /* -W */
-    char prefix_delimiter;    /* -D */
+    bool shutdown_enabled; /* -A */
+    bool flush_disabled;   /* -F */
+    bool dump_disabled;    /* -X */
+    bool watch_disabled;   /* -W */
+    char prefix_delimiter; /* -D */
     _Atomic bool detail_enabled;
-    _Atomic int verbosity;    /* -v; 0 .. 2 by command */
+    _Atomic int verbosity; /* -v; 0 .. 2 by command */
 
     /* accepted and shown by stats settings; what they mean here stands in the manual page */
     unsigned hashpower_init;
@@ -66,7 +89,7 @@ struct settings {
     int slab_automove;
     double slab_automove_ratio;
     unsigned slab_automove_window;
-    uint32_t slab_chunk_max;  /* bytes */
+    uint32_t slab_chunk_max; /* bytes */
     bool lru_crawler;
     unsigned lru_crawler_sleep;
     unsigned lru_crawler_tocrawl;
@@ -87,5 +110,16 @@ struct settings {
 
 /** memcached's defaults. */
 void settings_init(struct settings *settings);
+
+/** ssl_verify_mode as OpenSSL has it, and as `stats settings` shows it: 1 a client's certificate is
+ * asked for and verified, 2 there must be one, 4 it is not asked for again. */
+static inline unsigned
+settings_ssl_verify_flags(const struct settings *settings)
+{
+    static const unsigned flags[] = { 0, 1, 1 | 2, 1 | 2 | 4 };
+    return settings->ssl_verify_mode < sizeof(flags) / sizeof(flags[0])
+               ? flags[settings->ssl_verify_mode]
+               : flags[2];
+}
 
 #endif

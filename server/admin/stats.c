@@ -1,13 +1,17 @@
-/* stats, stats settings, stats larder, stats reset.  Names and order are the original's (contract 1.8), so that each tool finds
- * what it knows.  Where the original counts something that our engine has no counterpart of, the value is 0:
+/* stats, stats settings, stats larder, stats reset.  Names and order are the original's
+ * (contract 1.8), so that each tool finds what it knows.  Where the original counts something that
+ * our engine has no counterpart of, the value is 0:
  *
- *     lru_crawler_starts, lru_maintainer_juggles, moves_to_cold, moves_to_warm, moves_within_lru,
- *     lru_bumps_dropped, lrutail_reflocked           there are no lists to walk or to move items between
+ *     lru_crawler_running, lru_crawler_starts, lru_maintainer_juggles, moves_to_cold,
+ *     moves_to_warm, moves_within_lru, lru_bumps_dropped, lrutail_reflocked
+ *                     there are no lists to walk or to move items between
  *     slab_reassign_chunk_rescues, _inline_reclaim, _busy_items, _busy_deletes, _busy_nomem,
- *     _last_busy_status                              a page move does not get stuck on busy items
- *     log_*                                          until `watch` exists
- *     unexpected_napi_ids, round_robin_fallback      -N is not supported
- *     malloc_fails                                   no allocation stands behind a request
+ *     _last_busy_status
+ *                     a page move does not get stuck on busy items
+ *     log_*           until `watch` exists
+ *     unexpected_napi_ids, round_robin_fallback
+ *                     -N is not supported
+ *     malloc_fails    no allocation stands behind a request
  */
 #include "config.h"
 
@@ -32,9 +36,10 @@
 #endif
 
 /* jemalloc's, when it is linked in. */
-extern int mallctl(const char *name, void *old, size_t *old_len, void *fresh, size_t fresh_len) __attribute__((weak));
+extern int mallctl(const char *name, void *old, size_t *old_len, void *fresh, size_t fresh_len)
+    __attribute__((weak));
 
-/* -- pairs --------------------------------------------------------------------------------------------- */
+/* -- pairs ------------------------------------------------------------------------------------- */
 
 void
 stats_put(const struct stats_out *out, const char *name, const char *value)
@@ -69,10 +74,10 @@ stats_put_bool(const struct stats_out *out, const char *name, bool value)
     stats_put(out, name, value ? "yes" : "no");
 }
 
-/* -- sums ---------------------------------------------------------------------------------------------- */
+/* -- sums -------------------------------------------------------------------------------------- */
 
-#define AT(member)   (offsetof(struct worker_stats, member) / sizeof(struct metric))
-#define FIRST_LEVEL  AT(response_bytes)
+#define AT(member)  (offsetof(struct worker_stats, member) / sizeof(struct metric))
+#define FIRST_LEVEL AT(response_bytes)
 _Static_assert(sizeof(struct worker_stats) % sizeof(struct metric) == 0, "nothing but metrics");
 
 /** The workers' sums, by position; counters less what they were at the last reset. */
@@ -103,7 +108,8 @@ stats_reset(struct server_stats *stats)
     metric_set(&stats->total_connections_base, metric_get(&stats->total_connections));
     metric_set(&stats->rejected_connections_base, metric_get(&stats->rejected_connections));
     metric_set(&stats->listen_disabled_num_base, metric_get(&stats->listen_disabled_num));
-    metric_set(&stats->time_in_listen_disabled_us_base, metric_get(&stats->time_in_listen_disabled_us));
+    metric_set(&stats->time_in_listen_disabled_us_base,
+               metric_get(&stats->time_in_listen_disabled_us));
     cache_stats_reset(stats->cache);
     prefix_stats_clear(stats->prefixes);
 }
@@ -114,7 +120,7 @@ since(const struct metric *metric, const struct metric *base)
     return metric_get(metric) - metric_get(base);
 }
 
-/* -- stats --------------------------------------------------------------------------------------------- */
+/* -- stats ------------------------------------------------------------------------------------- */
 
 static void
 general_process(const struct server_stats *stats, const struct stats_out *out)
@@ -130,22 +136,27 @@ general_process(const struct server_stats *stats, const struct stats_out *out)
     if (getrusage(RUSAGE_SELF, &usage) != 0) {
         memset(&usage, 0, sizeof(usage));
     }
-    stats_put_format(out, "rusage_user", "%ld.%06ld", (long)usage.ru_utime.tv_sec, (long)usage.ru_utime.tv_usec);
-    stats_put_format(out, "rusage_system", "%ld.%06ld", (long)usage.ru_stime.tv_sec, (long)usage.ru_stime.tv_usec);
+    stats_put_format(out, "rusage_user", "%ld.%06ld", (long)usage.ru_utime.tv_sec,
+                     (long)usage.ru_utime.tv_usec);
+    stats_put_format(out, "rusage_system", "%ld.%06ld", (long)usage.ru_stime.tv_sec,
+                     (long)usage.ru_stime.tv_usec);
 }
 
 static void
-general_connections(const struct server_stats *stats, const struct stats_out *out, const uint64_t *sums)
+general_connections(const struct server_stats *stats, const struct stats_out *out,
+                    const uint64_t *sums)
 {
     uint64_t connections = metric_get(&stats->curr_connections);
     stats_put_u64(out, "max_connections", stats->settings->conns_max);
     stats_put_u64(out, "curr_connections", connections);
-    stats_put_u64(out, "total_connections", since(&stats->total_connections, &stats->total_connections_base));
+    stats_put_u64(out, "total_connections",
+                  since(&stats->total_connections, &stats->total_connections_base));
     if (stats->settings->maxconns_fast) {
         stats_put_u64(out, "rejected_connections",
                       since(&stats->rejected_connections, &stats->rejected_connections_base));
     }
-    stats_put_u64(out, "connection_structures", connections); /* ours live no longer than the connection */
+    stats_put_u64(out, "connection_structures",
+                  connections); /* ours live no longer than the connection */
     /* Instead of response objects: output kept aside for clients that do not read. */
     stats_put_u64(out, "response_obj_oom", sums[AT(response_oom)]);
     stats_put_u64(out, "response_obj_count", sums[AT(response_buffers)]);
@@ -157,7 +168,8 @@ general_connections(const struct server_stats *stats, const struct stats_out *ou
     stats_put_u64(out, "reserved_fds", metric_get(&stats->reserved_fds));
 }
 
-/** What the engine counted, less what the session used it for on its own behalf.  A reset between the two must not wrap. */
+/** What the engine counted, less what the session used it for on its own behalf.  A reset between
+ * the two must not wrap. */
 static uint64_t
 less(uint64_t counted, uint64_t own)
 {
@@ -194,8 +206,8 @@ general_commands(const struct stats_out *out, const struct cache_stats *cache, c
 }
 
 static void
-general_traffic(const struct server_stats *stats, const struct stats_out *out, const struct cache_stats *cache,
-                const uint64_t *sums)
+general_traffic(const struct server_stats *stats, const struct stats_out *out,
+                const struct cache_stats *cache, const uint64_t *sums)
 {
     if (stats->settings->idle_timeout_s > 0) {
         stats_put_u64(out, "idle_kicks", sums[AT(idle_kicks)]);
@@ -204,9 +216,11 @@ general_traffic(const struct server_stats *stats, const struct stats_out *out, c
     stats_put_u64(out, "bytes_written", sums[AT(bytes_written)]);
     stats_put_u64(out, "limit_maxbytes", cache->memory_limit);
     stats_put_u64(out, "accepting_conns", metric_get(&stats->accepting_conns));
-    stats_put_u64(out, "listen_disabled_num", since(&stats->listen_disabled_num, &stats->listen_disabled_num_base));
-    stats_put_u64(out, "time_in_listen_disabled_us",
-                  since(&stats->time_in_listen_disabled_us, &stats->time_in_listen_disabled_us_base));
+    stats_put_u64(out, "listen_disabled_num",
+                  since(&stats->listen_disabled_num, &stats->listen_disabled_num_base));
+    stats_put_u64(
+        out, "time_in_listen_disabled_us",
+        since(&stats->time_in_listen_disabled_us, &stats->time_in_listen_disabled_us_base));
     stats_put_u64(out, "threads", stats->settings->threads);
     stats_put_u64(out, "conn_yields", sums[AT(conn_yields)]);
 }
@@ -218,7 +232,20 @@ log2_of(uint64_t n)
 }
 
 static void
-general_engine(const struct server_stats *stats, const struct stats_out *out, const struct cache_stats *cache)
+general_tls(const struct server_stats *stats, const struct stats_out *out, const uint64_t *sums)
+{
+    if (stats->settings->ssl_session_cache) {
+        stats_put_u64(out, "ssl_new_sessions", sums[AT(ssl_new_sessions)]);
+    }
+    stats_put_u64(out, "ssl_handshake_errors", sums[AT(ssl_handshake_errors)]);
+    stats_put_u64(out, "ssl_proto_errors", sums[AT(ssl_proto_errors)]);
+    stats_put_u64(out, "time_since_server_cert_refresh",
+                  less((uint64_t)cache_now(stats->cache), metric_get(&stats->certs_loaded_at)));
+}
+
+static void
+general_engine(const struct server_stats *stats, const struct stats_out *out,
+               const struct cache_stats *cache, const uint64_t *sums)
 {
     const struct settings *settings = stats->settings;
     stats_put_u64(out, "hash_power_level", log2_of(cache->index_buckets));
@@ -248,12 +275,16 @@ general_engine(const struct server_stats *stats, const struct stats_out *out, co
     stats_put_u64(out, "log_watcher_skipped", 0);
     stats_put_u64(out, "log_watcher_sent", 0);
     stats_put_u64(out, "log_watchers", 0);
+    if (settings->ssl_enabled) {
+        general_tls(stats, out, sums);
+    }
     stats_put_u64(out, "unexpected_napi_ids", 0);
     stats_put_u64(out, "round_robin_fallback", 0);
 }
 
 static void
-general_items(const struct server_stats *stats, const struct stats_out *out, const struct cache_stats *cache)
+general_items(const struct server_stats *stats, const struct stats_out *out,
+              const struct cache_stats *cache)
 {
     const struct settings *settings = stats->settings;
     stats_put_u64(out, "bytes", cache->bytes);
@@ -274,7 +305,8 @@ general_items(const struct server_stats *stats, const struct stats_out *out, con
         stats_put_u64(out, "moves_to_cold", 0);
         stats_put_u64(out, "moves_to_warm", 0);
         stats_put_u64(out, "moves_within_lru", 0);
-        stats_put_u64(out, "direct_reclaims", cache->sum.evicted); /* each by the store that wanted the room */
+        stats_put_u64(out, "direct_reclaims",
+                      cache->sum.evicted); /* each by the store that wanted the room */
         stats_put_u64(out, "lru_bumps_dropped", 0);
     }
 }
@@ -292,11 +324,11 @@ stats_general(struct server_stats *stats, stat_emit_fn *emit, void *arg)
     general_connections(stats, &out, sums);
     general_commands(&out, &cache, sums);
     general_traffic(stats, &out, &cache, sums);
-    general_engine(stats, &out, &cache);
+    general_engine(stats, &out, &cache, sums);
     general_items(stats, &out, &cache);
 }
 
-/* -- stats settings ------------------------------------------------------------------------------------ */
+/* -- stats settings ---------------------------------------------------------------------------- */
 
 /** The addresses of -l, joined by commas; "NULL" for none. */
 static void
@@ -336,24 +368,28 @@ static void
 settings_server(const struct settings *settings, const struct stats_out *out)
 {
     /* relaxed: single values, ordered with nothing */
-    stats_put_u64(out, "maxbytes", atomic_load_explicit(&settings->memory_limit, memory_order_relaxed));
+    stats_put_u64(out, "maxbytes",
+                  atomic_load_explicit(&settings->memory_limit, memory_order_relaxed));
     stats_put_u64(out, "maxconns", settings->conns_max);
     stats_put_format(out, "tcpport", "%d", settings->port);
     stats_put_format(out, "udpport", "%d", settings->udp_port);
     put_addresses(settings, out);
-    stats_put_format(out, "verbosity", "%d", atomic_load_explicit(&settings->verbosity, memory_order_relaxed));
+    stats_put_format(out, "verbosity", "%d",
+                     atomic_load_explicit(&settings->verbosity, memory_order_relaxed));
     stats_put_u64(out, "oldest", 0); /* flush times are the engine's */
     stats_put(out, "evictions", settings->evictions_disabled ? "off" : "on");
     stats_put(out, "domain_socket", settings->unix_path != NULL ? settings->unix_path : "NULL");
     stats_put_format(out, "umask", "%o", settings->unix_mask);
     stats_put_bool(out, "shutdown_command", settings->shutdown_enabled);
     /* The original's defaults stand for our finer table, which no single factor describes. */
-    stats_put_format(out, "growth_factor", "%.2f", settings->growth_factor > 0 ? settings->growth_factor : 1.25);
+    stats_put_format(out, "growth_factor", "%.2f",
+                     settings->growth_factor > 0 ? settings->growth_factor : 1.25);
     stats_put_u64(out, "chunk_size", settings->chunk_min > 0 ? settings->chunk_min : 48);
     stats_put_u64(out, "num_threads", settings->threads);
     stats_put_u64(out, "num_threads_per_udp", settings->threads);
     stats_put_format(out, "stat_key_prefix", "%c", settings->prefix_delimiter);
-    stats_put_bool(out, "detail_enabled", atomic_load_explicit(&settings->detail_enabled, memory_order_relaxed));
+    stats_put_bool(out, "detail_enabled",
+                   atomic_load_explicit(&settings->detail_enabled, memory_order_relaxed));
     stats_put_u64(out, "reqs_per_event", settings->reqs_per_event);
     stats_put_bool(out, "cas_enabled", !settings->cas_disabled);
     stats_put_format(out, "tcp_backlog", "%d", settings->backlog);
@@ -363,6 +399,27 @@ settings_server(const struct settings *settings, const struct stats_out *out)
     stats_put_u64(out, "item_size_max", settings->item_size_max);
     stats_put_bool(out, "maxconns_fast", settings->maxconns_fast);
 }
+
+#ifdef HAVE_TLS
+static void
+settings_tls(const struct settings *settings, const struct stats_out *out)
+{
+    static const char *const versions[] = { "tlsv1.0", "tlsv1.1", "tlsv1.2", "tlsv1.3" };
+    assert(settings->ssl_min_version < sizeof(versions) / sizeof(versions[0]));
+    stats_put_bool(out, "ssl_enabled", settings->ssl_enabled);
+    stats_put(out, "ssl_chain_cert",
+              settings->ssl_chain_cert != NULL ? settings->ssl_chain_cert : "NULL");
+    stats_put(out, "ssl_key", settings->ssl_key != NULL ? settings->ssl_key : "NULL");
+    stats_put_u64(out, "ssl_verify_mode", settings_ssl_verify_flags(settings));
+    stats_put_u64(out, "ssl_keyformat", settings->ssl_keyformat);
+    stats_put(out, "ssl_ciphers", settings->ssl_ciphers != NULL ? settings->ssl_ciphers : "NULL");
+    stats_put(out, "ssl_ca_cert", settings->ssl_ca_cert != NULL ? settings->ssl_ca_cert : "NULL");
+    stats_put_u64(out, "ssl_wbuf_size", settings->ssl_wbuf_size);
+    stats_put_bool(out, "ssl_session_cache", settings->ssl_session_cache);
+    stats_put_bool(out, "ssl_kernel_tls", settings->ssl_kernel_tls);
+    stats_put(out, "ssl_min_version", versions[settings->ssl_min_version]);
+}
+#endif
 
 static void
 settings_engine(const struct settings *settings, const struct stats_out *out)
@@ -394,7 +451,11 @@ settings_engine(const struct settings *settings, const struct stats_out *out)
     stats_put_u64(out, "read_buf_mem_limit", settings->read_buf_mem_limit);
     stats_put_bool(out, "track_sizes", settings->track_sizes);
     stats_put_bool(out, "inline_ascii_response", false);
-    stats_put(out, "num_napi_ids", "(null)"); /* -N is not supported; the original prints an unset one so */
+#ifdef HAVE_TLS
+    settings_tls(settings, out);
+#endif
+    stats_put(out, "num_napi_ids",
+              "(null)"); /* -N is not supported; the original prints an unset one so */
     stats_put(out, "memory_file", "(null)");
     stats_put_u64(out, "client_flags_size", sizeof(uint32_t));
 }
@@ -407,7 +468,7 @@ stats_settings(struct server_stats *stats, stat_emit_fn *emit, void *arg)
     settings_engine(stats->settings, &out);
 }
 
-/* -- stats larder -------------------------------------------------------------------------------------- */
+/* -- stats larder ------------------------------------------------------------------------------ */
 
 static void
 put_allocator(const struct stats_out *out)

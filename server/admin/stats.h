@@ -10,12 +10,14 @@
 
 struct prefix_stats;
 
-/** What `version` and STAT version say: the server that ours stands in for.  Our own is STAT larder_version. */
+/** What `version` and STAT version say: the server that ours stands in for.  Our own is STAT
+ * larder_version. */
 #define SERVER_COMPAT_VERSION "1.6.45"
 
 /**
- * One worker's counters; written by its thread alone, and by session/ all but auth_* and idle_kicks: net/ does not add
- * to bytes_read, bytes_written and conn_yields again.  All members are struct metric: stats.c sums them by position.
+ * One worker's counters; written by its thread alone, and by session/ all but auth_* and
+ * idle_kicks and ssl_*: net/ does not add to bytes_read, bytes_written and conn_yields again.  All members
+ * are struct metric: stats.c sums them by position.
  */
 struct worker_stats {
     struct metric cmd_get;
@@ -29,17 +31,20 @@ struct worker_stats {
     struct metric bytes_written;
     struct metric conn_yields;
     struct metric idle_kicks;
+    struct metric ssl_new_sessions; /* handshakes that did not resume an earlier session */
+    struct metric ssl_handshake_errors;
+    struct metric ssl_proto_errors; /* streams that broke after their handshake */
     struct metric gat_hits;         /* reads of gat, which the engine counts as get_hits */
-    struct metric gat_misses;
-    struct metric unlink_hits;      /* old values that a failed set took with it; the engine counts delete_hits */
-    struct metric unlink_misses;
-    struct metric read_oom;         /* sessions lost because there was no memory for a half command */
-    struct metric response_oom;     /* the same, for output that a client did not take */
-    struct metric response_bytes;   /* level: bytes kept aside for slow readers; the first of the levels */
+    struct metric gat_misses;       /* get_misses for the same reason */
+    struct metric unlink_hits;      /* old values gone with a failed set; counted as delete_hits */
+    struct metric unlink_misses;    /* delete_misses for the same reason */
+    struct metric read_oom;         /* sessions lost: no memory for a half command */
+    struct metric response_oom;     /* sessions lost: no memory for output that was not taken */
+    struct metric response_bytes;   /* level: kept aside for slow readers; the first level */
     struct metric response_buffers; /* level: sessions with such bytes */
-    struct metric read_bytes;       /* level: bytes of receive buffers, the worker's and those kept aside for half commands */
+    struct metric read_bytes;       /* level: receive buffers, and what is kept aside of them */
     struct metric read_buffers;     /* level: their number */
-    struct metric read_bytes_free;  /* level: of read_bytes' kind, in stock */
+    struct metric read_bytes_free;  /* level: such buffers in stock */
 };
 #define WORKER_STATS_COUNT (sizeof(struct worker_stats) / sizeof(struct metric))
 
@@ -48,7 +53,7 @@ struct worker_stats {
 struct server_stats {
     struct cache *cache;
     struct settings *settings;
-    struct prefix_stats *prefixes; /* stats detail: prefix_stats_create(), admin/prefix.h; NULL counts nothing */
+    struct prefix_stats *prefixes; /* stats detail, admin/prefix.h; NULL counts nothing */
     int64_t started_at;            /* unix seconds */
     unsigned workers_count;
     struct worker_stats *workers[STATS_WORKERS_MAX];
@@ -59,7 +64,9 @@ struct server_stats {
     struct metric time_in_listen_disabled_us;
     struct metric accepting_conns; /* 1 or 0 */
     struct metric reserved_fds;
-    /* What the counters stood at when `stats reset` came last: they have one writer, which is not the one that resets. */
+    struct metric certs_loaded_at; /* unix seconds; of -Z */
+    /* What the counters stood at when `stats reset` came last: each has one writer, and that is
+     * not the one that resets. */
     struct metric worker_base[WORKER_STATS_COUNT];
     struct metric total_connections_base;
     struct metric rejected_connections_base;

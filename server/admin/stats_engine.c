@@ -5,10 +5,13 @@
  *     number_cold        the main queue
  *     number_temp        0; temporary items are not kept apart
  *     age_hot, age_warm  0; the queues have no order of use
- *     age                seconds since the last use of the item evicted last, or that the hand met last
+ *     age                idle seconds of the item evicted last, or that the hand met last
  *     crawler_reclaimed  dead items whose memory cache_maintain() took back
- *     hits_to_hot        0; hits are not counted by queue: all of the class's stand under hits_to_cold
- *     free_chunks_end, tailrepairs, lrutail_reflocked, moves_*   0: no such thing
+ *     hits_to_cold       all hits of the class; they are not counted by queue, the others are 0
+ *     get_hits           of gat, too
+ *     delete_hits        with the old values that a failed set took with it
+ *     free_chunks_end, tailrepairs, lrutail_reflocked, moves_*
+ *                        0; no such thing
  */
 #include "config.h"
 
@@ -26,12 +29,14 @@
 #define SIZE_BUCKETS 32769u /* to 1 MiB; the last holds all that is larger */
 
 static void
-items_of_class(const struct settings *settings, const struct stats_out *out, const struct cache_class_stats *class)
+items_of_class(const struct settings *settings, const struct stats_out *out,
+               const struct cache_class_stats *class)
 {
     stats_put_u64(out, "number", class->items);
     stats_put_u64(out, "number_hot", class->items_small);
     stats_put_u64(out, "number_warm", 0);
-    stats_put_u64(out, "number_cold", class->items > class->items_small ? class->items - class->items_small : 0);
+    stats_put_u64(out, "number_cold",
+                  class->items > class->items_small ? class->items - class->items_small : 0);
     if (settings->temp_lru) {
         stats_put_u64(out, "number_temp", 0);
     }
@@ -131,7 +136,8 @@ count_size(void *arg, const struct cache_item_info *item)
     return true;
 }
 
-/** With -o track_sizes: walks all items, as nothing is tracked; takes the longer the more there are. */
+/** With -o track_sizes: walks all items, as nothing is tracked; takes the longer the more there
+ * are. */
 void
 stats_sizes(struct server_stats *stats, stat_emit_fn *emit, void *arg)
 {

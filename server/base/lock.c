@@ -39,7 +39,7 @@ lock_note_released(enum lock_rank rank)
             return;
         }
     }
-    assert(!"a lock is released by a thread that does not hold it");
+    assert(false && "a lock is released by a thread that does not hold it");
 }
 
 #else

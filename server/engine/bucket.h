@@ -18,7 +18,6 @@
 #ifndef LARDER_ENGINE_BUCKET_H
 #define LARDER_ENGINE_BUCKET_H
 
-#include <assert.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -40,7 +39,7 @@ struct bucket {
     _Atomic uint16_t tag[BUCKET_SLOTS]; /* (a) */
     _Atomic uint32_t ref[BUCKET_SLOTS]; /* (a) 0 for none */
 };
-static_assert(sizeof(struct bucket) == CACHE_LINE, "a lookup touches one line");
+_Static_assert(sizeof(struct bucket) == CACHE_LINE, "a lookup touches one line");
 
 static inline uint32_t
 bucket_word(const struct bucket *bucket)

@@ -136,6 +136,7 @@ cache_create(const struct cache_options *options)
     cache->membarrier = register_membarrier();
     atomic_init(&cache->now_s, CLOCK_START_S);
     atomic_init(&cache->epoch, 1);
+    atomic_init(&cache->cas_last, 1); /* the first id given is 2, as clients have seen it */
     if (!pages_init(&cache->pages, options->memory_limit, options->large_pages)) {
         goto fail_pages;
     }
@@ -330,8 +331,11 @@ cache_expire_s(const struct cache *cache, int64_t expires_at)
     if (expires_at == CACHE_NEVER) {
         return 0;
     }
+    if (expires_at < 0) {
+        return 1;
+    }
     int64_t expire_s = expires_at - cache->clock_base;
-    if (expires_at < 0 || expire_s < 1) {
+    if (expire_s < 1) {
         return 1;
     }
     return expire_s < UINT32_MAX ? (uint32_t)expire_s : UINT32_MAX;

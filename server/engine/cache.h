@@ -161,6 +161,7 @@ struct cache_store {
     uint64_t cas_new;   /* the id that the item gets; 0 for the next one */
     bool binary_key;    /* the key came as base64, and is to be shown so */
     bool claimed;       /* as after cache_claim(): its first reader is being told to fill it */
+    bool vivify;        /* CACHE_APPEND, CACHE_PREPEND: without an item, this becomes it */
     bool late_is_stale; /* CACHE_CAS with an id below the item's: store, keep the expiry, mark stale */
     /* out of commit */
     uint32_t value_len_out; /* bytes of the item's value now */

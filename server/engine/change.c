@@ -52,8 +52,9 @@ cache_touch(struct cache *cache, struct cache_thread *thread, const void *key, u
     struct found found = store_find_living(cache, head, hash, key, key_len, &living);
     if (living) {
         struct item *item = cache_item(cache, found.ref);
+        uint32_t access = access_at(item_access(item), cache_now_s(cache));
         item_set_expire_s(item, expire_s);
-        item_set_access(item, access_at(item_access(item), cache_now_s(cache)));
+        item_set_access(item, (access & ACCESS_USES_MASK) == ACCESS_USES_MASK ? access : access + ACCESS_USE_ONE);
         expire_note(cache, found.ref, expire_s);
     }
     bucket_unlock(head);
@@ -149,10 +150,10 @@ is_blank(uint8_t byte)
     return byte == ' ' || (byte >= '\t' && byte <= '\r');
 }
 
-/** Reads a stored number: blanks, perhaps a plus, digits; what follows a blank behind them does not matter.  False for
- * anything else, and above 2^64 - 1. */
+/** Reads a stored number: blanks, perhaps a plus, digits; what follows a blank or a NUL behind them does not matter.  False for
+ * anything else, above 2^64 - 1, and when the bytes end within the number and are not the whole value. */
 static bool
-read_number(const uint8_t *bytes, uint32_t len, uint64_t *number)
+read_number(const uint8_t *bytes, uint32_t len, bool whole, uint64_t *number)
 {
     uint32_t at = 0;
     while (at < len && is_blank(bytes[at])) {
@@ -171,7 +172,7 @@ read_number(const uint8_t *bytes, uint32_t len, uint64_t *number)
         value = value * 10 + digit;
     }
     *number = value;
-    return at > first && (at == len || is_blank(bytes[at]));
+    return at > first && (at == len ? whole : is_blank(bytes[at]) || bytes[at] == '\0');
 }
 
 /** Writes decimal digits; returns how many. */
@@ -208,18 +209,19 @@ static enum cache_result
 compute(const struct cache *cache, const struct found *found, struct arith *arith)
 {
     const struct item *item = cache_item(cache, found->ref);
+    uint32_t len = shape_value_len(found->shape);
+    uint8_t bytes[NUMBER_FIELD_MAX];
+    if (len == 0) { /* a long value, too */
+        return CACHE_NOT_NUMBER;
+    }
     if (arith->cas != 0 && (cache->cas_size == 0 || item_cas(item) != arith->cas)) {
         return CACHE_EXISTS;
     }
-    uint32_t len = shape_value_len(found->shape);
-    uint8_t bytes[NUMBER_FIELD_MAX];
-    if (found->shape & SHAPE_LARGE) {
-        return CACHE_NOT_NUMBER;
-    }
-    len = len < sizeof(bytes) ? len : (uint32_t)sizeof(bytes);
+    bool whole = len <= sizeof(bytes);
+    len = whole ? len : (uint32_t)sizeof(bytes);
     race_copy_out(bytes, item_key(item, found->shape, cache->cas_size) + arith->key_len, len);
     uint64_t number;
-    if (!read_number(bytes, len, &number)) {
+    if (!read_number(bytes, len, whole, &number)) {
         return CACHE_NOT_NUMBER;
     }
     if (arith->decrement) {

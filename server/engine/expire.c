@@ -8,6 +8,7 @@
 #define RECLAIM_PAGES_MAX 16u    /* pages that one store looks at for expired items */
 #define SWEEP_SLICE_CHUNKS 2048u /* chunks looked at in one slice */
 #define SWEEP_SECOND_CHUNKS 4000000u /* and in one second: some hundredths of a core */
+#define SWEEP_FROM_END UINT32_MAX /* in place of a number of pages: none of the class has been looked at */
 #define SWEEP_SLICE_PAGES 512u   /* pages looked at in one slice, if their time has not come */
 
 void
@@ -15,6 +16,7 @@ expire_init(struct cache *cache)
 {
     lock_init(&cache->sweeper.lock, LOCK_RANK_SWEEPER);
     cache->sweeper.class_id = 1;
+    cache->sweeper.pages_ahead = SWEEP_FROM_END;
 }
 
 void
@@ -135,7 +137,7 @@ finish_round(struct cache *cache)
     /* relaxed: a late look sees an older generation, and sweeps once more. */
     atomic_store_explicit(&cache->generation_swept, sweeper->generation, memory_order_relaxed);
     sweeper->class_id = 1;
-    sweeper->page = 0;
+    sweeper->pages_ahead = SWEEP_FROM_END;
     sweeper->generation = cache_generation(cache);
 }
 
@@ -145,8 +147,12 @@ sweep_one(struct cache *cache, struct cache_thread *thread, struct size_class *c
 {
     struct sweeper *sweeper = &cache->sweeper;
     uint32_t now_s = cache_now_s(cache);
-    while (sweeper->page < class->pages_count && *pages < SWEEP_SLICE_PAGES) {
-        uint32_t number = class->pages[sweeper->page++];
+    /* From the end on: the last page takes the place of one that leaves, and then has been looked at already. */
+    if (sweeper->pages_ahead > class->pages_count) {
+        sweeper->pages_ahead = class->pages_count;
+    }
+    while (sweeper->pages_ahead > 0 && *pages < SWEEP_SLICE_PAGES) {
+        uint32_t number = class->pages[--sweeper->pages_ahead];
         struct page *page = &cache->pages.page[number];
         (*pages)++;
         bool empty = page->free_count == class->per_page && class->free_chunks > class->per_page;
@@ -174,10 +180,10 @@ sweep_slice(struct cache *cache, struct cache_thread *thread)
         struct size_class *class = &cache->size_class[sweeper->class_id];
         lock_acquire(&class->lock);
         chunks += sweep_one(cache, thread, class, &pages);
-        bool class_done = sweeper->page >= class->pages_count;
+        bool class_done = sweeper->pages_ahead == 0;
         lock_release(&class->lock);
         if (class_done) {
-            sweeper->page = 0;
+            sweeper->pages_ahead = SWEEP_FROM_END;
             if (sweeper->class_id++ == cache->classes) {
                 finish_round(cache);
                 break;
@@ -186,7 +192,7 @@ sweep_slice(struct cache *cache, struct cache_thread *thread)
     }
     sweeper->chunks += chunks;
     /* A round that found nothing ends the work until time has passed or someone has flushed. */
-    return (chunks > 0 || sweeper->class_id > 1 || sweeper->page > 0) && sweeper->chunks < SWEEP_SECOND_CHUNKS;
+    return (chunks > 0 || sweeper->class_id > 1 || sweeper->pages_ahead != SWEEP_FROM_END) && sweeper->chunks < SWEEP_SECOND_CHUNKS;
 }
 
 bool
@@ -205,16 +211,13 @@ expire_sweep_all(struct cache *cache, struct cache_thread *thread)
 {
     for (unsigned id = 1; id <= cache->classes; id++) {
         struct size_class *class = &cache->size_class[id];
-        for (uint32_t i = 0;; i++) {
+        for (uint32_t ahead = SWEEP_FROM_END; ahead > 0;) {
             lock_acquire(&class->lock);
-            bool more = i < class->pages_count;
-            if (more) {
-                class->swept += reclaim_page(cache, class, class->pages[i]);
+            ahead = ahead < class->pages_count ? ahead : class->pages_count;
+            if (ahead > 0) {
+                class->swept += reclaim_page(cache, class, class->pages[--ahead]);
             }
             lock_release(&class->lock);
-            if (!more) {
-                break;
-            }
         }
     }
     (void)thread;

@@ -20,7 +20,7 @@ struct size_class;
 struct sweeper {
     struct lock lock;
     uint8_t class_id;
-    uint32_t page;          /* index in the class's pages */
+    uint32_t pages_ahead;   /* of the class's pages, those before this index are still to be looked at */
     uint32_t generation;    /* that this round began in */
     uint32_t second;        /* cache second that `chunks` counts in */
     uint32_t chunks;        /* looked at in it */

@@ -7,11 +7,14 @@
 #include "engine/large.h"
 
 #include <sched.h>
+#include <time.h>
 
 #define LOOK_SHARE 2u          /* a look at the gains each half page evicted */
 #define SLICE_CHUNKS 16u       /* emptied by one store */
 #define STEAL_CHUNKS 8192u     /* more than any page has */
-#define STEAL_WAITS_MAX 20000u /* yields to readers before a page is given up */
+#define STEAL_WAITS_MAX 10000u /* times that readers are waited for, before a page is given up */
+#define STEAL_YIELDS 200u      /* of these, as yields; then as pauses: a reader may have to wait for a processor */
+#define STEAL_PAUSE_NS 100000  /* so about a second in all */
 #define STEAL_TRIES_MAX 64u    /* pages */
 #define STEAL_TRIES_EACH 2u    /* of one class before another one is asked */
 #define CHOICES 8u             /* pages looked at for the emptiest */
@@ -507,6 +510,17 @@ rebalance_release_page(struct cache *cache, struct cache_thread *thread, struct 
     return idle;
 }
 
+static void
+wait_for_readers(unsigned waits)
+{
+    if (waits < STEAL_YIELDS) {
+        sched_yield();
+        return;
+    }
+    struct timespec pause = { .tv_nsec = STEAL_PAUSE_NS };
+    nanosleep(&pause, NULL);
+}
+
 bool
 rebalance_steal(struct cache *cache, struct cache_thread *thread, uint8_t class_id)
 {
@@ -517,7 +531,7 @@ rebalance_steal(struct cache *cache, struct cache_thread *thread, uint8_t class_
     for (unsigned waits = 0; state_of(mover) != MOVER_IDLE && waits < STEAL_WAITS_MAX; waits++) {
         step(cache, thread, STEAL_CHUNKS);
         if (state_of(mover) == MOVER_WAIT) {
-            sched_yield();
+            wait_for_readers(waits);
         }
     }
     bool stolen = false;
@@ -540,7 +554,7 @@ rebalance_steal(struct cache *cache, struct cache_thread *thread, uint8_t class_
             step(cache, thread, STEAL_CHUNKS);
             stolen = state_of(mover) == MOVER_IDLE;
             if (!stolen) {
-                sched_yield();
+                wait_for_readers(waits);
             }
         }
     }

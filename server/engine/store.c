@@ -239,7 +239,7 @@ may_store(struct cache *cache, struct cache_thread *thread, struct cache_store *
     case CACHE_PREPEND:
         break;
     }
-    assert(!"append and prepend go through commit_joined()");
+    assert(false && "append and prepend go through commit_joined()");
     return CACHE_NOT_STORED;
 }
 
@@ -386,6 +386,9 @@ commit_joined(struct cache *cache, struct cache_thread *thread, struct cache_sto
         if (base.pin != NULL) {
             cache_unpin(cache, thread, &base.pin);
         }
+    }
+    if (result == CACHE_NOT_STORED && store->vivify) {
+        return cache_store_commit(cache, thread, store, CACHE_ADD, 0, cas_out);
     }
     cache_store_abort(cache, thread, store);
     return result == CACHE_MISS ? CACHE_NO_MEMORY : result;

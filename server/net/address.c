@@ -184,15 +184,22 @@ enum listen_spec_result
 listen_spec_parse(const char *text, enum settings_protocol protocol_default,
                   struct listen_spec *out, char *error, size_t error_cap)
 {
-    *out = (struct listen_spec){ .port = -1, .protocol = protocol_default };
+    *out =
+        (struct listen_spec){ .port = -1, .protocol = protocol_default, .tls = TLS_MODE_DEFAULT };
     const char *at = text;
     for (;;) {
         enum listen_spec_result result = LISTEN_SPEC_OK;
         if (begins(at, "notls:")) {
             at += strlen("notls:");
+            out->tls = TLS_MODE_OFF;
         } else if (begins(at, "btls:") || begins(at, "mtls:")) {
+#ifdef HAVE_TLS
+            out->tls = *at == 'b' ? TLS_MODE_BASIC : TLS_MODE_MUTUAL;
+            at += strlen("btls:");
+#else
             snprintf(error, error_cap, "-l %.4s: this build of larder has no TLS", at);
             return LISTEN_SPEC_NOT_BUILT;
+#endif
         } else if (begins(at, "proto[")) {
             result = parse_protocol(&at, out, error, error_cap);
         } else if (begins(at, "tag[") || begins(at, "tag_")) {

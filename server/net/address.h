@@ -2,6 +2,7 @@
 #ifndef LARDER_NET_ADDRESS_H
 #define LARDER_NET_ADDRESS_H
 
+#include "net/tls.h"
 #include "session/session.h"
 
 #include <stdbool.h>
@@ -21,12 +22,13 @@ void address_format(const struct sockaddr *address, socklen_t len, const char *f
 #define LISTEN_HOST_CAP 256u /* bytes, NUL included */
 #define LISTEN_TAG_MAX  8u   /* bytes */
 
-/** One element of -l: [notls:|proto[...]:|tag[...]:]... host[:port] */
+/** One element of -l: [notls:|btls:|mtls:|proto[...]:|tag[...]:]... host[:port] */
 struct listen_spec {
     char host[LISTEN_HOST_CAP]; /* empty for any address */
     int port;                   /* -1 when not given; 0 is ephemeral */
     enum settings_protocol protocol;
     bool protocol_given;
+    enum tls_mode tls;            /* TLS_MODE_DEFAULT when not given: plain without -Z */
     char tag[LISTEN_TAG_MAX + 1]; /* empty for none */
 };
 

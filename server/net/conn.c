@@ -3,6 +3,9 @@
  * A turn costs one receive and one send.  It ends with a receive that did not fill its space: the
  * loop is level-triggered and calls again if there is more after all, so that no receive is spent
  * on learning that there is nothing.  While output is stuck the client is not read.
+ *
+ * Bytes go through the socket itself, or through a TLS stream on it.  A stream holds received bytes
+ * of its own, of which the loop knows nothing: a turn that leaves some behind gets another.
  */
 #include "config.h"
 
@@ -40,6 +43,48 @@ enum sent {
     SENT_FAILED,
 };
 
+static struct tls_stream *
+conn_stream(const struct conn *conn)
+{
+    assert(conn->tls);
+    return &((struct conn_tls *)(uintptr_t)conn)->stream;
+}
+
+/** The stream broke, or was refused. */
+static void
+conn_tls_failed(const struct conn *conn, struct metric *counter)
+{
+    metric_add(counter, 1);
+    /* relaxed: a single number */
+    if (atomic_load_explicit(&conn->worker->server->settings->verbosity, memory_order_relaxed) >
+        0) {
+        log_line("<%d TLS: %s", conn->fd, tls_error());
+    }
+}
+
+/** One record, or as many as the worker's buffer for them holds. */
+static enum sent
+conn_send_tls(struct conn *conn, const struct iovec *iov, unsigned pieces, size_t total)
+{
+    struct worker *worker = conn->worker;
+    size_t sent = 0;
+    switch (tls_send(conn_stream(conn), iov, pieces, worker->tls_buf,
+                     worker->server->settings->ssl_wbuf_size, &sent)) {
+    case TLS_DONE:
+        session_tx_done(conn->session, sent);
+        return sent == total && pieces < SESSION_IOV_MAX ? SENT_ALL : SENT_MORE;
+    case TLS_WANTS_WRITE:
+        return SENT_PART;
+    case TLS_WANTS_READ: /* only a new handshake would, and there is none */
+    case TLS_ERROR:
+        conn_tls_failed(conn, &worker->stats->ssl_proto_errors);
+        return SENT_FAILED;
+    case TLS_END:
+        break;
+    }
+    return SENT_FAILED;
+}
+
 static enum sent
 conn_send(struct conn *conn)
 {
@@ -49,6 +94,9 @@ conn_send(struct conn *conn)
     size_t total = 0;
     for (unsigned i = 0; i < pieces; i++) {
         total += iov[i].iov_len;
+    }
+    if (conn->tls) {
+        return conn_send_tls(conn, iov, pieces, total);
     }
     ssize_t sent;
     do {
@@ -76,7 +124,8 @@ enum received {
     RECEIVED_PART, /* less than there was space for: the socket is drained */
     RECEIVED_FULL,
     RECEIVED_NONE,
-    RECEIVED_END, /* the client has closed, or the connection is broken */
+    RECEIVED_BLOCKED, /* an answer of TLS must leave first */
+    RECEIVED_END,     /* the client has closed, or the connection is broken */
 };
 
 /** How much to take from the socket: all, or less when many connections wait with input. */
@@ -95,11 +144,36 @@ receive_limit(const struct conn *conn, size_t space)
 }
 
 static enum received
+conn_receive_tls(struct conn *conn, const struct session_space *space)
+{
+    struct tls_stream *stream = conn_stream(conn);
+    size_t got = 0;
+    switch (tls_receive(stream, space->at, space->len, &got)) {
+    case TLS_DONE:
+        session_rx_done(conn->session, got);
+        return got == space->len || tls_holds_input(stream) ? RECEIVED_FULL : RECEIVED_PART;
+    case TLS_WANTS_READ:
+        return RECEIVED_NONE;
+    case TLS_WANTS_WRITE:
+        return RECEIVED_BLOCKED;
+    case TLS_ERROR:
+        conn_tls_failed(conn, &conn->worker->stats->ssl_proto_errors);
+        return RECEIVED_END;
+    case TLS_END:
+        break;
+    }
+    return RECEIVED_END;
+}
+
+static enum received
 conn_receive(struct conn *conn)
 {
     struct session_space space = session_rx_space(conn->session);
     assert(space.len > 0);
     space.len = receive_limit(conn, space.len);
+    if (conn->tls) {
+        return conn_receive_tls(conn, &space);
+    }
     ssize_t got;
     do {
         got = recv(conn->fd, space.at, space.len, 0);
@@ -109,6 +183,35 @@ conn_receive(struct conn *conn)
         return (size_t)got == space.len ? RECEIVED_FULL : RECEIVED_PART;
     }
     return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? RECEIVED_NONE : RECEIVED_END;
+}
+
+/** Whether there is input of which the loop does not tell. */
+static bool
+conn_holds_input(const struct conn *conn)
+{
+    return conn->tls && conn_stream(conn)->open && tls_holds_input(conn_stream(conn));
+}
+
+/** A step of the handshake; TURN_QUEUE when it is done. */
+static enum turn
+conn_handshake(struct conn *conn)
+{
+    struct worker_stats *stats = conn->worker->stats;
+    struct tls_stream *stream = conn_stream(conn);
+    switch (tls_handshake(stream)) {
+    case TLS_DONE:
+        metric_add(&stats->ssl_new_sessions, stream->resumed ? 0 : 1);
+        return TURN_QUEUE;
+    case TLS_WANTS_READ:
+        return TURN_READ;
+    case TLS_WANTS_WRITE:
+        return TURN_WRITE;
+    case TLS_END:
+    case TLS_ERROR:
+        break;
+    }
+    conn_tls_failed(conn, &stats->ssl_handshake_errors);
+    return TURN_CLOSE;
 }
 
 /**
@@ -147,11 +250,15 @@ conn_turn(struct conn *conn, bool readable, bool pending)
         case SESSION_READ: {
             if (!readable || receives++ == RECEIVES_PER_TURN) {
                 conn->next = SESSION_READ;
-                return TURN_READ;
+                return conn_holds_input(conn) ? TURN_QUEUE : TURN_READ;
             }
             enum received received = conn_receive(conn);
             if (received == RECEIVED_END) {
                 return TURN_CLOSE;
+            }
+            if (received == RECEIVED_BLOCKED) {
+                conn->next = SESSION_READ;
+                return TURN_WRITE;
             }
             readable = received == RECEIVED_FULL;
             if (received == RECEIVED_NONE) {
@@ -218,7 +325,14 @@ conn_take_turn(struct conn *conn, bool readable, bool pending)
     /* relaxed: a single number */
     atomic_store_explicit(&conn->active_at, server_seconds(worker->server), memory_order_relaxed);
     worker->running = conn;
-    enum turn turn = conn_turn(conn, readable, pending);
+    enum turn turn = TURN_QUEUE;
+    if (conn->tls && !conn_stream(conn)->open) {
+        turn = conn_handshake(conn);
+        readable = false; /* the loop tells of what comes behind it */
+    }
+    if (turn == TURN_QUEUE) {
+        turn = conn_turn(conn, readable || conn_holds_input(conn), pending);
+    }
     worker->running = NULL;
     bool alive = false;
     switch (turn) {
@@ -270,8 +384,22 @@ conn_run(struct conn *conn)
 void
 conn_open(struct worker *worker, int fd, unsigned listener)
 {
-    struct conn *conn = malloc(sizeof(*conn));
-    struct session *session = conn != NULL ? session_create(worker->session_worker) : NULL;
+    struct server *server = worker->server;
+    enum tls_mode mode = (enum tls_mode)server->listeners.at[listener]->tls;
+    bool tls = mode != TLS_MODE_OFF;
+    struct conn *conn = malloc(tls ? sizeof(struct conn_tls) : sizeof(*conn));
+    struct session *session = NULL;
+    if (conn == NULL) {
+        goto fail;
+    }
+    conn->tls = false;
+    if (tls) {
+        conn->tls = tls_stream_open(server->tls, mode, fd, &((struct conn_tls *)conn)->stream);
+        if (!conn->tls) {
+            goto fail;
+        }
+    }
+    session = session_create(worker->session_worker);
     if (session == NULL) {
         goto fail;
     }
@@ -301,6 +429,9 @@ fail:
     if (session != NULL) {
         session_destroy(session);
     }
+    if (conn != NULL && conn->tls) {
+        tls_stream_close(conn_stream(conn));
+    }
     free(conn);
     close(fd);
     server_connection_closed(worker->server);
@@ -322,6 +453,9 @@ conn_close(struct conn *conn)
     }
     (void)event_del(&conn->event);
     session_destroy(conn->session);
+    if (conn->tls) {
+        tls_stream_close(conn_stream(conn));
+    }
     close(fd);
     free(conn);
     server_connection_closed(worker->server);

@@ -308,7 +308,7 @@ accept_one(struct listener *listener)
     if (room) {
         server_take(server, fd, listener->number);
     } else {
-        server_reject(server, fd);
+        server_reject(server, fd, listener->number);
     }
     return ACCEPT_ON;
 }

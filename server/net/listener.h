@@ -24,6 +24,7 @@ struct listener {
     int family;      /* AF_INET ... */
     unsigned port;   /* 0 for unix sockets */
     bool armed;      /* the event is pending */
+    uint8_t tls;     /* enum tls_mode; never TLS_MODE_DEFAULT without -Z */
     bool unix_bound; /* unix_path was made by us, as this inode */
     dev_t unix_dev;
     ino_t unix_inode;

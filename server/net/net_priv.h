@@ -11,6 +11,7 @@
 #include "base/lock.h"
 #include "net/listener.h"
 #include "net/server.h"
+#include "net/tls.h"
 #include "net/wake.h"
 #include "session/session.h"
 
@@ -52,10 +53,17 @@ struct conn {
     _Atomic uint8_t phase;      /* (r) enum conn_phase */
     uint8_t listener;           /* number of the socket it came in by; constant */
     uint8_t next; /* enum session_next of the last run: what to do once its output is out */
+    bool tls;     /* constant; the connection is a struct conn_tls */
 };
 _Static_assert(sizeof(struct conn) <= 160,
                "an idle connection costs at most 400 bytes with its session");
 _Static_assert(LISTENERS_MAX <= 256, "conn.listener holds a listener's number");
+
+/** A client that speaks TLS.  Apart, as plain connections do not pay for it. */
+struct conn_tls {
+    struct conn conn;
+    struct tls_stream stream;
+};
 
 /** A socket on its way to its worker. */
 struct arrival {
@@ -94,6 +102,10 @@ struct worker {
     struct session_worker *session_worker;
     struct worker_stats *stats;
 
+    void *tls_buf; /* settings.ssl_wbuf_size bytes, in which a record's pieces are joined; NULL
+                      without -Z */
+    char tls_error[TLS_ERROR_CAP]; /* the answer to refresh_certs */
+
     struct conn *holder;  /* its session may have bytes in the worker's buffers; NULL for none */
     struct conn *running; /* has its turn right now */
     struct conn **queue;  /* connections in phase QUEUED, in order */
@@ -118,6 +130,7 @@ struct server {
     struct settings *settings;
     struct cache *cache;
     struct server_stats *stats;
+    struct tls *tls; /* NULL without -Z; it locks itself */
     struct listener_set listeners;
     struct worker *workers;
     unsigned workers_len;
@@ -151,7 +164,7 @@ bool server_has_room(const struct server *server);
 /** Gives an accepted socket to the next worker. */
 void server_take(struct server *server, int fd, unsigned listener);
 /** Tells the client that there is no room, and closes. */
-void server_reject(struct server *server, int fd);
+void server_reject(struct server *server, int fd, unsigned listener);
 /** Stops listening until a connection closes, or a second has passed.  error: of accept(), 0 when
  * -c is reached. */
 void server_pause_accepting(struct server *server, int error);
@@ -165,6 +178,13 @@ server_seconds(const struct server *server)
     return atomic_load_explicit(&server->now_s,
                                 memory_order_relaxed); /* relaxed: a single number */
 }
+/**
+ * Loads the certificates of -Z again.
+ *
+ * error   TLS_ERROR_CAP bytes of the caller's
+ * Returns NULL, or why not: `error`, or a constant.
+ */
+const char *server_refresh_certs(struct server *server, char *error);
 /** One connection is gone: counts it, and accepting goes on if it was paused. */
 void server_connection_closed(struct server *server);
 

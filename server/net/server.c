@@ -50,13 +50,16 @@ server_take(struct server *server, int fd, unsigned listener)
 }
 
 void
-server_reject(struct server *server, int fd)
+server_reject(struct server *server, int fd, unsigned listener)
 {
     static const char text[] = "ERROR Too many open connections\r\n";
     char unread[512];
     metric_add_shared(&server->stats->rejected_connections, 1);
-    ssize_t rc = send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-    (void)rc;
+    ssize_t rc;
+    if (server->listeners.at[listener]->tls == TLS_MODE_OFF) { /* others could not read it */
+        rc = send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)rc;
+    }
     /* With unread input a close resets the connection, and the client may lose the text. */
     (void)shutdown(fd, SHUT_WR);
     rc = recv(fd, unread, sizeof(unread), MSG_DONTWAIT);
@@ -182,13 +185,43 @@ server_stop(struct server *server, bool graceful)
     wake_post(&server->wake);
 }
 
+const char *
+server_refresh_certs(struct server *server, char *error)
+{
+    if (server->tls == NULL) {
+        return "Error TLS not enabled";
+    }
+    if (tls_reload(server->tls, error) != TLS_OK) {
+        return error;
+    }
+    metric_set(&server->stats->certs_loaded_at, (uint64_t)cache_now(server->cache));
+    return NULL;
+}
+
+/** SIGHUP */
+static void
+server_load_again(struct server *server)
+{
+    char buf[TLS_ERROR_CAP];
+    if (server->tls == NULL) {
+        log_line("SIGHUP: nothing to load again");
+        return;
+    }
+    const char *error = server_refresh_certs(server, buf);
+    if (error == NULL) {
+        log_line("SIGHUP: certificates are loaded again");
+    } else {
+        log_line("SIGHUP: the certificates in use stay: %s", error);
+    }
+}
+
 static void
 on_signal(evutil_socket_t signal_number, short what, void *arg)
 {
     (void)what;
     struct server *server = arg;
     if (signal_number == SIGHUP) {
-        log_line("SIGHUP: nothing to load again");
+        server_load_again(server);
         return;
     }
     server_stop(server, signal_number == SIGUSR1);
@@ -260,7 +293,7 @@ static enum server_result
 open_address(struct server *server, const char *element, char *error)
 {
     const struct settings *settings = server->settings;
-    struct listen_spec spec = { .port = -1 };
+    struct listen_spec spec = { .port = -1, .tls = TLS_MODE_DEFAULT };
     char why[SERVER_ERROR_CAP / 2];
     if (element != NULL &&
         listen_spec_parse(element, settings->protocol, &spec, why, sizeof(why)) != LISTEN_SPEC_OK) {
@@ -271,8 +304,12 @@ open_address(struct server *server, const char *element, char *error)
     unsigned port = spec.port >= 0       ? (unsigned)spec.port
                     : settings->port > 0 ? (unsigned)settings->port
                                          : 0;
+    unsigned first = server->listeners.len;
     if (listener_open_tcp(&server->listeners, spec.host, port, settings->sock_cookie_id, why,
                           sizeof(why)) == LISTEN_OK) {
+        for (unsigned i = first; i < server->listeners.len; i++) {
+            server->listeners.at[i]->tls = (uint8_t)(server->tls != NULL ? spec.tls : TLS_MODE_OFF);
+        }
         return SERVER_OK;
     }
     if (element != NULL) {
@@ -308,15 +345,20 @@ open_listeners(struct server *server, char *error)
 }
 
 enum server_result
-server_create(struct settings *settings, struct server **out, char *error)
+server_create(struct settings *settings, struct tls **tls, struct server **out, char *error)
 {
     *out = NULL;
+    struct tls *owned = *tls;
+    *tls = NULL;
+    assert((owned != NULL) == settings->ssl_enabled);
     struct server *server = calloc(1, sizeof(*server));
     if (server == NULL) {
+        tls_destroy(owned);
         snprintf(error, SERVER_ERROR_CAP, "out of memory");
         return SERVER_NO_RESOURCES;
     }
     server->settings = settings;
+    server->tls = owned;
     enum server_result result = open_listeners(server, error);
     if (result != SERVER_OK) {
         server_destroy(server);
@@ -422,6 +464,7 @@ server_start(struct server *server, struct cache *cache, struct server_stats *st
     server->started_unix_s = clock_unix_s();
     server_read_clock(server);
     metric_set(&stats->accepting_conns, 1);
+    metric_set(&stats->certs_loaded_at, (uint64_t)server->started_unix_s);
     metric_set(&stats->reserved_fds,
                DESCRIPTORS_OF_PROCESS +
                    DESCRIPTORS_PER_WORKER * (uint64_t)server->settings->threads);
@@ -536,5 +579,6 @@ server_destroy(struct server *server)
     if (server->wake_open) {
         wake_close(&server->wake);
     }
+    tls_destroy(server->tls);
     free(server);
 }

@@ -2,6 +2,7 @@
 #ifndef LARDER_NET_SERVER_H
 #define LARDER_NET_SERVER_H
 
+#include "net/tls.h"
 #include "session/session.h"
 
 #include <stdbool.h>
@@ -21,11 +22,12 @@ enum server_result {
  * Binds the sockets that the settings name; nobody can connect yet, no thread is started.
  *
  * settings   borrowed until server_destroy()
+ * tls        NULL without -Z; set to NULL: the server's, also when it fails
  * out        the caller's to destroy, on SERVER_OK
  * error      out, SERVER_ERROR_CAP bytes; lines for the operator
  */
 __attribute__((warn_unused_result)) enum server_result
-server_create(struct settings *settings, struct server **out, char *error);
+server_create(struct settings *settings, struct tls **tls, struct server **out, char *error);
 
 /**
  * Starts the workers, the clock and the cache's background work; fills in stats->workers.  Then

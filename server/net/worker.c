@@ -260,6 +260,13 @@ host_shutdown(void *arg, bool graceful)
     server_stop(worker->server, graceful);
 }
 
+static const char *
+host_refresh_certs(void *arg)
+{
+    struct worker *worker = arg;
+    return server_refresh_certs(worker->server, worker->tls_error);
+}
+
 /** A loop without locks and without clock readings: it is one thread's, and has no timers while it
  * serves. */
 static struct event_base *
@@ -281,12 +288,21 @@ worker_open(struct worker *worker, struct server *server)
     *worker = (struct worker){
         .server = server,
         .wake = { .read_fd = -1, .write_fd = -1 },
-        .host = { .arg = worker, .shutdown = host_shutdown, .stats_conns = census_emit },
+        .host = { .arg = worker,
+                  .shutdown = host_shutdown,
+                  .stats_conns = census_emit,
+                  .refresh_certs = host_refresh_certs },
     };
     lock_init(&worker->lock, LOCK_RANK_WORKER);
     errno = ENOMEM;
     if (!wake_open(&worker->wake)) {
         return false;
+    }
+    if (server->tls != NULL) {
+        worker->tls_buf = malloc(server->settings->ssl_wbuf_size);
+        if (worker->tls_buf == NULL) {
+            return false;
+        }
     }
     worker->base = base_create();
     if (worker->base == NULL) {
@@ -334,6 +350,7 @@ worker_close(struct worker *worker)
     free(worker->arrivals);
     free(worker->conns);
     free(worker->queue);
+    free(worker->tls_buf);
     if (worker->session_worker != NULL) {
         session_worker_destroy(worker->session_worker);
     }

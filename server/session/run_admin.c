@@ -1,5 +1,5 @@
-/* stats, flush_all, verbosity, cache_memlimit, shutdown, version, mn.  Out of the hot path: replies of any length are built in
- * the heap, and leave before the next command runs. */
+/* stats, flush_all, verbosity, cache_memlimit, shutdown, version, mn.  Out of the hot path: replies
+ * of any length are built in the heap, and leave before the next command runs. */
 #include "config.h"
 
 #include "session/session_priv.h"
@@ -11,12 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define REPLY_FIRST_CAP    4096u
-#define CACHEDUMP_LEN_MAX  (2u * 1024 * 1024) /* bytes of reply */
-#define CACHEDUMP_IDS_MIN  64u                /* ids below are always legal */
-#define MEMLIMIT_MB_MIN    8u
-#define MEMLIMIT_MB_MAX    1000000000u
-#define VERBOSITY_MAX      2
+#define REPLY_FIRST_CAP   4096u
+#define CACHEDUMP_LEN_MAX (2u * 1024 * 1024) /* bytes of reply */
+#define CACHEDUMP_IDS_MIN 64u                /* ids below are always legal */
+#define MEMLIMIT_MB_MIN   8u
+#define MEMLIMIT_MB_MAX   1000000000u
+#define VERBOSITY_MAX     2
 
 /** A reply in the making. */
 struct reply {
@@ -125,7 +125,7 @@ args_count(const struct request *request)
     return count;
 }
 
-/* -- stats --------------------------------------------------------------------------------------------- */
+/* -- stats ------------------------------------------------------------------------------------- */
 
 /** prefix_visit_fn */
 static void
@@ -133,8 +133,9 @@ reply_add_prefix(void *arg, const struct prefix_counts *counts)
 {
     struct reply *reply = arg;
     char text[128];
-    snprintf(text, sizeof(text), " get %" PRIu64 " hit %" PRIu64 " set %" PRIu64 " del %" PRIu64 "\r\n",
-             counts->gets, counts->hits, counts->sets, counts->deletes);
+    snprintf(text, sizeof(text),
+             " get %" PRIu64 " hit %" PRIu64 " set %" PRIu64 " del %" PRIu64 "\r\n", counts->gets,
+             counts->hits, counts->sets, counts->deletes);
     reply_add_text(reply, "PREFIX ");
     (void)reply_add(reply, counts->prefix, counts->prefix_len);
     reply_add_text(reply, text);
@@ -150,7 +151,8 @@ stats_detail(struct session *session, const struct request *request)
     } else if (word != NULL && (word_is(word, "on") || word_is(word, "off"))) {
         worker->detail = word_is(word, "on");
         /* relaxed: a switch; when exactly other workers see it does not matter */
-        atomic_store_explicit(&worker->settings->detail_enabled, worker->detail, memory_order_relaxed);
+        atomic_store_explicit(&worker->settings->detail_enabled, worker->detail,
+                              memory_order_relaxed);
         TX_PUT(worker, "OK\r\n");
     } else if (word != NULL && word_is(word, "dump")) {
         struct reply reply = { .len_max = SIZE_MAX };
@@ -178,8 +180,8 @@ reply_add_item(void *arg, const struct cache_item_info *item)
         }
     }
     len += item->key_len;
-    int n = snprintf((char *)line + len, sizeof(line) - len, " [%" PRIu32 " b; %" PRId64 " s]\r\n", item->value_len,
-                     item->expires_at);
+    int n = snprintf((char *)line + len, sizeof(line) - len, " [%" PRIu32 " b; %" PRId64 " s]\r\n",
+                     item->value_len, item->expires_at);
     assert(n > 0 && (size_t)n < sizeof(line) - len);
     return reply_add(arg, line, len + (size_t)n);
 }
@@ -198,7 +200,8 @@ stats_cachedump(struct session *session, const struct request *request)
         TX_PUT(worker, "CLIENT_ERROR bad command line\r\n");
         return STEP_ON;
     }
-    if (!word_number(&request->args[1], UINT32_MAX, &id) || !word_number(&request->args[2], UINT32_MAX, &limit)) {
+    if (!word_number(&request->args[1], UINT32_MAX, &id) ||
+        !word_number(&request->args[2], UINT32_MAX, &limit)) {
         TX_PUT(worker, "CLIENT_ERROR bad command line format\r\n");
         return STEP_ON;
     }
@@ -211,7 +214,8 @@ stats_cachedump(struct session *session, const struct request *request)
     }
     struct reply reply = { .len_max = CACHEDUMP_LEN_MAX };
     if (ours) {
-        cache_visit_class(worker->cache, (unsigned)id, limit > 0 ? limit : UINT64_MAX, reply_add_item, &reply);
+        cache_visit_class(worker->cache, (unsigned)id, limit > 0 ? limit : UINT64_MAX,
+                          reply_add_item, &reply);
     }
     return reply_end(session, &reply);
 }
@@ -254,7 +258,7 @@ run_stats(struct session *session, const struct request *request)
     return reply_end(session, &reply);
 }
 
-/* -- the others ---------------------------------------------------------------------------------------- */
+/* -- the others -------------------------------------------------------------------------------- */
 
 static const char *
 run_flush_all(struct session_worker *worker, const struct request *request)
@@ -264,7 +268,8 @@ run_flush_all(struct session_worker *worker, const struct request *request)
         return "CLIENT_ERROR flush_all not allowed\r\n";
     }
     /* At once, as for 0, also for a negative delay. */
-    int64_t at = request->exptime > 0 ? session_expires_at(worker, request->exptime) : cache_now(worker->cache);
+    int64_t at = request->exptime > 0 ? session_expires_at(worker, request->exptime)
+                                      : cache_now(worker->cache);
     cache_flush(worker->cache, worker->thread, at);
     return "OK\r\n";
 }
@@ -277,8 +282,8 @@ run_verbosity(struct session_worker *worker, const struct request *request)
         return "CLIENT_ERROR bad command line format\r\n";
     }
     /* relaxed: a switch */
-    atomic_store_explicit(&worker->settings->verbosity, level < VERBOSITY_MAX ? (int)level : VERBOSITY_MAX,
-                          memory_order_relaxed);
+    atomic_store_explicit(&worker->settings->verbosity,
+                          level < VERBOSITY_MAX ? (int)level : VERBOSITY_MAX, memory_order_relaxed);
     return "OK\r\n";
 }
 

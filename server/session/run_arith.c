@@ -62,8 +62,9 @@ arith_touch(struct session *session, const struct request *request)
 {
     struct session_worker *worker = session->worker;
     metric_add(&worker->stats.cmd_touch, 1);
-    enum cache_result result = cache_touch(worker->cache, worker->thread, request->key.at,
-                                           (uint32_t)request->key.len, session_expires_at(worker, request->exptime));
+    enum cache_result result =
+        cache_touch(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
+                    session_expires_at(worker, request->exptime));
     assert(result == CACHE_OK || result == CACHE_MISS);
     if (request->noreply) {
         return;

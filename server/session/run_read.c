@@ -1,20 +1,23 @@
 /* get, gets, gat, gats.
  *
- * Keys of consecutive get lines gather in the worker's batch, so that the engine can fetch their buckets and items
- * side by side; answers go straight into the send buffer.  A get line may be answered in pieces: when the batch is full,
- * when the send buffer is, or because the line is longer than the receive buffer.  Then the session is in GET_LINE, and
- * the input stands at the first key not yet answered.
+ * Keys of consecutive get lines gather in the worker's batch, so that the engine can fetch their
+ * buckets and items side by side; answers go straight into the send buffer.  A get line may be
+ * answered in pieces: when the batch is full, when the send buffer is, or because the line is
+ * longer than the receive buffer.  Then the session is in GET_LINE, and the input stands at the
+ * first key not yet answered.
  *
- * A key above KEY_LEN_MAX turns the whole reply into one error line.  That holds for all lines that fit the receive buffer
- * (SESSION_RX_SIZE): the reply so far is taken back, or, when the send buffer is full and a part must leave, the rest of the
- * line is looked through first.  The keys of a longer line are answered as they arrive, so that its memory stays
- * bounded; if some of its reply has left when the bad key comes, the error line ends the reply.
+ * A key above KEY_LEN_MAX turns the whole reply into one error line.  That holds for all lines that
+ * fit the receive buffer (SESSION_RX_SIZE): the reply so far is taken back, or, when the send
+ * buffer is full and a part must leave, the rest of the line is looked through first.  The keys of
+ * a longer line are answered as they arrive, so that its memory stays bounded; if some of its reply
+ * has left when the bad key comes, the error line ends the reply.
  */
 #include "config.h"
 
 #include "session/session_priv.h"
 
-/** The line's reply ends here with an error; what was built of it is taken back, if it is still there. */
+/** The line's reply ends here with an error; what was built of it is taken back, if it is still
+ * there. */
 static enum step
 read_line_bad(struct session *session)
 {
@@ -50,8 +53,9 @@ line_keys(const uint8_t *at, const uint8_t *lf)
 }
 
 /**
- * No room for the answer to batch entry `i`: sets the input back to its key, to go on there when the output has left.
- * If a key further on in the line is bad, nothing of its values needs to leave: it is answered here and now.
+ * No room for the answer to batch entry `i`: sets the input back to its key, to go on there when
+ * the output has left. If a key further on in the line is bad, nothing of its values needs to
+ * leave: it is answered here and now.
  */
 static enum step
 read_blocked(struct session *session, unsigned i)
@@ -100,7 +104,8 @@ read_batch_run(struct session *session)
         cache_prefetch(cache, batch->reads, count);
     }
     uint8_t *at = tx->buf + tx->end;
-    const uint8_t *limit = tx->buf + tx->cap - TX_VALUE_ROOM; /* behind it no value begins, but misses' END lines do */
+    const uint8_t *limit =
+        tx->buf + tx->cap - TX_VALUE_ROOM; /* behind it no value begins, but misses' END lines do */
     for (unsigned i = 0; i < count; i++) {
         struct cache_read *read = &batch->reads[i];
         unsigned marks = batch->marks[i];
@@ -117,11 +122,12 @@ read_batch_run(struct session *session)
         }
         enum cache_result found = read_find(worker, read, count);
         while (found == CACHE_OK) {
-            uint8_t *p = (marks & READ_CAS) != 0
-                             ? text_write_value_head_cas(at, read->key, read->key_len, read->client_flags,
-                                                         read->value_len, read->cas)
-                             : text_write_value_head(at, read->key, read->key_len, read->client_flags,
-                                                     read->value_len);
+            uint8_t *p =
+                (marks & READ_CAS) != 0
+                    ? text_write_value_head_cas(at, read->key, read->key_len, read->client_flags,
+                                                read->value_len, read->cas)
+                    : text_write_value_head(at, read->key, read->key_len, read->client_flags,
+                                            read->value_len);
             if (read->pin == NULL) {
                 cache_copy(cache, read, p);
                 p += read->value_len;
@@ -141,7 +147,8 @@ read_batch_run(struct session *session)
             break;
         }
         if (__builtin_expect(worker->detail, 0)) {
-            prefix_count_get(worker->server_stats->prefixes, read->key, read->key_len, found == CACHE_OK);
+            prefix_count_get(worker->server_stats->prefixes, read->key, read->key_len,
+                             found == CACHE_OK);
         }
         if ((marks & READ_LAST) != 0) {
             memcpy(at, "END\r\n", 5);
@@ -164,9 +171,10 @@ read_answer(struct session *session, struct cache_read *read)
     while (found == CACHE_OK) {
         uint8_t *at = tx->buf + tx->end;
         uint8_t *p = session->line_op == REQUEST_GATS
-                         ? text_write_value_head_cas(at, read->key, read->key_len, read->client_flags,
-                                                     read->value_len, read->cas)
-                         : text_write_value_head(at, read->key, read->key_len, read->client_flags, read->value_len);
+                         ? text_write_value_head_cas(at, read->key, read->key_len,
+                                                     read->client_flags, read->value_len, read->cas)
+                         : text_write_value_head(at, read->key, read->key_len, read->client_flags,
+                                                 read->value_len);
         if (read->pin == NULL) {
             cache_copy(worker->cache, read, p);
             p += read->value_len;
@@ -185,9 +193,9 @@ read_answer(struct session *session, struct cache_read *read)
 }
 
 /**
- * gat: each key is touched, then read; no batch, for it writes anyway.  Only when the touch ends the item's life it comes
- * last, as the value is still answered.  Counts as touch alone: what the engine counts as hits and misses of get is told
- * to the statistics.
+ * gat: each key is touched, then read; no batch, for it writes anyway.  Only when the touch ends
+ * the item's life it comes last, as the value is still answered.  Counts as touch alone: what the
+ * engine counts as hits and misses of get is told to the statistics.
  */
 static enum step
 read_touched(struct session *session, struct span key)
@@ -203,7 +211,8 @@ read_touched(struct session *session, struct span key)
     read->key_len = (uint32_t)key.len;
     read->mode = CACHE_READ_QUIET;
     bool hit = false;
-    bool last = session->expires_at != CACHE_NEVER && session->expires_at <= cache_now(worker->cache);
+    bool last =
+        session->expires_at != CACHE_NEVER && session->expires_at <= cache_now(worker->cache);
     for (unsigned i = 0; i < 2; i++) {
         enum cache_result found;
         if ((i == 0) == last) {
@@ -211,7 +220,8 @@ read_touched(struct session *session, struct span key)
             hit = found == CACHE_OK && read_answer(session, read);
             metric_add(hit ? &worker->stats.gat_hits : &worker->stats.gat_misses, 1);
         } else {
-            found = cache_touch(worker->cache, worker->thread, key.at, (uint32_t)key.len, session->expires_at);
+            found = cache_touch(worker->cache, worker->thread, key.at, (uint32_t)key.len,
+                                session->expires_at);
         }
         if (found != CACHE_OK && !last) {
             break;
@@ -300,8 +310,8 @@ read_get(struct session *session, const struct request *request)
         return batch->count == CACHE_BATCH_MAX ? read_batch_run(session) : STEP_ON;
     }
     if (end != KEYS_FULL) {
-        /* A bad key, or none.  The lines before this one have their answers first; if those do not fit, the input is
-         * set back, and this line comes again. */
+        /* A bad key, or none.  The lines before this one have their answers first; if those do not
+         * fit, the input is set back, and this line comes again. */
         batch->count = first;
         enum step step = read_batch_run(session);
         if (step == STEP_ON) {
@@ -358,7 +368,8 @@ read_line_end(struct session *session)
     return STEP_ON;
 }
 
-/** gat and gats.  The whole line is there: only get and gets lines may be longer than the buffer. */
+/** gat and gats.  The whole line is there: only get and gets lines may be longer than the buffer.
+ */
 static enum step
 read_line_gat(struct session *session, struct span keys)
 {
@@ -408,7 +419,8 @@ read_line_run(struct session *session)
     struct session_worker *worker = session->worker;
     const uint8_t *at = worker->rx + worker->rx_at;
     const uint8_t *end = worker->rx + worker->rx_end;
-    const uint8_t *lf = session->line_left > 0 ? at + session->line_left - 1 : memchr(at, '\n', (size_t)(end - at));
+    const uint8_t *lf =
+        session->line_left > 0 ? at + session->line_left - 1 : memchr(at, '\n', (size_t)(end - at));
     struct span keys;
     if (lf != NULL) {
         session->line_left = (uint32_t)(lf + 1 - at);

@@ -1,4 +1,5 @@
-/* set, add, replace, append, prepend, cas: from the command line to the reply behind the data block. */
+/* set, add, replace, append, prepend, cas: from the command line to the reply behind the data
+ * block. */
 #include "config.h"
 
 #include "session/session_priv.h"
@@ -54,13 +55,15 @@ store_drop(struct session *session)
     }
     free(session->store_key);
     session->store_key = NULL;
+    free(session->store_meta);
+    session->store_meta = NULL;
 }
 
-/** A `set` that fails takes the older value with it: what the client meant to replace must not be read any more. */
-static void
+void
 store_unlink_old(struct session_worker *worker, const void *key, size_t key_len)
 {
-    enum cache_result result = cache_delete(worker->cache, worker->thread, key, (uint32_t)key_len, 0);
+    enum cache_result result =
+        cache_delete(worker->cache, worker->thread, key, (uint32_t)key_len, 0);
     assert(result == CACHE_OK || result == CACHE_MISS);
     /* The engine has counted a delete. */
     metric_add(result == CACHE_OK ? &worker->stats.unlink_hits : &worker->stats.unlink_misses, 1);
@@ -105,8 +108,8 @@ store_reply(struct session_worker *worker, enum cache_result result, bool grows)
 
 /** The data block is whole: CR LF behind it makes the item visible. */
 static enum step
-store_finish(struct session *session, struct cache_store *store, enum cache_store_mode mode, uint64_t cas,
-             bool noreply, const uint8_t *line_end)
+store_finish(struct session *session, struct cache_store *store, enum cache_store_mode mode,
+             uint64_t cas, bool noreply, const uint8_t *line_end)
 {
     struct session_worker *worker = session->worker;
     metric_add(&worker->stats.cmd_set, 1);
@@ -117,7 +120,8 @@ store_finish(struct session *session, struct cache_store *store, enum cache_stor
         }
         return STEP_ON;
     }
-    enum cache_result result = cache_store_commit(worker->cache, worker->thread, store, mode, cas, NULL);
+    enum cache_result result =
+        cache_store_commit(worker->cache, worker->thread, store, mode, cas, NULL);
     if (__builtin_expect(result == CACHE_OK && !noreply, 1)) {
         TX_PUT(worker, "STORED\r\n");
     } else if (!noreply) {
@@ -142,6 +146,18 @@ store_ran_out(struct session *session)
     return session_swallow(session, (uint64_t)session->value_left + 2);
 }
 
+/** Several chunks, of which only the first is there: when memory runs out, the older value must go.  Without memory for
+ * the key nothing worse happens than that it outlives a failed upload. */
+static void
+keep_key(struct session *session, struct span key)
+{
+    session->store_key = malloc(key.len);
+    if (session->store_key != NULL) {
+        memcpy(session->store_key, key.at, key.len);
+        session->store_key_len = (uint8_t)key.len;
+    }
+}
+
 enum step
 store_begin(struct session *session, const struct request *request)
 {
@@ -150,12 +166,13 @@ store_begin(struct session *session, const struct request *request)
     if (__builtin_expect(worker->detail, 0)) {
         prefix_count_set(worker->server_stats->prefixes, request->key.at, request->key.len);
     }
-    int64_t expires_at = request->exptime == 0 ? CACHE_NEVER : session_expires_at(worker, request->exptime);
+    int64_t expires_at =
+        request->exptime == 0 ? CACHE_NEVER : session_expires_at(worker, request->exptime);
     uint64_t cas = mode == CACHE_CAS ? request->cas : 0; /* the request's is not set else */
     struct cache_store *store = &session->store;
-    enum cache_result result =
-        cache_store_begin(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
-                          request->value_len, request->flags, expires_at, store);
+    enum cache_result result = cache_store_begin(worker->cache, worker->thread, request->key.at,
+                                                 (uint32_t)request->key.len, request->value_len,
+                                                 request->flags, expires_at, store);
     if (__builtin_expect(result != CACHE_OK, 0)) {
         if (mode == CACHE_SET) {
             store_unlink_old(worker, request->key.at, request->key.len);
@@ -172,27 +189,38 @@ store_begin(struct session *session, const struct request *request)
         /* As mostly: the block has come with its line, and takes one chunk. */
         worker->rx_at += request->value_len + 2;
         if (request->value_len > 0) {
-            result = cache_store_write(worker->cache, worker->thread, store, value, request->value_len);
+            result =
+                cache_store_write(worker->cache, worker->thread, store, value, request->value_len);
             assert(result == CACHE_OK);
         }
-        return store_finish(session, store, mode, cas, request->noreply, value + request->value_len);
+        return store_finish(session, store, mode, cas, request->noreply,
+                            value + request->value_len);
     }
 
-    session->store_open = true;
-    session->store_mode = (uint8_t)mode;
     session->store_cas = cas;
     session->noreply = request->noreply;
     session->value_left = request->value_len;
     if (mode == CACHE_SET && store->room < request->value_len) {
-        /* Several chunks, of which only the first is there.  Without memory for the key nothing worse happens
-         * than that an older value outlives a failed upload. */
-        session->store_key = malloc(request->key.len);
-        if (session->store_key != NULL) {
-            memcpy(session->store_key, request->key.at, request->key.len);
-            session->store_key_len = (uint8_t)request->key.len;
+        keep_key(session, request->key);
+    }
+    return store_await(session, mode, NULL);
+}
+
+enum step
+store_await(struct session *session, enum cache_store_mode mode, struct meta_pending *meta)
+{
+    session->store_open = true;
+    session->store_mode = (uint8_t)mode;
+    session->store_meta = meta;
+    if (meta != NULL) {
+        const struct meta_request *request = meta_pending_request(meta);
+        session->noreply = false; /* errors are told, whatever q says */
+        session->value_left = request->value_len;
+        if (mode == CACHE_SET && session->store.room < request->value_len) {
+            keep_key(session, request->key);
         }
     }
-    session_become(session, request->value_len > 0 ? SESSION_VALUE : SESSION_VALUE_END);
+    session_become(session, session->value_left > 0 ? SESSION_VALUE : SESSION_VALUE_END);
     return STEP_ON;
 }
 
@@ -214,7 +242,8 @@ store_value_run(struct session *session)
     uint32_t there = worker->rx_end - worker->rx_at;
     uint32_t n = there < session->value_left ? there : session->value_left;
     if (n > 0) {
-        result = cache_store_write(worker->cache, worker->thread, &session->store, worker->rx + worker->rx_at, n);
+        result = cache_store_write(worker->cache, worker->thread, &session->store,
+                                   worker->rx + worker->rx_at, n);
         if (result != CACHE_OK) {
             return store_ran_out(session);
         }
@@ -238,8 +267,13 @@ store_end_run(struct session *session)
     const uint8_t *line_end = worker->rx + worker->rx_at;
     worker->rx_at += 2;
     session->store_open = false;
-    store_drop(session); /* the key's copy */
     session_become(session, SESSION_COMMAND);
-    return store_finish(session, &session->store, (enum cache_store_mode)session->store_mode, session->store_cas,
-                        session->noreply, line_end);
+    if (session->store_meta != NULL) {
+        enum step step = meta_store_finish(session, meta_pending_request(session->store_meta), &session->store, line_end);
+        store_drop(session); /* the copies of key and request */
+        return step;
+    }
+    store_drop(session); /* the key's copy */
+    return store_finish(session, &session->store, (enum cache_store_mode)session->store_mode,
+                        session->store_cas, session->noreply, line_end);
 }

@@ -5,48 +5,20 @@
 
 #include <stdlib.h>
 
-/* Under ThreadSanitizer values never arrive in the item directly: other threads may still read the memory's
- * former bytes, with atomic loads whose answer they then throw away, and the sanitizer takes the kernel's write
- * for a plain one.  cache_store_write() writes with atomic stores. */
-#if defined(__SANITIZE_THREAD__)
-#define RX_DIRECT 0
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define RX_DIRECT 0
-#endif
-#endif
-#ifndef RX_DIRECT
-#define RX_DIRECT 1
-#endif
-
 #define EXPTIME_RELATIVE_MAX (60 * 60 * 24 * 30) /* seconds; larger times are absolute */
 
-/** What session_state_name() answers. */
-enum session_shown {
-    SHOWN_NEW,
-    SHOWN_READ,
-    SHOWN_PARSE,
-    SHOWN_NREAD,
-    SHOWN_SWALLOW,
-    SHOWN_WRITE,
-    SHOWN_CLOSING,
-};
-
 static const char *const shown_names[] = {
-    [SHOWN_NEW] = "conn_new_cmd",
-    [SHOWN_READ] = "conn_read",
-    [SHOWN_PARSE] = "conn_parse_cmd",
-    [SHOWN_NREAD] = "conn_nread",
-    [SHOWN_SWALLOW] = "conn_swallow",
-    [SHOWN_WRITE] = "conn_mwrite",
+    [SHOWN_NEW] = "conn_new_cmd",     [SHOWN_READ] = "conn_read",
+    [SHOWN_PARSE] = "conn_parse_cmd", [SHOWN_NREAD] = "conn_nread",
+    [SHOWN_SWALLOW] = "conn_swallow", [SHOWN_WRITE] = "conn_mwrite",
     [SHOWN_CLOSING] = "conn_closing",
 };
 
-/* -- workers ------------------------------------------------------------------------------------------- */
+/* -- workers ----------------------------------------------------------------------------------- */
 
 struct session_worker *
-session_worker_create(struct cache *cache, struct settings *settings, struct server_stats *server_stats,
-                      const struct session_host *host)
+session_worker_create(struct cache *cache, struct settings *settings,
+                      struct server_stats *server_stats, const struct session_host *host)
 {
     assert(cache != NULL && settings != NULL && server_stats != NULL);
     struct session_worker *worker = calloc(1, sizeof(*worker));
@@ -102,366 +74,13 @@ session_worker_stats(struct session_worker *worker)
     return &worker->stats;
 }
 
-/** A level counter that goes down; it counts modulo 2^64. */
-static void
-level_sub(struct metric *metric, uint64_t n)
-{
-    metric_add(metric, (uint64_t)0 - n);
-}
-
-/* -- output -------------------------------------------------------------------------------------------- */
-
-static bool
-tx_empty(const struct tx *tx)
-{
-    return tx->at == tx->end && tx->longs_at == tx->longs_end;
-}
-
-void
-tx_put_long(struct session_worker *worker, struct cache_pin *pin, uint8_t *bytes, uint64_t len)
-{
-    struct tx *tx = &worker->tx;
-    assert(tx->longs_end < TX_LONGS_MAX);
-    assert((pin == NULL) != (bytes == NULL));
-    tx->longs[tx->longs_end++] = (struct tx_long){ .at = tx->end, .pin = pin, .bytes = bytes, .len = len };
-    tx->long_bytes += len;
-}
-
-static void
-tx_long_release(struct session_worker *worker, struct tx_long *item)
-{
-    if (item->pin != NULL) {
-        cache_unpin(worker->cache, worker->thread, &item->pin);
-    }
-    free(item->bytes);
-    item->bytes = NULL;
-}
-
-void
-tx_rewind(struct session_worker *worker, uint32_t end, uint32_t longs_end)
-{
-    struct tx *tx = &worker->tx;
-    assert(end >= tx->at && end <= tx->end);
-    assert(longs_end >= tx->longs_at && longs_end <= tx->longs_end);
-    while (tx->longs_end > longs_end) {
-        tx->longs_end--;
-        tx->long_bytes -= tx->longs[tx->longs_end].len;
-        tx_long_release(worker, &tx->longs[tx->longs_end]);
-    }
-    tx->end = end;
-}
-
-static void
-tx_clear(struct session_worker *worker, struct tx *tx)
-{
-    while (tx->longs_at < tx->longs_end) {
-        tx_long_release(worker, &tx->longs[tx->longs_at++]);
-    }
-    tx->at = tx->end = 0;
-    tx->longs_at = tx->longs_end = 0;
-    tx->long_bytes = 0;
-}
-
-/** The queue that holds this session's output, or NULL. */
-static struct tx *
-tx_of(const struct session *session)
-{
-    if (session->tx_own != NULL) {
-        return session->tx_own;
-    }
-    struct session_worker *worker = session->worker;
-    return worker->current == session ? &worker->tx : NULL;
-}
-
-static void
-tx_own_free(struct session *session)
-{
-    struct session_worker *worker = session->worker;
-    struct tx *own = session->tx_own;
-    session->tx_own = NULL;
-    tx_clear(worker, own);
-    level_sub(&worker->stats.response_bytes, own->cap);
-    level_sub(&worker->stats.response_buffers, 1);
-    free(own);
-}
-
-/** Moves what was not sent to memory of the session's own.  False when there is none. */
-static bool
-tx_keep_aside(struct session *session)
-{
-    struct session_worker *worker = session->worker;
-    struct tx *tx = &worker->tx;
-    assert(session->tx_own == NULL);
-    uint32_t len = tx->end - tx->at;
-    uint32_t longs = tx->longs_end - tx->longs_at;
-    struct tx *own = malloc(sizeof(*own) + longs * sizeof(struct tx_long) + len);
-    if (own == NULL) {
-        metric_add(&worker->stats.response_oom, 1);
-        tx_clear(worker, tx);
-        return false;
-    }
-    own->longs = (struct tx_long *)(own + 1);
-    own->buf = (uint8_t *)(own->longs + longs);
-    own->cap = own->end = len;
-    own->at = 0;
-    own->longs_at = 0;
-    own->longs_end = longs;
-    own->long_bytes = tx->long_bytes;
-    memcpy(own->buf, tx->buf + tx->at, len);
-    for (uint32_t i = 0; i < longs; i++) {
-        own->longs[i] = tx->longs[tx->longs_at + i];
-        own->longs[i].at -= tx->at;
-    }
-    tx->longs_at = tx->longs_end; /* they have a new owner */
-    tx_clear(worker, tx);
-    session->tx_own = own;
-    metric_add(&worker->stats.response_bytes, len);
-    metric_add(&worker->stats.response_buffers, 1);
-    return true;
-}
-
-bool
-session_tx_pending(const struct session *session)
-{
-    const struct tx *tx = tx_of(session);
-    return tx != NULL && !tx_empty(tx);
-}
-
-/** The bytes of a queue with long pieces between. */
-static unsigned
-tx_list(struct session_worker *worker, const struct tx *tx, struct iovec *iov, unsigned max)
-{
-    unsigned count = 0;
-    uint32_t at = tx->at;
-    for (uint32_t i = tx->longs_at; i < tx->longs_end; i++) {
-        const struct tx_long *item = &tx->longs[i];
-        if (item->at > at) {
-            iov[count++] = (struct iovec){ tx->buf + at, item->at - at };
-            at = item->at;
-        }
-        if (count == max) {
-            return count;
-        }
-        if (item->bytes != NULL) {
-            iov[count++] = (struct iovec){ item->bytes + item->sent, item->len - item->sent };
-        } else {
-            struct cache_piece pieces[SESSION_IOV_MAX];
-            unsigned n = cache_pin_pieces(worker->cache, item->pin, item->sent, pieces, max - count);
-            uint64_t listed = 0;
-            for (unsigned j = 0; j < n; j++) {
-                iov[count++] = (struct iovec){ (void *)(uintptr_t)pieces[j].at, pieces[j].len };
-                listed += pieces[j].len;
-            }
-            if (listed < item->len - item->sent) {
-                return count; /* more pieces than fit: what is behind them must wait */
-            }
-        }
-        if (count == max) {
-            return count;
-        }
-    }
-    if (tx->end > at) {
-        iov[count++] = (struct iovec){ tx->buf + at, tx->end - at };
-    }
-    return count;
-}
-
-unsigned
-session_tx(struct session *session, struct iovec *iov, unsigned max)
-{
-    struct tx *tx = tx_of(session);
-    if (tx == NULL || tx_empty(tx) || max == 0) {
-        return 0;
-    }
-    if (tx->longs_at == tx->longs_end) { /* as mostly */
-        iov[0] = (struct iovec){ tx->buf + tx->at, tx->end - tx->at };
-        return 1;
-    }
-    return tx_list(session->worker, tx, iov, max < SESSION_IOV_MAX ? max : SESSION_IOV_MAX);
-}
-void
-session_tx_done(struct session *session, size_t sent)
-{
-    if (sent == 0) {
-        return;
-    }
-    struct session_worker *worker = session->worker;
-    struct tx *tx = tx_of(session);
-    assert(tx != NULL);
-    metric_add(&worker->stats.bytes_written, sent);
-    session->line_mark = false;
-    if (tx == &worker->tx && tx->longs_at == tx->longs_end && sent == tx->end - tx->at) { /* as mostly */
-        tx->at = tx->end = 0;
-        tx->longs_at = tx->longs_end = 0;
-        return;
-    }
-
-    while (sent > 0) {
-        struct tx_long *item = tx->longs_at < tx->longs_end ? &tx->longs[tx->longs_at] : NULL;
-        uint32_t until = item != NULL ? item->at : tx->end;
-        if (until > tx->at) {
-            size_t n = until - tx->at < sent ? until - tx->at : sent;
-            tx->at += (uint32_t)n;
-            sent -= n;
-            continue;
-        }
-        assert(item != NULL); /* more was sent than there was */
-        uint64_t n = item->len - item->sent < sent ? item->len - item->sent : sent;
-        item->sent += n;
-        tx->long_bytes -= n;
-        sent -= n;
-        if (item->sent == item->len) {
-            tx_long_release(worker, item);
-            tx->longs_at++;
-        }
-    }
-    if (tx_empty(tx)) {
-        if (tx == session->tx_own) {
-            tx_own_free(session);
-        } else {
-            tx_clear(worker, tx);
-        }
-    }
-}
-
-/* -- input --------------------------------------------------------------------------------------------- */
-
-static void
-rx_own_free(struct session *session)
-{
-    struct worker_stats *stats = &session->worker->stats;
-    level_sub(&stats->read_bytes, session->rx_own_cap);
-    level_sub(&stats->read_buffers, 1);
-    free(session->rx_own);
-    session->rx_own = NULL;
-}
-
-/** Takes the worker's buffers, and puts what was kept aside of the input back into them. */
-static void
-session_attach(struct session *session)
-{
-    struct session_worker *worker = session->worker;
-    if (worker->current == session) {
-        return;
-    }
-    assert(worker->current == NULL);
-    assert(worker->rx_at == worker->rx_end && tx_empty(&worker->tx));
-    worker->current = session;
-    worker->rx_at = worker->rx_end = 0;
-    worker->line_tx_end = worker->line_longs_end = 0; /* of a line whose reply is empty so far */
-    if (session->rx_own == NULL) {
-        return;
-    }
-    if (session->rx_own_cap == SESSION_RX_SIZE) {
-        uint8_t *own = session->rx_own;
-        if (worker->rx_spare == NULL) {
-            worker->rx_spare = worker->rx;
-            metric_add(&worker->stats.read_bytes_free, SESSION_RX_SIZE);
-        } else {
-            free(worker->rx);
-        }
-        worker->rx = own;
-        worker->rx_at = session->rx_own_at;
-        worker->rx_end = session->rx_own_end;
-        session->rx_own = NULL;
-        level_sub(&worker->stats.read_bytes, SESSION_RX_SIZE);
-        level_sub(&worker->stats.read_buffers, 1);
-        return;
-    }
-    worker->rx_end = session->rx_own_end;
-    memcpy(worker->rx, session->rx_own, session->rx_own_end);
-    rx_own_free(session);
-}
-
-/** Moves what was received and not yet used to memory of the session's own.  False when there is none. */
-static bool
-rx_keep_aside(struct session *session)
-{
-    struct session_worker *worker = session->worker;
-    uint32_t len = worker->rx_end - worker->rx_at;
-    assert(session->rx_own == NULL && len > 0);
-    uint8_t *fresh = NULL;
-    if (len >= RX_SWAP_MIN && session->next != SESSION_READ) {
-        /* Whole commands are waiting, and will be run at once: the buffer itself changes hands. */
-        fresh = worker->rx_spare != NULL ? worker->rx_spare : malloc(SESSION_RX_SIZE);
-        if (worker->rx_spare != NULL) {
-            worker->rx_spare = NULL;
-            level_sub(&worker->stats.read_bytes_free, SESSION_RX_SIZE);
-        }
-    }
-    if (fresh != NULL) {
-        session->rx_own = worker->rx;
-        session->rx_own_at = worker->rx_at;
-        session->rx_own_end = worker->rx_end;
-        session->rx_own_cap = SESSION_RX_SIZE;
-        worker->rx = fresh;
-    } else {
-        session->rx_own = malloc(len);
-        if (session->rx_own == NULL) {
-            metric_add(&worker->stats.read_oom, 1);
-            return false;
-        }
-        memcpy(session->rx_own, worker->rx + worker->rx_at, len);
-        session->rx_own_at = 0;
-        session->rx_own_end = len;
-        session->rx_own_cap = len;
-    }
-    metric_add(&worker->stats.read_bytes, session->rx_own_cap);
-    metric_add(&worker->stats.read_buffers, 1);
-    return true;
-}
-
-struct session_space
-session_rx_space(struct session *session)
-{
-    session_attach(session);
-    struct session_worker *worker = session->worker;
-    assert(worker->direct_filled == 0);
-    worker->direct = false;
-    if (worker->rx_at == worker->rx_end) {
-        worker->rx_at = worker->rx_end = 0;
-        if (RX_DIRECT && session->state == SESSION_VALUE && session->value_left >= RX_DIRECT_MIN &&
-            session->store.room >= RX_DIRECT_ROOM) {
-            worker->direct = true;
-            return (struct session_space){ session->store.at, session->store.room };
-        }
-    } else if (worker->rx_at > 0 && worker->rx_end + SESSION_RX_SIZE / 2 > SESSION_RX_SIZE) {
-        memmove(worker->rx, worker->rx + worker->rx_at, worker->rx_end - worker->rx_at);
-        worker->rx_end -= worker->rx_at;
-        worker->rx_at = 0;
-    }
-    assert(worker->rx_end < SESSION_RX_SIZE); /* else the session has not been run until SESSION_READ */
-    return (struct session_space){ worker->rx + worker->rx_end, SESSION_RX_SIZE - worker->rx_end };
-}
-
-void
-session_rx_done(struct session *session, size_t received)
-{
-    struct session_worker *worker = session->worker;
-    assert(worker->current == session);
-    metric_add(&worker->stats.bytes_read, received);
-    if (worker->direct) {
-        assert(received <= session->store.room);
-        worker->direct = false;
-        worker->direct_filled = (uint32_t)received;
-        return;
-    }
-    assert(received <= SESSION_RX_SIZE - worker->rx_end);
-    worker->rx_end += (uint32_t)received;
-}
-
-/* -- sessions ------------------------------------------------------------------------------------------ */
-
-static void
-session_show(struct session *session, enum session_shown shown)
-{
-    atomic_store_explicit(&session->shown, (uint8_t)shown, memory_order_relaxed); /* relaxed: see the field */
-}
+/* -- sessions ---------------------------------------------------------------------------------- */
 
 const char *
 session_state_name(const struct session *session)
 {
-    return shown_names[atomic_load_explicit(&session->shown, memory_order_relaxed)]; /* relaxed: see the field */
+    return shown_names[atomic_load_explicit(&session->shown,
+                                            memory_order_relaxed)]; /* relaxed: see the field */
 }
 
 struct session *
@@ -500,40 +119,13 @@ session_destroy(struct session *session)
     free(session);
 }
 
-void
-session_pause(struct session *session)
-{
-    struct session_worker *worker = session->worker;
-    if (worker->current != session) {
-        return;
-    }
-    assert(worker->direct_filled == 0); /* else session_run() was left out after session_rx_done() */
-    bool kept = true;
-    if (!tx_empty(&worker->tx)) {
-        kept = tx_keep_aside(session);
-    }
-    if (worker->rx_at != worker->rx_end && session->state != SESSION_CLOSED && kept) {
-        kept = rx_keep_aside(session);
-    }
-    worker->rx_at = worker->rx_end = 0;
-    worker->direct = false;
-    worker->current = NULL;
-    if (!kept) {
-        /* No memory for a half command or reply: this conversation cannot go on.  The next run says so. */
-        store_drop(session);
-        session_become(session, SESSION_CLOSED);
-        session_show(session, SHOWN_CLOSING);
-    } else if (session->tx_own != NULL) {
-        session_show(session, SHOWN_WRITE);
-    }
-}
-
 #define CAN(state) (1u << (state))
 static const uint8_t session_ways[] = {
-    [SESSION_COMMAND] = CAN(SESSION_GET_LINE) | CAN(SESSION_VALUE) | CAN(SESSION_VALUE_END) | CAN(SESSION_SWALLOW) |
-                        CAN(SESSION_SKIP_LINE) | CAN(SESSION_CLOSED),
+    [SESSION_COMMAND] = CAN(SESSION_GET_LINE) | CAN(SESSION_VALUE) | CAN(SESSION_VALUE_END) |
+                        CAN(SESSION_SWALLOW) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_CLOSED),
     [SESSION_GET_LINE] = CAN(SESSION_COMMAND) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_CLOSED),
-    [SESSION_VALUE] = CAN(SESSION_VALUE_END) | CAN(SESSION_SWALLOW) | CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
+    [SESSION_VALUE] =
+        CAN(SESSION_VALUE_END) | CAN(SESSION_SWALLOW) | CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_VALUE_END] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_SWALLOW] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_SKIP_LINE] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
@@ -564,7 +156,7 @@ session_expires_at(const struct session_worker *worker, int64_t exptime)
     return exptime;
 }
 
-/* -- running ------------------------------------------------------------------------------------------- */
+/* -- running ----------------------------------------------------------------------------------- */
 
 enum step
 session_swallow(struct session *session, uint64_t len)
@@ -674,7 +266,16 @@ line_incomplete(struct session *session)
     return STEP_READ;
 }
 
-/** COMMAND: runs command lines.  Keys of get lines gather in the batch until another command or the end comes. */
+/** Looks up what has gathered: at most one of the two batches holds anything. */
+static enum step
+batches_run(struct session *session)
+{
+    enum step step = read_batch_run(session);
+    return step != STEP_ON ? step : meta_batch_run(session);
+}
+
+/** COMMAND: runs command lines.  Keys of get lines gather in the batch until another command or the
+ * end comes. */
 static enum step
 commands_run(struct session *session)
 {
@@ -695,11 +296,30 @@ commands_run(struct session *session)
     while (cur.at < cur.end) {
         enum step step;
         if (worker->budget == 0 || !tx_has_room(&worker->tx)) {
-            step = read_batch_run(session);
+            step = batches_run(session);
             if (step != STEP_ON) {
                 return step;
             }
             return worker->budget == 0 ? STEP_AGAIN : STEP_SEND;
+        }
+        if (*cur.at == 'm' && meta_is_command(cur.at, (size_t)(cur.end - cur.at))) {
+            step = read_batch_run(session);
+            if (step == STEP_ON) {
+                step = meta_line(session, &cur);
+                if (step == STEP_READ) {
+                    step = meta_batch_run(session);
+                    return step != STEP_ON ? step : line_incomplete(session);
+                }
+            }
+            if (step != STEP_ON || session->state != SESSION_COMMAND) {
+                return step;
+            }
+            cur.at = worker->rx + worker->rx_at;
+            continue;
+        }
+        step = meta_batch_run(session);
+        if (step != STEP_ON) {
+            return step;
         }
         if (text_parse(&cur, request) != PARSE_DONE) {
             step = read_batch_run(session);
@@ -730,7 +350,7 @@ commands_run(struct session *session)
         }
         cur.at = worker->rx + worker->rx_at;
     }
-    enum step step = read_batch_run(session);
+    enum step step = batches_run(session);
     return step != STEP_ON ? step : STEP_READ;
 }
 
@@ -754,7 +374,8 @@ choose_protocol(struct session *session)
         break;
     }
     if (binary) {
-        return STEP_CLOSE; /* the binary protocol comes with issue 3; until then it is refused by closing */
+        return STEP_CLOSE; /* the binary protocol comes with issue 3; until then it is refused by
+                              closing */
     }
     session->protocol = SESSION_PROTOCOL_TEXT;
     return STEP_ON;
@@ -839,7 +460,7 @@ session_run(struct session *session)
     enum step step = run_states(session);
     cache_leave(worker->thread);
 
-    assert(worker->batch.count == 0);
+    assert(worker->batch.count == 0 && worker->meta.count == 0);
     enum session_next next = SESSION_CLOSE;
     switch (step) {
     case STEP_ON:

@@ -3,27 +3,30 @@
  * The caller (net/, a test, a host of the library) owns the descriptor and moves the bytes:
  *
  *     struct session_space space = session_rx_space(session);
- *     n = recv(fd, space.at, space.len);            straight into the item when a long value is coming
- *     session_rx_done(session, n);                  n > 0
+ *     n = recv(fd, space.at, space.len);          straight into the item when a long value comes
+ *     session_rx_done(session, n);                n > 0
  *     loop:
  *         enum session_next next = session_run(session);
- *         n_iov = session_tx(session, iov, max);    all replies that are ready
+ *         n_iov = session_tx(session, iov, max);  all replies that are ready
  *         n = sendmsg(fd, iov, n_iov);
- *         session_tx_done(session, n);              lets go of what was sent
- *         (the same again while session_tx_pending(): long replies can have more pieces than one list)
+ *         session_tx_done(session, n);            lets go of what was sent
+ *         ... again while session_tx_pending(): replies can have more pieces than one list
  *         act on `next`
  *
- * Bytes are received after SESSION_READ alone, and each session_rx_done() is followed by session_run().
+ * Bytes are received after SESSION_READ alone, and each session_rx_done() is followed by
+ * session_run().
  *
- * Buffers belong to the session_worker, which all sessions of one thread share: a session that waits for input and
- * has no half command and no unsent reply owns no memory besides its struct.  For that session_pause() must be called
- * before another session of the same worker is run: it moves what is left to buffers of the session's own.
+ * Buffers belong to the session_worker, which all sessions of one thread share: a session that
+ * waits for input and has no half command and no unsent reply owns no memory besides its struct.
+ * For that session_pause() must be called before another session of the same worker is run: it
+ * moves what is left to buffers of the session's own.
  *
- * A client that does not read its replies holds at most: SESSION_TX_SIZE of copied output, SESSION_RX_SIZE of input, and
- * either pinned values of 1 MiB and one value more, or one long reply of stats.
+ * A client that does not read its replies holds at most: SESSION_TX_SIZE of copied output,
+ * SESSION_RX_SIZE of input, and either pinned values of 1 MiB and one value more, or one long reply
+ * of stats.
  *
- * The session counts bytes_read, bytes_written, conn_yields and all cmd_* in its worker's struct worker_stats; the caller
- * does not.
+ * The session counts bytes_read, bytes_written, conn_yields and all cmd_* in its worker's struct
+ * worker_stats; the caller does not.
  *
  * Threads: a session and its worker belong to one thread.
  */
@@ -39,16 +42,17 @@
 #include "admin/stats.h"
 #include "engine/cache.h"
 
-#define SESSION_RX_SIZE 65536u      /* bytes of the worker's receive buffer */
-#define SESSION_TX_SIZE 131072u     /* bytes of the worker's send buffer */
-#define SESSION_IOV_MAX 64u         /* pieces that session_tx() gives at most */
+#define SESSION_RX_SIZE 65536u  /* bytes of the worker's receive buffer */
+#define SESSION_TX_SIZE 131072u /* bytes of the worker's send buffer */
+#define SESSION_IOV_MAX 64u     /* pieces that session_tx() gives at most */
 
 struct session;
 struct session_worker;
 
 enum session_next {
     SESSION_READ,  /* all input is used up: receive more (once the output is out) */
-    SESSION_AGAIN, /* more commands are waiting: send, let others have their turn (-R), and run again */
+    SESSION_AGAIN, /* more commands are waiting: send, let others have their turn (-R), and run
+                      again */
     SESSION_SEND,  /* the output must leave before anything else can go on; then run again */
     SESSION_CLOSE, /* send what is there, then close */
 };
@@ -60,10 +64,14 @@ struct session_host {
     void (*shutdown)(void *arg, bool graceful);
     /** `stats conns`: emits the lines of all connections. */
     void (*stats_conns)(void *arg, stat_emit_fn *emit, void *emit_arg);
+    /** `refresh_certs`: loads the certificates of -Z again.  NULL for done, or why not: a line
+     * without its end, borrowed until the next call of this session_worker. */
+    const char *(*refresh_certs)(void *arg);
 };
 
 struct session_worker *session_worker_create(struct cache *cache, struct settings *settings,
-                                             struct server_stats *server_stats, const struct session_host *host);
+                                             struct server_stats *server_stats,
+                                             const struct session_host *host);
 void session_worker_destroy(struct session_worker *worker);
 struct cache_thread *session_worker_cache_thread(struct session_worker *worker);
 struct worker_stats *session_worker_stats(struct session_worker *worker);
@@ -80,7 +88,8 @@ struct session_space {
 struct session_space session_rx_space(struct session *session);
 void session_rx_done(struct session *session, size_t received);
 
-/** Runs complete commands: at most settings.reqs_per_event of them, at most what fits the send buffer. */
+/** Runs complete commands: at most settings.reqs_per_event of them, at most what fits the send
+ * buffer. */
 enum session_next session_run(struct session *session);
 
 /** Lists the bytes to send; returns the number of pieces, 0 when there is nothing. */
@@ -90,14 +99,15 @@ void session_tx_done(struct session *session, size_t sent);
 bool session_tx_pending(const struct session *session);
 
 /**
- * Leaves the worker's buffers to another session; what is half received or not yet sent is kept aside.  Without memory for
- * that the session is closed: nothing is pending then, and its next run answers SESSION_CLOSE.
+ * Leaves the worker's buffers to another session; what is half received or not yet sent is kept
+ * aside.  Without memory for that the session is closed: nothing is pending then, and its next run
+ * answers SESSION_CLOSE.
  */
 void session_pause(struct session *session);
 
 /**
- * For stats conns and the idle timeout's log: conn_new_cmd, conn_read, conn_parse_cmd, conn_nread, conn_swallow, conn_mwrite,
- * conn_closing.
+ * For stats conns and the idle timeout's log: conn_new_cmd, conn_read, conn_parse_cmd, conn_nread,
+ * conn_swallow, conn_mwrite, conn_closing.
  *
  * Threads: any, while the session lives.
  */

@@ -1,10 +1,12 @@
-/* What the files of session/ share: the session, the worker's buffers, and the steps of the state machine. */
+/* What the files of session/ share: the session, the worker's buffers, and the steps of the state
+ * machine. */
 #ifndef LARDER_SESSION_SESSION_PRIV_H
 #define LARDER_SESSION_SESSION_PRIV_H
 
 #include "admin/prefix.h"
 #include "base/assert.h"
 #include "base/metric.h"
+#include "proto/meta.h"
 #include "proto/text.h"
 #include "session/session.h"
 
@@ -14,14 +16,16 @@
 /**
  * Where a session stands.
  *
- *     state          waits for                        may go to
- *     COMMAND        a command line                   all
- *     GET_LINE       the rest of a get's key list     COMMAND, SKIP_LINE, CLOSED
- *     VALUE          a data block                     VALUE_END; COMMAND, SWALLOW (memory ran out); CLOSED
- *     VALUE_END      the CR LF behind it              COMMAND, CLOSED
- *     SWALLOW        the end of a refused data block  COMMAND, CLOSED
- *     SKIP_LINE      the LF of a refused line         COMMAND, CLOSED
- *     CLOSED         nothing                          -
+ *     state      waits for                        may go to
+ *
+ *     COMMAND    a command line                   all
+ *     GET_LINE   the rest of a get's key list     COMMAND, SKIP_LINE, CLOSED
+ *     VALUE      a data block                     VALUE_END, CLOSED; without memory for the rest
+ *                                                 COMMAND, SWALLOW
+ *     VALUE_END  the CR LF behind it              COMMAND, CLOSED
+ *     SWALLOW    the end of a refused data block  COMMAND, CLOSED
+ *     SKIP_LINE  the LF of a refused line         COMMAND, CLOSED
+ *     CLOSED     nothing                          -
  */
 enum session_state {
     SESSION_COMMAND,
@@ -48,16 +52,18 @@ enum step {
     STEP_CLOSE,
 };
 
-#define TX_LONGS_MAX      32u              /* pinned values and long replies in one queue */
-#define TX_LONG_BYTES_MAX (1024u * 1024)   /* no value is pinned any more behind so many bytes of them */
-#define TX_RESERVE        1024u            /* bytes at the send buffer's end that only short replies may use */
-#define RX_DIRECT_MIN     (16u * 1024)     /* bytes still to come for which receiving into the item pays */
-#define RX_DIRECT_ROOM    4096u            /* bytes in one piece for the same */
-#define RX_SWAP_MIN       (8u * 1024)      /* leftover bytes at which the buffer changes hands, uncopied */
+#define TX_LONGS_MAX      32u            /* pinned values and long replies in one queue */
+#define TX_LONG_BYTES_MAX (1024u * 1024) /* behind so many bytes of them no value is pinned */
+#define TX_RESERVE        1024u          /* bytes at the buffer's end for short replies alone */
+#define RX_DIRECT_MIN     (16u * 1024)   /* bytes to come for which receiving into the item pays */
+#define RX_DIRECT_ROOM    4096u          /* bytes in one piece for the same */
+#define RX_SWAP_MIN       (8u * 1024)    /* bytes left at which the buffer itself is kept aside */
 
-/* A command runs only when its reply and the END lines of a whole batch of misses fit the reserve. */
+/* A command runs only when its reply and the END lines of a batch of misses fit the reserve. */
 _Static_assert(CACHE_BATCH_MAX * 5 + 256 <= TX_RESERVE, "short replies always fit");
-#define TX_VALUE_ROOM (TEXT_VALUE_HEAD_MAX + CACHE_COPY_MAX + 2 + TX_RESERVE) /* bytes in which any value finds room */
+
+/* Bytes in which any value that is copied finds room. */
+#define TX_VALUE_ROOM (TEXT_VALUE_HEAD_MAX + CACHE_COPY_MAX + 2 + TX_RESERVE)
 _Static_assert(TX_VALUE_ROOM <= SESSION_TX_SIZE, "a copied value fits");
 
 /** A piece of output that does not lie in the buffer, but goes out between two of its bytes. */
@@ -69,7 +75,8 @@ struct tx_long {
     uint64_t sent;
 };
 
-/** Output in order.  Either the worker's, or what a paused session could not send (then buffer and longs lie behind). */
+/** Output in order.  Either the worker's, or what a paused session could not send (then buffer and
+ * longs lie behind). */
 struct tx {
     uint8_t *buf;
     uint32_t cap;
@@ -88,12 +95,23 @@ enum {
     READ_CAS = 4,   /* gets, gats */
 };
 
-/** Keys of one or several get lines, decoded and not yet looked up.  They point into the receive buffer. */
+/** Keys of one or several get lines, decoded and not yet looked up.  They point into the receive
+ * buffer. */
 struct read_batch {
     unsigned count;
     uint8_t marks[CACHE_BATCH_MAX];
     struct cache_read reads[CACHE_BATCH_MAX];
 };
+
+/** mg lines that only read, decoded and not yet looked up. */
+struct meta_batch {
+    unsigned count;
+    uint32_t line_at[CACHE_BATCH_MAX]; /* where each line begins in the receive buffer */
+    struct meta_request requests[CACHE_BATCH_MAX];
+    struct cache_read reads[CACHE_BATCH_MAX];
+};
+
+struct meta_pending;
 
 /** Locking key: one thread's; settings and server_stats as their headers say. */
 struct session_worker {
@@ -107,7 +125,8 @@ struct session_worker {
     uint8_t *rx; /* SESSION_RX_SIZE */
     uint32_t rx_at;
     uint32_t rx_end;
-    uint32_t direct_filled; /* bytes received into the item of the pending store, not yet told to the engine */
+    uint32_t direct_filled; /* bytes received into the item of the pending store, not yet told to
+                               the engine */
     bool direct;            /* the space given out last lies in the item */
     bool detail;            /* settings.detail_enabled as of this run */
     uint8_t *rx_spare;      /* NULL, or another buffer for rx */
@@ -122,14 +141,16 @@ struct session_worker {
     struct worker_stats stats;
     struct request request;
     struct read_batch batch;
+    struct meta_batch meta;
 };
 
 struct session {
     struct session_worker *worker;
     uint8_t state;    /* enum session_state; set by session_become() alone */
     uint8_t protocol; /* enum session_protocol */
-    _Atomic uint8_t shown; /* enum session_shown, for other threads; relaxed, ordered with nothing */
-    uint8_t next;     /* enum session_next of the last run */
+    _Atomic uint8_t
+        shown;    /* enum session_shown, for other threads; relaxed, ordered with nothing */
+    uint8_t next; /* enum session_next of the last run */
 
     /* input kept aside; rx_own is NULL when there is none */
     uint32_t rx_own_at;
@@ -155,17 +176,50 @@ struct session {
     uint32_t value_left;
     uint8_t *store_key; /* of a `set` that may run out of memory half-way, else NULL */
     uint64_t store_cas;
+    struct meta_pending *store_meta; /* of an ms, else NULL; owned */
     struct cache_store store;
 
     uint64_t swallow_left; /* SWALLOW */
 };
 _Static_assert(sizeof(struct session) <= 256, "an idle connection is small");
 
+/** What session_state_name() answers. */
+enum session_shown {
+    SHOWN_NEW,
+    SHOWN_READ,
+    SHOWN_PARSE,
+    SHOWN_NREAD,
+    SHOWN_SWALLOW,
+    SHOWN_WRITE,
+    SHOWN_CLOSING,
+};
+
+static inline void
+session_show(struct session *session, enum session_shown shown)
+{
+    atomic_store_explicit(&session->shown, (uint8_t)shown,
+                          memory_order_relaxed); /* relaxed: see the field */
+}
+
 void session_become(struct session *session, enum session_state state);
-/** Unix seconds of a time as on the wire: 0 never, negative long past, up to 30 days relative, else absolute. */
+/** Unix seconds of a time as on the wire: 0 never, negative long past, up to 30 days relative, else
+ * absolute. */
 int64_t session_expires_at(const struct session_worker *worker, int64_t exptime);
 
-/* -- output -------------------------------------------------------------------------------------------- */
+/* -- output ------------------------------------------------------------------------------------ */
+
+/** A level counter that goes down; it counts modulo 2^64. */
+static inline void
+level_sub(struct metric *metric, uint64_t n)
+{
+    metric_add(metric, (uint64_t)0 - n);
+}
+
+static inline bool
+tx_empty(const struct tx *tx)
+{
+    return tx->at == tx->end && tx->longs_at == tx->longs_end;
+}
 
 /** Whether a command may run: its short reply fits, and it can start a long one. */
 static inline bool
@@ -194,19 +248,32 @@ tx_put(struct session_worker *worker, const void *bytes, size_t len)
 #define TX_PUT(worker, text) tx_put((worker), (text), sizeof(text) - 1)
 
 /** Adds a value or heap bytes behind what is there, and takes its ownership. */
-void tx_put_long(struct session_worker *worker, struct cache_pin *pin, uint8_t *bytes, uint64_t len);
+void tx_put_long(struct session_worker *worker, struct cache_pin *pin, uint8_t *bytes,
+                 uint64_t len);
 /** Takes back what was written behind these marks. */
 void tx_rewind(struct session_worker *worker, uint32_t end, uint32_t longs_end);
 
+/** Lets go of all output. */
+void tx_clear(struct session_worker *worker, struct tx *tx);
+/** Moves what was not sent to memory of the session's own.  False when there is none. */
+bool tx_keep_aside(struct session *session);
+void tx_own_free(struct session *session);
+
+/* -- input ------------------------------------------------------------------------------------- */
+
+/** Takes the worker's buffers, and puts what was kept aside of the input back into them. */
+void session_attach(struct session *session);
+void rx_own_free(struct session *session);
 /** Swallows the next `len` bytes of input. */
 enum step session_swallow(struct session *session, uint64_t len);
 
-/* -- commands: the worker's rx_at stands behind the line ----------------------------------------------- */
+/* -- commands: the worker's rx_at stands behind the line --------------------------------------- */
 
 /** Decodes a get or gets line into the batch; runs it when it is full. */
 enum step read_get(struct session *session, const struct request *request);
 enum step read_gat(struct session *session, const struct request *request);
-/** The same as read_get() for a line of one key, as nearly all are.  False: not such a line, or no room for it. */
+/** The same as read_get() for a line of one key, as nearly all are.  False: not such a line, or no
+ * room for it. */
 static inline bool
 read_get_one(struct session_worker *worker, const struct request *request)
 {
@@ -220,10 +287,12 @@ read_get_one(struct session_worker *worker, const struct request *request)
     read->key = request->keys.at;
     read->key_len = (uint32_t)len;
     read->mode = CACHE_READ_HIT;
-    batch->marks[batch->count++] = request->op == REQUEST_GET ? READ_FIRST | READ_LAST : READ_FIRST | READ_LAST | READ_CAS;
+    batch->marks[batch->count++] =
+        request->op == REQUEST_GET ? READ_FIRST | READ_LAST : READ_FIRST | READ_LAST | READ_CAS;
     return true;
 }
-/** Looks up what is in the batch.  STEP_ON, or STEP_SEND with the input set back to the first key not answered. */
+/** Looks up what is in the batch.  STEP_ON, or STEP_SEND with the input set back to the first key
+ * not answered. */
 enum step read_batch_run(struct session *session);
 /** GET_LINE. */
 enum step read_line_run(struct session *session);
@@ -238,6 +307,20 @@ enum step store_value_run(struct session *session);
 enum step store_end_run(struct session *session);
 /** Gives back an unfinished store. */
 void store_drop(struct session *session);
+/** A store has begun whose data block is not whole yet: takes it over, and `meta` (NULL but for ms). */
+enum step store_await(struct session *session, enum cache_store_mode mode, struct meta_pending *meta);
+/** A `set` that fails takes the older value with it: what the client meant to replace must not be
+ * read any more. */
+void store_unlink_old(struct session_worker *worker, const void *key, size_t key_len);
+
+/** One line for which meta_is_command() holds, at rx_at; steps `cur` on.  STEP_READ when it has no LF. */
+enum step meta_line(struct session *session, struct cursor *cur);
+/** Looks up what is in the meta batch.  As read_batch_run(). */
+enum step meta_batch_run(struct session *session);
+/** The reply to an ms, when its data block is whole; `line_end` is what stands behind it. */
+enum step meta_store_finish(struct session *session, const struct meta_request *request, struct cache_store *store,
+                            const uint8_t *line_end);
+const struct meta_request *meta_pending_request(const struct meta_pending *pending);
 
 void arith_incr_decr(struct session *session, const struct request *request);
 void arith_delete(struct session *session, const struct request *request);

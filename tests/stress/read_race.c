@@ -1,13 +1,15 @@
 /* Readers without a lock against everything that changes what they read.
  *
- * Many threads on one cache: writers overwrite, delete, append to and count up a few hot keys, and store others that drive
- * evictions, splits of the index and page moves; one thread maintains, lets time pass and moves the memory limit.  Every
- * value tells by itself whether it is whole, and which key it belongs to; readers check each byte of each.
+ * Many threads on one cache: writers overwrite, delete, append to and count up a few hot keys, and
+ * store others that drive evictions, splits of the index and page moves; one thread maintains, lets
+ * time pass and moves the memory limit.  Every value tells by itself whether it is whole, and which
+ * key it belongs to; readers check each byte of each.
  *
- * At the end: the threads did overlap (reads were taken back, pages moved, items were evicted, the index grew), nothing was
- * refused, the structures are whole, and no chunk is left over.
+ * At the end: the threads did overlap (reads were taken back, pages moved, items were evicted, the
+ * index grew), nothing was refused, the structures are whole, and no chunk is left over.
  *
- * Built with LARDER_BREAK_BUCKET_ORDER, where a reader believes all it sees, it must fail: read_race_broken.sh.
+ * Built with LARDER_BREAK_BUCKET_ORDER, where a reader believes all it sees, it must fail:
+ * read_race_broken.sh.
  *
  * environment: STRESS_SECONDS (5), STRESS_SEED (1), STRESS_MB (3)
  */
@@ -107,7 +109,8 @@ hot_key(uint32_t number, char *text)
     return (uint32_t)sprintf(text, "hot:%u", number);
 }
 
-/* -- values that tell whether they are whole ------------------------------------------------------------ */
+/* -- values that tell whether they are whole
+ * ------------------------------------------------------------ */
 
 static void
 make_plain(uint8_t *bytes, uint32_t key, uint32_t version, uint32_t len)
@@ -188,7 +191,8 @@ check_value(struct shared *shared, uint32_t key, const uint8_t *bytes, uint32_t 
     }
 }
 
-/* -- readers ------------------------------------------------------------------------------------------- */
+/* -- readers
+ * ------------------------------------------------------------------------------------------- */
 
 static void
 copy_pin(struct worker *worker, const struct cache_read *read)
@@ -278,17 +282,20 @@ run_reader(void *arg)
     return NULL;
 }
 
-/* -- writers ------------------------------------------------------------------------------------------- */
+/* -- writers
+ * ------------------------------------------------------------------------------------------- */
 
 static enum cache_result
-store(struct worker *worker, const char *key, uint32_t key_len, uint32_t value_len, enum cache_store_mode mode)
+store(struct worker *worker, const char *key, uint32_t key_len, uint32_t value_len,
+      enum cache_store_mode mode)
 {
     struct shared *shared = worker->shared;
     struct cache_store begun;
     uint32_t flags = rng_below(&worker->rng, 3) == 0 ? 5u : 0u;
-    int64_t expires_at = rng_below(&worker->rng, 8) == 0 ? cache_now(shared->cache) + 1 : CACHE_NEVER;
-    enum cache_result result = cache_store_begin(shared->cache, worker->thread, key, key_len, value_len, flags,
-                                                 expires_at, &begun);
+    int64_t expires_at =
+        rng_below(&worker->rng, 8) == 0 ? cache_now(shared->cache) + 1 : CACHE_NEVER;
+    enum cache_result result = cache_store_begin(shared->cache, worker->thread, key, key_len,
+                                                 value_len, flags, expires_at, &begun);
     if (result == CACHE_OK) {
         result = cache_store_write(shared->cache, worker->thread, &begun, worker->bytes, value_len);
     }
@@ -311,7 +318,8 @@ draw_len(struct worker *worker)
 {
     switch (rng_below(&worker->rng, 16)) {
     case 0:
-        return (uint32_t)sizeof(struct plain_head) + (uint32_t)rng_below(&worker->rng, VALUE_MAX - sizeof(struct plain_head));
+        return (uint32_t)sizeof(struct plain_head) +
+               (uint32_t)rng_below(&worker->rng, VALUE_MAX - sizeof(struct plain_head));
     case 1:
     case 2:
         return (uint32_t)sizeof(struct plain_head) + (uint32_t)rng_below(&worker->rng, 8192);
@@ -319,7 +327,8 @@ draw_len(struct worker *worker)
     case 4:
     case 5:
     case 6:
-        return 3500; /* of one class: chunks are used again soon, and a copy takes long enough to be overtaken */
+        return 3500; /* of one class: chunks are used again soon, and a copy takes long enough to be
+                        overtaken */
     default:
         return (uint32_t)sizeof(struct plain_head) + (uint32_t)rng_below(&worker->rng, 200);
     }
@@ -346,7 +355,8 @@ write_number(struct worker *worker, const char *text, uint32_t text_len)
     struct cache *cache = worker->shared->cache;
     uint64_t delta = NUMBER_STEP * rng_below(&worker->rng, 1000);
     uint64_t value;
-    enum cache_result result = cache_arith(cache, worker->thread, text, text_len, false, delta, 0, &value, NULL);
+    enum cache_result result =
+        cache_arith(cache, worker->thread, text, text_len, false, delta, 0, &value, NULL);
     if (result == CACHE_MISS || rng_below(&worker->rng, 500) == 0) {
         worker->bytes[0] = '0' + NUMBER_REST;
         store(worker, text, text_len, 1, CACHE_SET);
@@ -379,7 +389,8 @@ write_hot(struct worker *worker)
     }
 }
 
-/** Stores other keys, of sizes that shift: so the index grows, pages move, and what is hot is evicted too. */
+/** Stores other keys, of sizes that shift: so the index grows, pages move, and what is hot is
+ * evicted too. */
 static void
 write_others(struct worker *worker, uint64_t round)
 {
@@ -414,7 +425,8 @@ run_writer(void *arg)
     return NULL;
 }
 
-/* -- maintenance --------------------------------------------------------------------------------------- */
+/* -- maintenance
+ * --------------------------------------------------------------------------------------- */
 
 static void *
 run_maintainer(void *arg)
@@ -423,14 +435,16 @@ run_maintainer(void *arg)
     struct shared *shared = worker->shared;
     static struct cache_stats stats;
     int64_t now = cache_now(shared->cache);
-    const uint64_t slack = (uint64_t)320 << 10; /* of index and queues: OVERFLOW_SLACK, SEGMENT_SLACK */
+    const uint64_t slack = (uint64_t)320
+                           << 10; /* of index and queues: OVERFLOW_SLACK, SEGMENT_SLACK */
     for (uint64_t round = 0; !stopped(shared); round++) {
         cache_maintain(shared->cache, worker->thread);
         if (round % 64 == 0) {
             cache_set_now(shared->cache, ++now);
         }
         if (round % 512 == 0) {
-            uint64_t limit = shared->memory_limit / 4 * 3 + rng_below(&worker->rng, shared->memory_limit / 4 + 1);
+            uint64_t limit = shared->memory_limit / 4 * 3 +
+                             rng_below(&worker->rng, shared->memory_limit / 4 + 1);
             if (!cache_set_memory_limit(shared->cache, limit)) {
                 fail(shared, "the limit is refused", 0);
             }
@@ -449,7 +463,8 @@ run_maintainer(void *arg)
     return NULL;
 }
 
-/* -- running ------------------------------------------------------------------------------------------- */
+/* -- running
+ * ------------------------------------------------------------------------------------------- */
 
 static uint64_t
 setting(const char *name, uint64_t otherwise)
@@ -478,6 +493,23 @@ ignore_item(void *arg, const struct cache_item_info *item)
     (void)item;
     ++*(uint64_t *)arg;
     return true;
+}
+
+/** One long value to begin with, which is read and pinned from the start. */
+static void
+store_first(struct worker *worker)
+{
+    char text[16];
+    uint32_t text_len = hot_key(0, text);
+    make_plain(worker->bytes, 0, 1, VALUE_MAX);
+    struct cache_store begun;
+    if (cache_store_begin(worker->shared->cache, worker->thread, text, text_len, VALUE_MAX, 0,
+                          CACHE_NEVER, &begun) == CACHE_OK &&
+        cache_store_write(worker->shared->cache, worker->thread, &begun, worker->bytes,
+                          VALUE_MAX) == CACHE_OK) {
+        (void)!cache_store_commit(worker->shared->cache, worker->thread, &begun, CACHE_SET, 0,
+                                  NULL);
+    }
 }
 
 /** Stores until something has been evicted: what the threads store from then on needs room. */
@@ -544,9 +576,13 @@ main(void)
         rng_init(&worker->rng, shared.seed * 100 + i);
         if (i == 0 && worker->thread != NULL && worker->bytes != NULL) {
             fill_up(worker);
+            store_first(worker);
         }
-        void *(*run)(void *) = i < READERS ? run_reader : i < READERS + WRITERS ? run_writer : run_maintainer;
-        if (worker->thread == NULL || worker->bytes == NULL || pthread_create(&worker->id, NULL, run, worker) != 0) {
+        void *(*run)(void *) = i < READERS             ? run_reader
+                               : i < READERS + WRITERS ? run_writer
+                                                       : run_maintainer;
+        if (worker->thread == NULL || worker->bytes == NULL ||
+            pthread_create(&worker->id, NULL, run, worker) != 0) {
             printf("no thread\n");
             return EXIT_FAILURE;
         }
@@ -567,14 +603,18 @@ main(void)
     uint64_t taken_back = atomic_load_explicit(&shared.taken_back, memory_order_relaxed);
     uint64_t pinned = atomic_load_explicit(&shared.pinned, memory_order_relaxed);
     uint64_t refused = atomic_load_explicit(&shared.refused, memory_order_relaxed);
-    printf("reads %llu, taken back %llu, pinned %llu, stores %llu, refused %llu, evicted %llu, pages moved %llu, rescued "
-           "%llu, buckets %llu\n",
-           (unsigned long long)reads, (unsigned long long)taken_back, (unsigned long long)pinned,
-           (unsigned long long)atomic_load_explicit(&shared.stores, memory_order_relaxed), (unsigned long long)refused,
-           (unsigned long long)stats.sum.evicted, (unsigned long long)stats.pages_moved,
-           (unsigned long long)stats.items_rescued, (unsigned long long)stats.index_buckets);
-    expect(atomic_load_explicit(&shared.failures, memory_order_relaxed) == 0, "every value that was read is whole");
-    expect(atomic_load_explicit(&shared.over_limit, memory_order_relaxed) == 0, "the memory limit holds");
+    printf(
+        "reads %llu, taken back %llu, pinned %llu, stores %llu, refused %llu, evicted %llu, pages moved %llu, rescued "
+        "%llu, buckets %llu\n",
+        (unsigned long long)reads, (unsigned long long)taken_back, (unsigned long long)pinned,
+        (unsigned long long)atomic_load_explicit(&shared.stores, memory_order_relaxed),
+        (unsigned long long)refused, (unsigned long long)stats.sum.evicted,
+        (unsigned long long)stats.pages_moved, (unsigned long long)stats.items_rescued,
+        (unsigned long long)stats.index_buckets);
+    expect(atomic_load_explicit(&shared.failures, memory_order_relaxed) == 0,
+           "every value that was read is whole");
+    expect(atomic_load_explicit(&shared.over_limit, memory_order_relaxed) == 0,
+           "the memory limit holds");
     expect(refused == 0, "nothing is refused");
     expect(reads > 0 && pinned > 0, "values were read, copied and pinned");
     expect(stats.sum.evicted > 0, "items were evicted");

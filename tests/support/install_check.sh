@@ -13,17 +13,17 @@ make --silent install DESTDIR="$root"
 
 pc=$(find "$root" -name larder.pc)
 export PKG_CONFIG_PATH="${pc%/*}" PKG_CONFIG_SYSROOT_DIR="$root"
-libdir=$(pkg-config --variable=libdir larder)
+archive=$(find "$root" -name liblarder.a)
 
 awk '/^```c$/ { inside = 1; next } /^```/ { inside = 0 } inside' README.md >"$root/app.c"
 # shellcheck disable=SC2046
 {
     cc -o "$root/app-shared" "$root/app.c" $(pkg-config --cflags --libs larder)
-    cc -o "$root/app-static" "$root/app.c" $(pkg-config --cflags larder) "$root/$libdir/liblarder.a" \
+    cc -o "$root/app-static" "$root/app.c" $(pkg-config --cflags larder) "$archive" \
         $(pkg-config --static --libs-only-other --libs-only-l larder | sed 's/-llarder//')
 }
 for app in shared static; do
-    said=$(LD_LIBRARY_PATH="$root/$libdir" "$root/app-$app")
+    said=$(LD_LIBRARY_PATH="${archive%/*}" "$root/app-$app")
     if [ "$said" != hello ]; then
         echo "the README's example, linked $app, says '$said'"
         exit 1

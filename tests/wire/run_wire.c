@@ -1,10 +1,11 @@
 /* Runs *.t files: bytes sent, bytes expected.
  *
- *     runner FILE...                     in-process: sessions are driven without a socket.  Each case runs whole, with each
- *                                        split of its input into two receives, byte by byte, and with a reader that takes
- *                                        its replies in small pieces.
- *     runner --server PATH FILE...       the same files against the real server, over a unix socket; a server per case
- *     runner [...] --only CASE           cases of that name; -v names each one
+ *     runner FILE...                in-process: sessions are driven without a socket.  Each case
+ *                                   runs whole, with each split of its input into two receives,
+ *                                   byte by byte, and with a reader that takes small pieces.
+ *     runner --server PATH FILE...  the same files against the real server, over a unix socket; a
+ *                                   server per case
+ *     runner --only CASE FILE...    the cases of that name alone; -v names each one
  *
  * A file is lines:
  *
@@ -23,7 +24,8 @@
  * which may hold the same; \* expected: a run of bytes without space, CR and LF;
  * \<NAME> the same, kept, and sent again where it stands in a line that is sent.
  *
- * Consecutive lines of one kind belong together.  Bytes sent behind expected ones are sent when those have come.
+ * Consecutive lines of one kind belong together.  Bytes sent behind expected ones are sent when
+ * those have come.
  */
 #include "config.h"
 
@@ -43,20 +45,26 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STEPS_MAX       256u
-#define NAMES_MAX       8u
-#define WORDS_MAX       32u
-#define NOW             1700000000 /* unix seconds, in-process */
-#define SPLITS_MAX      4096u      /* inputs up to so long are split everywhere */
-#define SPLITS_EDGE    96u       /* longer ones at so many places from either end, and some between */
-#define SPLITS_LONG    500000u   /* bytes; still longer ones at fewer */
-#define BYTEWISE_MAX    20000u     /* bytes; longer inputs are not sent byte by byte */
-#define SOCKET_WAIT_MS  20000
+#define STEPS_MAX   256u
+#define NAMES_MAX   8u
+#define WORDS_MAX   32u
+#define NOW         1700000000   /* unix seconds, in-process */
+#define SPLITS_LONG 500000u      /* bytes; inputs so long are split at fewer places still */
+#if defined(__SANITIZE_THREAD__) /* slow, and of little use where nothing runs side by side */
+#define SPLITS_MAX   256u
+#define SPLITS_EDGE  24u
+#define BYTEWISE_MAX 4096u
+#else
+#define SPLITS_MAX   4096u  /* bytes; inputs up to so long are split everywhere */
+#define SPLITS_EDGE  96u    /* longer ones at so many places from either end, and some between */
+#define BYTEWISE_MAX 20000u /* bytes; longer inputs are not sent byte by byte */
+#endif
+#define SOCKET_WAIT_MS 20000
 
 /* Bytes beyond 0..255 in the text of a step. */
 enum {
-    MARK_WORD = 256,  /* \*; +1+i: \<name i> */
-    MARK_ANY = 300,   /* <... */
+    MARK_WORD = 256, /* \*; +1+i: \<name i> */
+    MARK_ANY = 300,  /* <... */
 };
 
 enum step_kind {
@@ -149,7 +157,7 @@ text_add(struct text *text, uint16_t c)
     text->at[text->len++] = c;
 }
 
-/* -- reading files ------------------------------------------------------------------------------------- */
+/* -- reading files ----------------------------------------------------------------------------- */
 
 static uint16_t
 name_mark(struct wire_case *wire, const char *name, size_t len)
@@ -288,7 +296,8 @@ case_finish(struct wire_case *wire)
     }
     wire->steps_count = 0;
     wire->name[0] = '\0';
-    wire->nosplit = wire->process_only = wire->socket_only = wire->has_tick = wire->has_names = false;
+    wire->nosplit = wire->process_only = wire->socket_only = wire->has_tick = wire->has_names =
+        false;
     wire->names_count = 0;
 }
 
@@ -349,7 +358,7 @@ file_run(const char *path)
     fclose(file);
 }
 
-/* -- what was kept, what is expected ------------------------------------------------------------------- */
+/* -- what was kept, what is expected ----------------------------------------------------------- */
 
 /** The words kept under names while a case runs. */
 struct kept {
@@ -382,7 +391,8 @@ in_word(uint8_t c)
     return c != ' ' && c != '\r' && c != '\n';
 }
 
-/** Whether the bytes are what is expected; with `prefix` also when only their beginning has come. */
+/** Whether the bytes are what is expected; with `prefix` also when only their beginning has come.
+ */
 static bool
 text_matches(const struct text *text, const uint8_t *at, size_t len, struct kept *kept, bool prefix)
 {
@@ -449,10 +459,11 @@ print_bytes(const char *what, const uint8_t *at, size_t len)
 }
 
 static bool
-complain(const struct wire_case *wire, const char *how, size_t at, const struct text *expected, const struct bytes *got,
-         const char *what)
+complain(const struct wire_case *wire, const char *how, size_t at, const struct text *expected,
+         const struct bytes *got, const char *what)
 {
-    fprintf(stderr, "FAIL %s:%d: %s (%s %zu): %s\n", wire->file, wire->line, wire->name, how, at, what);
+    fprintf(stderr, "FAIL %s:%d: %s (%s %zu): %s\n", wire->file, wire->line, wire->name, how, at,
+            what);
     if (expected != NULL) {
         struct bytes want = { 0 };
         for (size_t i = 0; i < expected->len; i++) {
@@ -489,7 +500,7 @@ case_expected(const struct wire_case *wire, unsigned at, struct text *out, bool 
     return at;
 }
 
-/* -- in-process ---------------------------------------------------------------------------------------- */
+/* -- in-process -------------------------------------------------------------------------------- */
 
 struct process {
     struct settings settings;
@@ -519,7 +530,10 @@ option_size(const char *text)
 {
     char *end;
     uint64_t value = strtoull(text, &end, 10);
-    return *end == 'k' ? value << 10 : *end == 'm' ? value << 20 : *end == 'g' ? value << 30 : value;
+    return *end == 'k'   ? value << 10
+           : *end == 'm' ? value << 20
+           : *end == 'g' ? value << 30
+                         : value;
 }
 
 /** The few options that tests need. */
@@ -555,7 +569,8 @@ options_take(const struct wire_case *wire, struct settings *settings)
             settings->dump_disabled = true;
             break;
         case 'm':
-            atomic_store_explicit(&settings->memory_limit, option_size(value) << 20, memory_order_relaxed);
+            atomic_store_explicit(&settings->memory_limit, option_size(value) << 20,
+                                  memory_order_relaxed);
             break;
         case 'I':
             settings->item_size_max = (uint32_t)option_size(value);
@@ -610,7 +625,8 @@ process_open(struct process *process, const struct wire_case *wire)
     process->stats.prefixes = prefix_stats_create(process->settings.prefix_delimiter);
     process->stats.started_at = process->now - 2;
     process->host.stats_conns = fake_stats_conns;
-    process->worker = session_worker_create(process->cache, &process->settings, &process->stats, &process->host);
+    process->worker =
+        session_worker_create(process->cache, &process->settings, &process->stats, &process->host);
     assert(process->worker != NULL);
     process->stats.workers[process->stats.workers_count++] = session_worker_stats(process->worker);
     process->session = session_create(process->worker);
@@ -704,7 +720,7 @@ process_feed(struct process *process, const uint8_t *at, size_t len)
 
 enum how {
     HOW_WHOLE,
-    HOW_SPLIT,     /* at one place */
+    HOW_SPLIT, /* at one place */
     HOW_BYTEWISE,
     HOW_SLOW_READER, /* the place is the number of bytes taken first */
 };
@@ -738,7 +754,8 @@ process_run(const struct wire_case *wire, enum how how, size_t place, bool join)
             i = case_expected(wire, i, &expected, &closes);
         } while (join && i < wire->steps_count);
 
-        size_t cut = how == HOW_SPLIT && place > total && place < total + in.len ? place - total : 0;
+        size_t cut =
+            how == HOW_SPLIT && place > total && place < total + in.len ? place - total : 0;
         if (how == HOW_BYTEWISE) {
             for (size_t n = 0; n < in.len; n++) {
                 process_feed(&process, in.at + n, 1);
@@ -751,7 +768,8 @@ process_run(const struct wire_case *wire, enum how how, size_t place, bool join)
         if (!text_matches(&expected, process.out.at, process.out.len, &kept, false)) {
             good = complain(wire, how_names[how], place, &expected, &process.out, "another reply");
         } else if (process.closed != closes) {
-            good = complain(wire, how_names[how], place, NULL, NULL, closes ? "not closed" : "closed");
+            good =
+                complain(wire, how_names[how], place, NULL, NULL, closes ? "not closed" : "closed");
         }
     }
     free(in.at);
@@ -794,7 +812,7 @@ case_run_process(const struct wire_case *wire)
     return true;
 }
 
-/* -- over a socket ------------------------------------------------------------------------------------- */
+/* -- over a socket ----------------------------------------------------------------------------- */
 
 static char socket_path[64];
 
@@ -856,10 +874,11 @@ server_connect(pid_t pid)
     return -1;
 }
 
-/** Sends all of `in`, and reads until what came is what is expected, or cannot become it, or the server closes. */
+/** Sends all of `in`, and reads until what came is what is expected, or cannot become it, or the
+ * server closes. */
 static bool
-socket_exchange(int fd, const struct bytes *in, const struct text *expected, bool closes, struct kept *kept,
-                struct bytes *out, bool *closed)
+socket_exchange(int fd, const struct bytes *in, const struct text *expected, bool closes,
+                struct kept *kept, struct bytes *out, bool *closed)
 {
     size_t sent = 0;
     uint8_t buf[65536];
@@ -869,7 +888,8 @@ socket_exchange(int fd, const struct bytes *in, const struct text *expected, boo
         if (whole && !closes) {
             return true;
         }
-        struct pollfd poll_fd = { .fd = fd, .events = (short)(POLLIN | (sent < in->len ? POLLOUT : 0)) };
+        struct pollfd poll_fd = { .fd = fd,
+                                  .events = (short)(POLLIN | (sent < in->len ? POLLOUT : 0)) };
         if (poll(&poll_fd, 1, SOCKET_WAIT_MS) <= 0) {
             return false;
         }
@@ -926,7 +946,8 @@ case_run_socket(const struct wire_case *wire)
         bytes_add(&out, "", 0);
         good = socket_exchange(fd, &in, &expected, closes, &kept, &out, &closed);
         if (!good) {
-            complain(wire, "socket", 0, &expected, &out, closed ? "closed" : "another reply, or none");
+            complain(wire, "socket", 0, &expected, &out,
+                     closed ? "closed" : "another reply, or none");
         }
     }
     free(in.at);
@@ -935,7 +956,8 @@ case_run_socket(const struct wire_case *wire)
     close(fd);
     kill(pid, SIGTERM);
     int status = 0;
-    if (waitpid(pid, &status, 0) == pid && good && !(WIFEXITED(status) && WEXITSTATUS(status) == 0) &&
+    if (waitpid(pid, &status, 0) == pid && good &&
+        !(WIFEXITED(status) && WEXITSTATUS(status) == 0) &&
         !(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM)) { /* before its handler stood */
         good = complain(wire, "socket", (size_t)status, NULL, NULL, "the server did not end well");
     }
@@ -943,7 +965,7 @@ case_run_socket(const struct wire_case *wire)
     return good;
 }
 
-/* -- all ----------------------------------------------------------------------------------------------- */
+/* -- all --------------------------------------------------------------------------------------- */
 
 static void
 case_run(struct wire_case *wire)

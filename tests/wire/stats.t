@@ -297,6 +297,8 @@ case settings
 < STAT read_buf_mem_limit 0
 < STAT track_sizes no
 < STAT inline_ascii_response no
+# here stand the names of builds with TLS
+<...
 < STAT num_napi_ids (null)
 < STAT memory_file (null)
 < STAT client_flags_size 4

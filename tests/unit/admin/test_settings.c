@@ -17,11 +17,13 @@ START_TEST(settings_init_gives_the_originals_defaults)
     ck_assert_uint_eq(settings.conns_max, 1024);
     ck_assert_uint_eq(settings.threads, 4);
     ck_assert_uint_eq(settings.reqs_per_event, 20);
-    ck_assert_uint_eq(atomic_load_explicit(&settings.memory_limit, memory_order_relaxed), 64u << 20);
+    ck_assert_uint_eq(atomic_load_explicit(&settings.memory_limit, memory_order_relaxed),
+                      64u << 20);
     ck_assert_uint_eq(settings.item_size_max, 1u << 20);
     ck_assert_uint_eq(settings.slab_chunk_max, 512u << 10);
     ck_assert_int_eq(settings.prefix_delimiter, ':');
-    ck_assert(settings.maxconns_fast && settings.slab_reassign && settings.lru_crawler && settings.lru_maintainer);
+    ck_assert(settings.maxconns_fast && settings.slab_reassign && settings.lru_crawler &&
+              settings.lru_maintainer);
     ck_assert(!settings.shutdown_enabled && !settings.flush_disabled && !settings.dump_disabled);
     ck_assert(!settings.cas_disabled && !settings.evictions_disabled && !settings.track_sizes);
 }

@@ -80,7 +80,8 @@ store(const char *key, size_t len)
 {
     struct cache_store item;
     char value[4096] = { 0 };
-    ck_assert_int_eq(cache_store_begin(stats.cache, thread, key, (uint32_t)strlen(key), len, 0, CACHE_NEVER, &item),
+    ck_assert_int_eq(cache_store_begin(stats.cache, thread, key, (uint32_t)strlen(key), len, 0,
+                                       CACHE_NEVER, &item),
                      CACHE_OK);
     ck_assert_int_eq(cache_store_write(stats.cache, thread, &item, value, len), CACHE_OK);
     ck_assert_int_eq(cache_store_commit(stats.cache, thread, &item, CACHE_SET, 0, NULL), CACHE_OK);

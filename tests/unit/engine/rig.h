@@ -20,6 +20,14 @@
 /* Slices of cache_maintain() after which it must have said that there is no more to do. */
 #define RIG_SLICES_MAX 200000u
 
+/* As ck_assert(), for what is called a million times: Check notes each of its own in a file. */
+#define rig_must(expr)                         \
+    do {                                       \
+        if (!(expr)) {                         \
+            ck_abort_msg("not so: %s", #expr); \
+        }                                      \
+    } while (0)
+
 struct rig {
     struct cache *cache;
     struct cache_thread *thread;
@@ -98,10 +106,10 @@ rig_copy_pin(struct rig *rig, const struct cache_pin *pin, size_t len, uint8_t *
     while (at < len) {
         struct cache_piece pieces[5];
         unsigned count = cache_pin_pieces(rig->cache, pin, at, pieces, 5);
-        ck_assert_uint_gt(count, 0);
+        rig_must(count > 0);
         for (unsigned i = 0; i < count; i++) {
-            ck_assert_uint_gt(pieces[i].len, 0);
-            ck_assert_uint_le(at + pieces[i].len, len);
+            rig_must(pieces[i].len > 0);
+            rig_must(at + pieces[i].len <= len);
             memcpy(to + at, pieces[i].at, pieces[i].len);
             at += pieces[i].len;
         }
@@ -116,21 +124,21 @@ rig_get_bytes(struct rig *rig, const void *key, uint32_t key_len, enum cache_rea
     cache_enter(rig->thread);
     got.result = cache_find_one(rig->cache, rig->thread, &got.read);
     if (got.result == CACHE_OK) {
-        ck_assert_uint_le(got.read.value_len, RIG_VALUE_MAX);
+        rig_must(got.read.value_len <= RIG_VALUE_MAX);
         got.pinned = got.read.pin != NULL;
         if (got.pinned) {
             rig_copy_pin(rig, got.read.pin, got.read.value_len, rig->buf);
         } else {
-            ck_assert_uint_le(got.read.value_len, CACHE_COPY_MAX);
+            rig_must(got.read.value_len <= CACHE_COPY_MAX);
             cache_copy(rig->cache, &got.read, rig->buf);
         }
-        ck_assert(cache_hit(rig->cache, rig->thread, &got.read)); /* no other thread writes */
+        rig_must(cache_hit(rig->cache, rig->thread, &got.read)); /* no other thread writes */
         if (got.pinned) {
             cache_unpin(rig->cache, rig->thread, &got.read.pin);
-            ck_assert_ptr_null(got.read.pin);
+            rig_must(got.read.pin == NULL);
         }
     } else {
-        ck_assert_int_eq(got.result, CACHE_MISS);
+        rig_must(got.result == CACHE_MISS);
     }
     cache_leave(rig->thread);
     return got;
@@ -150,12 +158,12 @@ rig_peek(struct rig *rig, const char *key)
 
 /** Begins, writes and commits. */
 static inline enum cache_result
-rig_store(struct rig *rig, enum cache_store_mode mode, const char *key, const void *value, size_t len,
-          uint32_t flags, int64_t expires_at, uint64_t cas, uint64_t *cas_out)
+rig_store(struct rig *rig, enum cache_store_mode mode, const char *key, const void *value,
+          size_t len, uint32_t flags, int64_t expires_at, uint64_t cas, uint64_t *cas_out)
 {
     struct cache_store store;
-    enum cache_result result = cache_store_begin(rig->cache, rig->thread, key, (uint32_t)strlen(key), len,
-                                                 flags, expires_at, &store);
+    enum cache_result result = cache_store_begin(
+        rig->cache, rig->thread, key, (uint32_t)strlen(key), len, flags, expires_at, &store);
     if (result == CACHE_OK) {
         result = cache_store_write(rig->cache, rig->thread, &store, value, len);
     }
@@ -175,7 +183,7 @@ rig_set(struct rig *rig, const char *key, const char *value)
 static inline enum cache_result
 rig_set_filled(struct rig *rig, const char *key, size_t len, uint64_t seed)
 {
-    ck_assert_uint_le(len, RIG_VALUE_MAX);
+    rig_must(len <= RIG_VALUE_MAX);
     rig_fill(rig->buf, len, seed);
     return rig_store(rig, CACHE_SET, key, rig->buf, len, 0, CACHE_NEVER, 0, NULL);
 }
@@ -185,7 +193,8 @@ static inline bool
 rig_holds_filled(struct rig *rig, const char *key, size_t len, uint64_t seed)
 {
     struct got got = rig_peek(rig, key);
-    return got.result == CACHE_OK && got.read.value_len == len && rig_is_filled(rig->buf, len, seed);
+    return got.result == CACHE_OK && got.read.value_len == len &&
+           rig_is_filled(rig->buf, len, seed);
 }
 
 static inline enum cache_result
@@ -200,7 +209,7 @@ rig_settle(struct rig *rig)
 {
     unsigned slices = 0;
     while (cache_maintain(rig->cache, rig->thread)) {
-        ck_assert_uint_lt(slices++, RIG_SLICES_MAX);
+        rig_must(slices++ < RIG_SLICES_MAX);
     }
 }
 

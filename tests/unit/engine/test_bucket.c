@@ -36,7 +36,8 @@ END_TEST
 
 START_TEST(the_version_wraps_and_leaves_the_other_bits)
 {
-    atomic_store_explicit(&bucket.word, UINT32_MAX - BUCKET_LOCKED - BUCKET_CHANGING, memory_order_relaxed);
+    atomic_store_explicit(&bucket.word, UINT32_MAX - BUCKET_LOCKED - BUCKET_CHANGING,
+                          memory_order_relaxed);
     uint32_t word = bucket_read_begin(&bucket);
     bucket_lock(&bucket);
     bucket_change_begin(&bucket);
@@ -62,7 +63,8 @@ START_TEST(tags_are_matched_as_one_by_one)
     /* Neighbours of the tag, so that borrows and carries between the lanes would show. */
     static const uint16_t offsets[] = { 0, 0, 1, 0xffff, 0x8000, 0x7fff, 0x0100 };
     for (unsigned round = 0; round < 200000; round++) {
-        uint16_t tag = round % 5 == 0 ? (uint16_t)(round % 3 == 0 ? 0 : 0xffff) : (uint16_t)rng_next(&rng);
+        uint16_t tag =
+            round % 5 == 0 ? (uint16_t)(round % 3 == 0 ? 0 : 0xffff) : (uint16_t)rng_next(&rng);
         unsigned expected = 0;
         for (unsigned slot = 0; slot < BUCKET_SLOTS; slot++) {
             uint16_t other = (uint16_t)(tag + offsets[rng_below(&rng, 7)]);

@@ -1,7 +1,8 @@
-/* The whole cache against a simple map: every command, at random, with the structures checked throughout.
+/* The whole cache against a simple map: every command, at random, with the structures checked
+ * throughout.
  *
- * A key that the map holds and the cache does not must have been evicted: at the end, the keys lost are counted
- * against the cache's own count of evictions. */
+ * A key that the map holds and the cache does not must have been evicted: at the end, the keys lost
+ * are counted against the cache's own count of evictions. */
 #include "unit/engine/rig.h"
 
 #include <stdlib.h>
@@ -10,8 +11,10 @@
 #define PINS_MAX        6u
 #define OPEN_STORES_MAX 3u
 #define NUMBER_FIELD    24u
+#define NUMBER_END      64u /* bytes of a value that incr looks at */
 
-/* -- the map ------------------------------------------------------------------------------------------- */
+/* -- the map
+ * ------------------------------------------------------------------------------------------- */
 
 struct entry {
     bool there;
@@ -105,7 +108,8 @@ forget(struct entry *entry)
 }
 
 static void
-remember(struct entry *entry, const uint8_t *bytes, size_t len, uint32_t flags, int64_t expires_at, uint64_t cas)
+remember(struct entry *entry, const uint8_t *bytes, size_t len, uint32_t flags, int64_t expires_at,
+         uint64_t cas)
 {
     uint8_t *copy = malloc(len + 1);
     ck_assert_ptr_nonnull(copy);
@@ -152,11 +156,13 @@ static void
 check_refusal(struct model *model, enum cache_result result)
 {
     ck_assert_int_eq(result, CACHE_NO_MEMORY);
-    ck_assert_msg(model->setting->evictions_disabled, "a store is refused where there is something to evict");
+    ck_assert_msg(model->setting->evictions_disabled,
+                  "a store is refused where there is something to evict");
     model->refused++;
 }
 
-/* -- commands ------------------------------------------------------------------------------------------ */
+/* -- commands
+ * ------------------------------------------------------------------------------------------ */
 
 static size_t
 draw_len(struct model *model)
@@ -205,8 +211,8 @@ fits(const struct model *model, unsigned key, size_t len, uint32_t flags)
 
 /** Checks what a get told against the map; the value is in `bytes`. */
 static void
-check_read(struct model *model, unsigned key, enum cache_result result, const struct cache_read *read,
-           const uint8_t *bytes)
+check_read(struct model *model, unsigned key, enum cache_result result,
+           const struct cache_read *read, const uint8_t *bytes)
 {
     bool living = is_living(model, key);
     struct entry *entry = &model->entry[key];
@@ -280,8 +286,9 @@ do_get_batch(struct model *model)
 
 /** What a commit came to, in the map. */
 static void
-check_commit(struct model *model, unsigned key, enum cache_store_mode mode, enum cache_result result,
-             const uint8_t *bytes, size_t len, uint32_t flags, int64_t expires_at, uint64_t cas, uint64_t cas_new)
+check_commit(struct model *model, unsigned key, enum cache_store_mode mode,
+             enum cache_result result, const uint8_t *bytes, size_t len, uint32_t flags,
+             int64_t expires_at, uint64_t cas, uint64_t cas_new)
 {
     bool living = is_living(model, key);
     struct entry *entry = &model->entry[key];
@@ -396,8 +403,8 @@ do_store(struct model *model, unsigned key)
     const char *text = key_of(key);
     struct rig *rig = &model->rig;
     struct cache_store store;
-    enum cache_result result =
-        cache_store_begin(rig->cache, rig->thread, text, (uint32_t)strlen(text), len, flags, expires_at, &store);
+    enum cache_result result = cache_store_begin(
+        rig->cache, rig->thread, text, (uint32_t)strlen(text), len, flags, expires_at, &store);
     if (result == CACHE_TOO_LARGE) {
         ck_assert(!fits(model, key, len, flags));
         return;
@@ -431,7 +438,8 @@ do_delete(struct model *model, unsigned key)
     bool living = is_living(model, key);
     struct entry *entry = &model->entry[key];
     const char *text = key_of(key);
-    uint64_t cas = draw(model, 4) == 0 && !model->setting->cas_disabled ? entry->cas + draw(model, 2) : 0;
+    uint64_t cas =
+        draw(model, 4) == 0 && !model->setting->cas_disabled ? entry->cas + draw(model, 2) : 0;
     enum cache_result result =
         cache_delete(model->rig.cache, model->rig.thread, text, (uint32_t)strlen(text), cas);
     if (result == CACHE_MISS) {
@@ -468,30 +476,33 @@ do_touch(struct model *model, unsigned key)
     model->entry[key].expires_at = expires_at;
 }
 
-/** Reads a number as incr takes it: blanks, digits, blanks. */
+static bool
+is_blank(uint8_t byte)
+{
+    return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
+
+/** Reads a number as incr takes it: blanks, perhaps a plus, digits, then a blank or the value's
+ * end. */
 static bool
 number_in(const struct entry *entry, uint64_t *number)
 {
     size_t at = 0;
-    size_t end = entry->len;
-    while (at < end && entry->bytes[at] == ' ') {
+    size_t end = entry->len < NUMBER_END ? entry->len : NUMBER_END;
+    while (at < end && is_blank(entry->bytes[at])) {
         at++;
     }
-    while (end > at && entry->bytes[end - 1] == ' ') {
-        end--;
-    }
-    if (entry->len > 64 || at == end || end - at > 20) {
-        return false;
-    }
+    at += at < end && entry->bytes[at] == '+';
+    size_t first = at;
     unsigned __int128 value = 0;
-    for (; at < end; at++) {
-        if (entry->bytes[at] < '0' || entry->bytes[at] > '9') {
+    while (at < end && entry->bytes[at] >= '0' && entry->bytes[at] <= '9') {
+        value = value * 10 + (unsigned)(entry->bytes[at++] - '0');
+        if (value > UINT64_MAX) {
             return false;
         }
-        value = value * 10 + (unsigned)(entry->bytes[at] - '0');
     }
     *number = (uint64_t)value;
-    return value <= UINT64_MAX;
+    return at > first && (at == end ? end == entry->len : is_blank(entry->bytes[at]));
 }
 
 static void
@@ -502,11 +513,14 @@ do_arith(struct model *model, unsigned key)
     const char *text = key_of(key);
     bool decrement = draw(model, 2) == 0;
     uint64_t delta = rng_next(&model->rng) >> draw(model, 64);
-    uint64_t cas = living && !model->setting->cas_disabled && draw(model, 4) == 0 ? entry->cas + draw(model, 2) : 0;
+    uint64_t cas = living && !model->setting->cas_disabled && draw(model, 4) == 0
+                       ? entry->cas + draw(model, 2)
+                       : 0;
     uint64_t value = 0;
     uint64_t cas_new = 0;
-    enum cache_result result = cache_arith(model->rig.cache, model->rig.thread, text, (uint32_t)strlen(text),
-                                           decrement, delta, cas, &value, &cas_new);
+    enum cache_result result =
+        cache_arith(model->rig.cache, model->rig.thread, text, (uint32_t)strlen(text), decrement,
+                    delta, cas, &value, &cas_new);
     if (result == CACHE_MISS) {
         if (living) {
             lose(model, key);
@@ -533,10 +547,10 @@ do_arith(struct model *model, unsigned key)
     check_cas_is_new(model, cas_new);
     char digits[NUMBER_FIELD];
     size_t len = (size_t)snprintf(digits, sizeof(digits), "%llu", (unsigned long long)number);
-    uint8_t field[64];
-    memset(field, ' ', sizeof(field));
-    memcpy(field, digits, len);
-    remember(entry, field, len > entry->len ? len : entry->len, entry->flags, entry->expires_at, cas_new);
+    size_t field_len = len > entry->len ? len : entry->len;
+    memset(model->scratch, ' ', field_len);
+    memcpy(model->scratch, digits, len);
+    remember(entry, model->scratch, field_len, entry->flags, entry->expires_at, cas_new);
 }
 
 /** Looks which keys the cache has let go, before the map forgets that it held them. */
@@ -550,7 +564,8 @@ notice_losses(struct model *model, bool all)
     }
 }
 
-/* -- what is held -------------------------------------------------------------------------------------- */
+/* -- what is held
+ * -------------------------------------------------------------------------------------- */
 
 static void
 release_pin(struct model *model, struct held_pin *held)
@@ -607,8 +622,8 @@ finish_store(struct model *model, struct open_store *open, bool commit)
         peek_one(model, open->key);
         enum cache_result result =
             cache_store_commit(rig->cache, rig->thread, &open->store, CACHE_SET, 0, &cas_new);
-        check_commit(model, open->key, CACHE_SET, result, open->bytes, open->len, open->flags, open->expires_at,
-                     0, cas_new);
+        check_commit(model, open->key, CACHE_SET, result, open->bytes, open->len, open->flags,
+                     open->expires_at, 0, cas_new);
     }
     free(open->bytes);
     open->bytes = NULL;
@@ -629,8 +644,9 @@ do_open_store(struct model *model, unsigned key)
             open->len = 100;
         }
         const char *text = key_of(key);
-        enum cache_result result = cache_store_begin(rig->cache, rig->thread, text, (uint32_t)strlen(text),
-                                                     open->len, open->flags, open->expires_at, &open->store);
+        enum cache_result result =
+            cache_store_begin(rig->cache, rig->thread, text, (uint32_t)strlen(text), open->len,
+                              open->flags, open->expires_at, &open->store);
         if (result != CACHE_OK) {
             check_refusal(model, result);
             return;
@@ -673,7 +689,8 @@ let_go(struct model *model)
     }
 }
 
-/* -- time and limits ----------------------------------------------------------------------------------- */
+/* -- time and limits
+ * ----------------------------------------------------------------------------------- */
 
 static void
 flush_all(struct model *model)
@@ -724,7 +741,8 @@ do_limit(struct model *model)
     model->limit_lowered = true;
     if (draw(model, 2) == 0) {
         let_go(model); /* what is held may not move */
-        for (unsigned i = 0; i < RIG_SLICES_MAX && rig_stats(&model->rig)->memory_used > limit; i++) {
+        for (unsigned i = 0; i < RIG_SLICES_MAX && rig_stats(&model->rig)->memory_used > limit;
+             i++) {
             cache_maintain(model->rig.cache, model->rig.thread);
         }
         ck_assert_uint_le(rig_stats(&model->rig)->memory_used, limit);
@@ -745,7 +763,8 @@ check_all(struct model *model)
     ck_assert_uint_le(model->lost, stats->sum.evicted);
 }
 
-/* -- running ------------------------------------------------------------------------------------------- */
+/* -- running
+ * ------------------------------------------------------------------------------------------- */
 
 static void
 do_one(struct model *model)
@@ -784,7 +803,8 @@ do_one(struct model *model)
     }
 }
 
-/** Every key that the map still holds is there or has been evicted, one by one; then nothing is left over. */
+/** Every key that the map still holds is there or has been evicted, one by one; then nothing is
+ * left over. */
 static void
 wind_up(struct model *model)
 {
@@ -797,7 +817,8 @@ wind_up(struct model *model)
     ck_assert_uint_eq(model->lost, rig_stats(rig)->sum.evicted);
     for (unsigned key = 0; key < model->setting->keys; key++) {
         const char *text = key_of(key);
-        enum cache_result result = cache_delete(rig->cache, rig->thread, text, (uint32_t)strlen(text), 0);
+        enum cache_result result =
+            cache_delete(rig->cache, rig->thread, text, (uint32_t)strlen(text), 0);
         ck_assert_int_eq(result, is_living(model, key) ? CACHE_OK : CACHE_MISS);
         forget(&model->entry[key]);
     }
@@ -840,22 +861,30 @@ run_model(const struct setting *setting, uint64_t seed)
 #define KB 1024u
 
 static const struct setting settings[] = {
-    { "1 MB", 1 * RIG_MB, 1024 * KB, 0, 0, false, false, false, false, 1500, 2000, 100 * KB, 30000, 50 },
-    { "1 MB, no CAS ids", 1 * RIG_MB, 512 * KB, 0, 0, true, false, false, true, 1500, 700, 50 * KB, 30000, 50 },
-    { "8 MB", 8 * RIG_MB, 1024 * KB, 0, 0, false, false, false, false, 4000, 4000, 100 * KB, 30000, 500 },
-    { "8 MB, limit changes", 8 * RIG_MB, 1024 * KB, 0, 0, true, false, false, true, 4000, 4000, 100 * KB, 30000,
+    { "1 MB", 1 * RIG_MB, 1024 * KB, 0, 0, false, false, false, false, 1500, 2000, 100 * KB, 30000,
+      50 },
+    { "1 MB, no CAS ids", 1 * RIG_MB, 512 * KB, 0, 0, true, false, false, true, 1500, 700, 50 * KB,
+      30000, 50 },
+    { "8 MB", 8 * RIG_MB, 1024 * KB, 0, 0, false, false, false, false, 4000, 4000, 100 * KB, 30000,
       500 },
-    { "64 MB, roomy", 64 * RIG_MB, 128 * KB, 0, 0, false, false, true, false, 2000, 600, 100 * KB, 30000, 2000 },
-    { "64 MB", 64 * RIG_MB, 1024 * KB, 0, 0, false, false, false, true, 4000, 30000, 100 * KB, 30000, 2000 },
-    { "1 MB, -M", 1 * RIG_MB, 1024 * KB, 0, 0, false, true, false, false, 1500, 700, 20 * KB, 30000, 50 },
-    { "8 MB, -M, no CAS ids", 8 * RIG_MB, 64 * KB, 0, 0, true, true, false, false, 4000, 4000, 60 * KB, 30000, 500 },
-    { "2 MB, -f 1.25 -n 48", 2 * RIG_MB, 1024 * KB, 1.25, 48, false, false, false, true, 2000, 2000, 100 * KB, 30000,
+    { "8 MB, limit changes", 8 * RIG_MB, 1024 * KB, 0, 0, true, false, false, true, 4000, 4000,
+      100 * KB, 30000, 500 },
+    { "64 MB, roomy", 64 * RIG_MB, 128 * KB, 0, 0, false, false, true, false, 2000, 600, 100 * KB,
+      30000, 2000 },
+    { "64 MB", 64 * RIG_MB, 1024 * KB, 0, 0, false, false, false, true, 4000, 30000, 100 * KB,
+      30000, 2000 },
+    { "1 MB, -M", 1 * RIG_MB, 1024 * KB, 0, 0, false, true, false, false, 1500, 700, 20 * KB, 30000,
+      50 },
+    { "8 MB, -M, no CAS ids", 8 * RIG_MB, 64 * KB, 0, 0, true, true, false, false, 4000, 4000,
+      60 * KB, 30000, 500 },
+    { "2 MB, -f 1.25 -n 48", 2 * RIG_MB, 1024 * KB, 1.25, 48, false, false, false, true, 2000, 2000,
+      100 * KB, 30000, 100 },
+    { "4 MB, -f 2 -n 500", 4 * RIG_MB, 1024 * KB, 2.0, 500, true, false, false, false, 3000, 3000,
+      100 * KB, 30000, 200 },
+    { "1 MB, tiny values", 1 * RIG_MB, 1024, 0, 0, true, false, false, false, 4000, 10, 900, 60000,
       100 },
-    { "4 MB, -f 2 -n 500", 4 * RIG_MB, 1024 * KB, 2.0, 500, true, false, false, false, 3000, 3000, 100 * KB, 30000,
-      200 },
-    { "1 MB, tiny values", 1 * RIG_MB, 1024, 0, 0, true, false, false, false, 4000, 10, 900, 60000, 100 },
-    { "24 MB, -f 1.01", 24 * RIG_MB, 1024 * KB, 1.01, 1, false, false, false, true, 4000, 16000, 100 * KB, 20000,
-      1000 },
+    { "24 MB, -f 1.01", 24 * RIG_MB, 1024 * KB, 1.01, 1, false, false, false, true, 4000, 16000,
+      100 * KB, 20000, 1000 },
 };
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))
 

@@ -181,7 +181,8 @@ main(void)
 {
     TCase *tcase = tcase_create("pages");
     tcase_add_checked_fixture(tcase, set_up, tear_down);
-    tcase_add_loop_test(tcase, pages_are_small_where_the_limit_is, 0, sizeof(sizes) / sizeof(sizes[0]));
+    tcase_add_loop_test(tcase, pages_are_small_where_the_limit_is, 0,
+                        sizeof(sizes) / sizeof(sizes[0]));
     tcase_add_test(tcase, pages_take_ends_at_the_limit);
     tcase_add_test(tcase, a_page_given_back_is_taken_again_and_stays_charged);
     tcase_add_test(tcase, a_charge_fits_up_to_the_limit_and_its_slack_and_not_a_byte_further);

@@ -22,9 +22,10 @@ static const struct {
     uint32_t chunk_min;
     bool cas_disabled;
 } tables[] = {
-    { 1 * RIG_MB, 0, 0, false },      { 64 * RIG_MB, 0, 0, true },         { 8 * RIG_MB, 1.25, 48, false },
-    { 64 * RIG_MB, 1.0001, 1, true }, { 64 * RIG_MB, 100.0, 48, false },   { 1 * RIG_MB, 2, 4000, false },
-    { 1 * RIG_MB, 2, 100000, false }, { 64 * RIG_MB, 1.08, 16000, false },
+    { 1 * RIG_MB, 0, 0, false },       { 64 * RIG_MB, 0, 0, true },
+    { 8 * RIG_MB, 1.25, 48, false },   { 64 * RIG_MB, 1.0001, 1, true },
+    { 64 * RIG_MB, 100.0, 48, false }, { 1 * RIG_MB, 2, 4000, false },
+    { 1 * RIG_MB, 2, 100000, false },  { 64 * RIG_MB, 1.08, 16000, false },
 };
 
 START_TEST(every_size_has_the_smallest_class_that_holds_it)
@@ -44,7 +45,8 @@ START_TEST(every_size_has_the_smallest_class_that_holds_it)
         ck_assert_uint_gt(class->chunk_size, id > 1 ? cache->size_class[id - 1].chunk_size : 0);
         ck_assert_uint_eq(class->per_page, pages_page_size(&cache->pages) / class->chunk_size);
         ck_assert_uint_ge(class->per_page, SLAB_CHUNKS_PER_PAGE_MIN);
-        ck_assert_int_eq(class->lock.rank, id == cache->classes ? LOCK_RANK_CLASS_LARGEST : LOCK_RANK_CLASS);
+        ck_assert_int_eq(class->lock.rank,
+                         id == cache->classes ? LOCK_RANK_CLASS_LARGEST : LOCK_RANK_CLASS);
     }
     ck_assert_uint_eq(cache->size_class[cache->classes].chunk_size, cache->chunk_max);
     for (uint32_t size = 1; size <= cache->chunk_max; size++) {
@@ -90,7 +92,8 @@ check(struct size_class *class)
 
 START_TEST(chunks_are_taken_and_put_back_one_by_one)
 {
-    struct size_class *class = &rig.cache->size_class[1 + (unsigned)_i * (rig.cache->classes - 1) / 4];
+    struct size_class *class =
+        &rig.cache->size_class[1 + (unsigned)_i * (rig.cache->classes - 1) / 4];
     uint32_t *refs = calloc(2 * class->per_page, sizeof(*refs));
     ck_assert_ptr_nonnull(refs);
     lock_acquire(&class->lock);

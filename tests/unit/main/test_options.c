@@ -102,7 +102,12 @@ static const struct {
     { "-S", 64, "no SASL", "-S" },
     { "-Y /x", 64, "no ASCII authentication", "-Y" },
     { "-e /x", 64, "no restartable cache", "-e" },
+#ifdef HAVE_TLS
+    { "-Z", 64, "Error loading the certificate chain", "ssl_chain_cert" },
+    { "-Z -o ssl_key=/x", 64, "Error loading the certificate chain", "ssl_chain_cert" },
+#else
     { "-Z", 64, "no TLS", "-Z" },
+#endif
     { "-N 0", 1, "Maximum number of NAPI IDs must be greater than 0", "-N 0" },
     { "-N 8", 64, "Number of napi_ids(8) cannot be greater than number of threads(4)", "" },
     { "-N", 1, "larder: option requires an argument -- 'N'\nIllegal argument \"?\"", "" },
@@ -114,8 +119,13 @@ static const struct {
     { "-l 127.0.0.1:65536", 71, "Invalid port number: \"65536\"", "" },
     { "-l 127.0.0.1,127.0.0.1:x", 71, "failed to listen on one of interface(s)", "127.0.0.1:x" },
     { "-l ,,", 71, "failed to listen on one of interface(s) ,,", "host[:port]" },
+#ifdef HAVE_TLS
+    { "-l btls:127.0.0.1", 71, "'btls' option is valid only when SSL is enabled", "-Z" },
+    { "-l mtls:127.0.0.1", 71, "'mtls' option is valid only when SSL is enabled", "mtls:127" },
+#else
     { "-l btls:127.0.0.1", 64, "no TLS", "btls" },
     { "-l mtls:127.0.0.1", 64, "no TLS", "mtls" },
+#endif
     { "-l proto[foo]:127.0.0.1", 71, "Invalid protocol name: \"foo\"", "ascii" },
     { "-l proto[ascii:127.0.0.1", 71, "Invalid protocol spec", "" },
     { "-l proto[proxy]:127.0.0.1", 64, "-l proto[proxy]", "" },
@@ -183,7 +193,29 @@ static const struct {
     { "-o read_buf_mem_limit=4096", 1, "could not parse argument to read_buf_mem_limit", "4096" },
     { "-o drop_privileges", 1, "Illegal suboption \"drop_privileges\"", "seccomp" },
     { "-o relaxed_privileges", 1, "Illegal suboption \"relaxed_privileges\"", "" },
+#ifdef HAVE_TLS
+    { "-o ssl_chain_cert", 1, "Missing ssl_chain_cert argument", "PEM" },
+    { "-o ssl_key=", 1, "Missing ssl_key argument", "" },
+    { "-o ssl_ca_cert", 1, "Missing ssl_ca_cert argument", "" },
+    { "-o ssl_ciphers", 1, "Missing ssl_ciphers argument", "" },
+    { "-o ssl_keyformat", 1, "Missing ssl_keyformat argument", "PEM" },
+    { "-o ssl_keyformat=P12", 1, "could not parse argument to ssl_keyformat", "P12" },
+    { "-o ssl_keyformat=3", 64, "could not parse argument to ssl_keyformat", "=3" },
+    { "-o ssl_verify_mode", 1, "Missing ssl_verify_mode argument", "0 (none)" },
+    { "-o ssl_verify_mode=x", 1, "could not parse argument to ssl_verify_mode", "=x" },
+    { "-o ssl_verify_mode=4", 1, "Invalid ssl_verify_mode. Use help to see valid options.", "=4" },
+    { "-o ssl_verify_mode=-1", 1, "Invalid ssl_verify_mode. Use help to see valid options.", "" },
+    { "-o ssl_min_version", 1, "Missing ssl_min_version argument", "tlsv1.3" },
+    { "-o ssl_min_version=1.2", 1, "could not parse argument to ssl_min_version", "1.2" },
+    { "-o ssl_min_version=4", 1, "Invalid ssl_min_version. Use help to see valid options.", "=4" },
+    { "-o ssl_wbuf_size", 1, "Missing ssl_wbuf_size argument", "kilobytes" },
+    { "-o ssl_wbuf_size=x", 1, "could not parse argument to ssl_wbuf_size", "=x" },
+    { "-o ssl_wbuf_size=0", 1, "could not parse argument to ssl_wbuf_size", "1 to 16384" },
+    { "-o ssl_wbuf_size=16385", 1, "ssl_wbuf_size", "16385" },
+    { "-o ssl_nosuch=1", 1, "Illegal suboption \"ssl_nosuch=1\"", "" },
+#else
     { "-o ssl_key=/x", 1, "Illegal suboption \"ssl_key=/x\"", "TLS" },
+#endif
     { "-o ext_path=/x:1G", 1, "Illegal suboption \"ext_path=/x:1G\"", "external storage" },
     { "-o proxy_config=/x", 1, "Illegal suboption \"proxy_config=/x\"", "proxy" },
     { "-o sock_cookie_id", 1, "sock_cookie_id", "" },
@@ -258,6 +290,12 @@ static const char *const good[] = {
     "-o read_buf_mem_limit=0,read_buf_mem_limit=4095",
     "-o no_chunked_items,inline_ascii_resp,no_inline_ascii_resp,no_drop_privileges,no_hashexpand",
     "-o maxconns_fast=3",
+#ifdef HAVE_TLS
+    "-Z -o ssl_chain_cert=/x",
+    "-Z -o ssl_chain_cert=/x,ssl_key=/y -l btls:127.0.0.1:1,mtls:127.0.0.1:2,notls:127.0.0.1:3",
+    "-o ssl_chain_cert=/x,ssl_verify_mode=3,ssl_min_version=0,ssl_wbuf_size=16384",
+    "-o ssl_keyformat=pem,ssl_keyformat=2,ssl_wbuf_size=1,ssl_session_cache,ssl_kernel_tls",
+#endif
     "-o ~idle_timeout=3",
 };
 
@@ -273,6 +311,37 @@ START_TEST(right_option_is_taken)
     options_free(&settings);
 }
 END_TEST
+
+#ifdef HAVE_TLS
+START_TEST(tls_options_arrive_in_settings)
+{
+    struct line line;
+    struct settings s;
+    struct options_report report;
+    ck_assert_int_eq(parse("", &line, &s, &report), OPTIONS_RUN);
+    ck_assert(!s.ssl_enabled && s.ssl_chain_cert == NULL && !s.ssl_session_cache);
+    ck_assert(s.ssl_keyformat == SSL_KEY_PEM && s.ssl_min_version == 2 && s.ssl_verify_mode == 0);
+    ck_assert_uint_eq(s.ssl_wbuf_size, 16384);
+    options_free(&s);
+
+    const char *words = "-Z -o ssl_chain_cert=/a,ssl_key=/b,ssl_key=/c,ssl_keyformat=der "
+                        "-o ssl_verify_mode=3,ssl_ciphers=X:Y,ssl_wbuf_size=4,ssl_min_version=3 "
+                        "-o ssl_session_cache,ssl_kernel_tls";
+    ck_assert_int_eq(parse(words, &line, &s, &report), OPTIONS_RUN);
+    ck_assert(s.ssl_enabled && s.ssl_session_cache && s.ssl_kernel_tls);
+    ck_assert_str_eq(s.ssl_chain_cert, "/a");
+    ck_assert_str_eq(s.ssl_key, "/c"); /* the last one counts */
+    ck_assert_str_eq(s.ssl_ciphers, "X:Y");
+    ck_assert(s.ssl_ca_cert == NULL && s.ssl_keyformat == SSL_KEY_DER);
+    ck_assert_uint_eq(s.ssl_verify_mode, 3);
+    ck_assert_uint_eq(settings_ssl_verify_flags(&s), 7);
+    ck_assert_uint_eq(s.ssl_wbuf_size, 4096);
+    ck_assert_uint_eq(s.ssl_min_version, 3);
+    ck_assert_msg(strstr(report.warnings, "ssl_ca_cert") != NULL, "%s", report.warnings);
+    options_free(&s);
+}
+END_TEST
+#endif
 
 START_TEST(short_options_arrive_in_settings)
 {
@@ -520,6 +589,9 @@ main(void)
     tcase_add_loop_test(tcase, wrong_option_is_named_with_its_value_and_exit_code, 0,
                         (int)(sizeof(bad) / sizeof(bad[0])));
     tcase_add_loop_test(tcase, right_option_is_taken, 0, (int)(sizeof(good) / sizeof(good[0])));
+#ifdef HAVE_TLS
+    tcase_add_test(tcase, tls_options_arrive_in_settings);
+#endif
     tcase_add_test(tcase, short_options_arrive_in_settings);
     tcase_add_test(tcase, long_options_arrive_in_settings);
     tcase_add_test(tcase, suboptions_arrive_in_settings);

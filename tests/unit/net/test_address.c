@@ -49,9 +49,38 @@ static const struct {
     { "tag[]:h", LISTEN_SPEC_BAD, NULL, 0, NULL, PROTOCOL_AUTO },
     { "tag[123456789]:h", LISTEN_SPEC_BAD, NULL, 0, NULL, PROTOCOL_AUTO },
     { "tag[x", LISTEN_SPEC_BAD, NULL, 0, NULL, PROTOCOL_AUTO },
+#ifndef HAVE_TLS
     { "mtls:h", LISTEN_SPEC_NOT_BUILT, NULL, 0, NULL, PROTOCOL_AUTO },
     { "btls:h", LISTEN_SPEC_NOT_BUILT, NULL, 0, NULL, PROTOCOL_AUTO },
+#else
+    { "mtls:h", LISTEN_SPEC_OK, "h", -1, "", PROTOCOL_AUTO },
+    { "mtls:", LISTEN_SPEC_BAD, NULL, 0, NULL, PROTOCOL_AUTO },
+#endif
 };
+
+static const struct {
+    const char *text;
+    enum tls_mode tls;
+} tls_specs[] = {
+    { "h", TLS_MODE_DEFAULT },
+    { "notls:h", TLS_MODE_OFF },
+#ifdef HAVE_TLS
+    { "btls:h", TLS_MODE_BASIC },
+    { "mtls:h:1", TLS_MODE_MUTUAL },
+    { "tag[a]:mtls:proto[ascii]:[::1]:1", TLS_MODE_MUTUAL },
+    { "mtls:notls:h", TLS_MODE_OFF }, /* the last one counts */
+#endif
+};
+
+START_TEST(listen_element_says_whether_tls_is_spoken)
+{
+    struct listen_spec spec;
+    char error[256] = "";
+    ck_assert(listen_spec_parse(tls_specs[_i].text, PROTOCOL_AUTO, &spec, error, sizeof(error)) ==
+              LISTEN_SPEC_OK);
+    ck_assert_int_eq(spec.tls, tls_specs[_i].tls);
+}
+END_TEST
 
 START_TEST(listen_element_is_taken_apart)
 {
@@ -122,6 +151,8 @@ main(void)
     suite_add_tcase(suite, tcase);
     tcase_add_loop_test(tcase, listen_element_is_taken_apart, 0,
                         (int)(sizeof(specs) / sizeof(specs[0])));
+    tcase_add_loop_test(tcase, listen_element_says_whether_tls_is_spoken, 0,
+                        sizeof(tls_specs) / sizeof(tls_specs[0]));
     tcase_add_test(tcase, host_up_to_the_cap_is_taken);
     tcase_add_test(tcase, addresses_are_written_as_stats_conns_shows_them);
     SRunner *runner = srunner_create(suite);

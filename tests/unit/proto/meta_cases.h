@@ -122,9 +122,10 @@ static const struct meta_case good_cases[] = {
     LINE("me Zm9v bb\r\n", "Zm9v", "", NULL, .op = META_ME),
     /* 20 words, command and key among them */
     LINE("mg k O1 k c s t f h l u q P L I v T1 N1 R1 C1\r\n", "k", "OkcstfhluqPLIvTNRC", "Okcstfhl",
-         .op = META_MG, OPAQUE("1"), .exptime = 1, .vivify_exptime = 1, .recache_s = 1, .cas = 1),
+         .op = META_MG, OPAQUE("1"), .exptime = 1, .vivify_exptime = 1, .recache_s = 1, .cas = 1,
+         .ttl_before_touch = true),
     LINE("ms k 2 O1 k c s t f h l u q P L I v T1 N1 C1\r\n", "k", "OkcstfhluqPLIvTNC", "Okcs",
-         MS(OPAQUE("1"), .exptime = 1, .vivify_exptime = 1, .cas = 1)),
+         MS(OPAQUE("1"), .exptime = 1, .vivify_exptime = 1, .cas = 1, .ttl_before_touch = true)),
 };
 
 #define BAD(line, which) \
@@ -193,6 +194,7 @@ static const struct meta_case error_cases[] = {
     BAD_META("mg k Cx Dx\r\n", DELTA),
     BAD_META("mg k Dx Cx\r\n", TOKEN),
     BAD_META("mg k Fx Cx q\r\n", TOKEN),
+    BAD_META("mg k Cx Fx\r\n", TOKEN),
     BAD_META("mg k b\r\n", KEY),
     BAD_META("mg !!!! b\r\n", KEY),
     BAD_META("mg !!!! b Cx\r\n", TOKEN),

@@ -225,3 +225,13 @@ meta_parse_suite(void)
     suite_add_tcase(suite, tcase);
     return suite;
 }
+
+int
+main(void)
+{
+    SRunner *runner = srunner_create(meta_parse_suite());
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -8,13 +8,19 @@
 
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
-/* What replies tell unless a row says otherwise. */
-#define ITEM(...)                                                                     \
-    &(const struct reply_item)                                                        \
-    {                                                                                 \
-        .cas = 77, .ttl_s = REPLY_TTL_NONE, .idle_s = 5, .client_flags = 4294967295u, \
-        .value_len = 3, .fetched = true, __VA_ARGS__                                  \
+/* the longest opaque */
+#define O31 "ooooooooooooooooooooooooooooooo"
+
+#define FULL(cas_id, ttl, len, was_fetched, ...)                                  \
+    &(const struct reply_item)                                                    \
+    {                                                                             \
+        .cas = (cas_id), .ttl_s = (ttl), .idle_s = 5, .client_flags = UINT32_MAX, \
+        .value_len = (len), .fetched = (was_fetched), __VA_ARGS__                 \
     }
+/* What replies tell unless a row says otherwise. */
+#define ITEM(...) FULL(77, REPLY_TTL_NONE, 3, true, __VA_ARGS__)
+#define TTL(ttl)  FULL(77, ttl, 3, true, )
+#define CAS(cas)  FULL(cas, REPLY_TTL_NONE, 3, true, )
 
 static const struct {
     const char *line;
@@ -24,13 +30,13 @@ static const struct {
 } heads[] = {
     { "mg k\r\n", META_HD, ITEM(), "HD\r\n" },
     { "mg k v\r\n", META_VA, ITEM(), "VA 3\r\n" },
-    { "mg k v\r\n", META_VA, ITEM(.value_len = 0), "VA 0\r\n" },
+    { "mg k v\r\n", META_VA, FULL(77, 0, 0, false, ), "VA 0\r\n" },
     { "mg k s t c f l h k O1 v\r\n", META_VA, ITEM(),
       "VA 3 s3 t-1 c77 f4294967295 l5 h1 kk O1\r\n" },
-    { "mg k O1 k h l f c t s\r\n", META_HD, ITEM(.ttl_s = 60, .fetched = false),
+    { "mg k O1 k h l f c t s\r\n", META_HD, FULL(77, 60, 3, false, ),
       "HD O1 kk h0 l5 f4294967295 c77 t60 s3\r\n" },
-    { "mg k O\r\n", META_HD, ITEM(.ttl_s = 0), "HD O\r\n" },
-    { "mg k t\r\n", META_HD, ITEM(.ttl_s = 0), "HD t0\r\n" },
+    { "mg k O\r\n", META_HD, TTL(0), "HD O\r\n" },
+    { "mg k t\r\n", META_HD, TTL(0), "HD t0\r\n" },
     { "mg k q s\r\n", META_HD, ITEM(), "HD s3\r\n" },
     /* marks */
     { "mg k c v\r\n", META_VA, ITEM(.won = true), "VA 3 c77 W\r\n" },
@@ -47,12 +53,12 @@ static const struct {
     { "ma k k O1 c t\r\n", META_NF, NULL, "NF kk O1\r\n" },
     { "ma k k O1 c t\r\n", META_EX, ITEM(), "EX kk O1\r\n" },
     { "ma k k O1 c t N0\r\n", META_NS, ITEM(), "NS kk O1\r\n" },
-    { "ma k k O1 c t s f\r\n", META_HD, ITEM(.ttl_s = 9), "HD kk O1 c77 t9\r\n" },
+    { "ma k k O1 c t s f\r\n", META_HD, TTL(9), "HD kk O1 c77 t9\r\n" },
     /* ms tells all of its flags whatever came of it */
     { "ms k 2 O1 k c s t f\r\n", META_HD, ITEM(), "HD O1 kk c77 s3\r\n" },
-    { "ms k 2 k c s O7\r\n", META_NS, ITEM(.cas = 0), "NS kk c0 s3 O7\r\n" },
-    { "ms k 2 k c\r\n", META_EX, ITEM(.cas = 0), "EX kk c0\r\n" },
-    { "ms k 2 k c\r\n", META_NF, ITEM(.cas = 0, .stale = true), "NF kk c0\r\n" },
+    { "ms k 2 k c s O7\r\n", META_NS, CAS(0), "NS kk c0 s3 O7\r\n" },
+    { "ms k 2 k c\r\n", META_EX, CAS(0), "EX kk c0\r\n" },
+    { "ms k 2 k c\r\n", META_NF, FULL(0, 0, 3, true, .stale = true), "NF kk c0\r\n" },
     { "ms k 2 k c\r\n", META_NF, NULL, "NF kk\r\n" },
     /* keys in base64 */
     { "mg Zm9v b k v\r\n", META_VA, ITEM(.key_binary = true), "VA 3 kZm9v b\r\n" },
@@ -94,7 +100,7 @@ END_TEST
 START_TEST(heads_at_their_longest_fill_the_room_named)
 {
     struct meta_request request;
-    parse_line("mg Zm9v b k Ooooooooooooooooooooooooooooooooo s t c l f h v\r\n", &request);
+    parse_line("mg Zm9v b k O" O31 " s t c l f h v\r\n", &request);
     ck_assert_uint_eq(request.opaque.len, META_OPAQUE_MAX);
     uint8_t key[KEY_LEN_MAX];
     memset(key, 0xff, sizeof key);
@@ -153,8 +159,7 @@ static const struct {
     const char *reply;
 } infos[] = {
     { "k", ITEM(), "ME k exp=-1 la=5 cas=77 fetch=yes cls=1 size=64\r\n" },
-    { "key", ITEM(.ttl_s = 100, .fetched = false),
-      "ME key exp=100 la=5 cas=77 fetch=no cls=1 size=64\r\n" },
+    { "key", FULL(77, 100, 3, false, ), "ME key exp=100 la=5 cas=77 fetch=no cls=1 size=64\r\n" },
     { "foo", ITEM(.key_binary = true), "ME Zm9v exp=-1 la=5 cas=77 fetch=yes cls=1 size=64\r\n" },
 };
 
@@ -178,4 +183,14 @@ meta_write_suite(void)
     tcase_add_loop_test(tcase, write_me_names_all_there_is, 0, COUNT(infos));
     suite_add_tcase(suite, tcase);
     return suite;
+}
+
+int
+main(void)
+{
+    SRunner *runner = srunner_create(meta_write_suite());
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

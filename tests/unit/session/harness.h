@@ -144,7 +144,8 @@ harness_ask(struct harness *harness, const char *text)
 
 /** Stores `len` bytes of `fill`. */
 static inline void
-harness_set(struct harness *harness, struct session *session, const char *key, size_t len, char fill)
+harness_set(struct harness *harness, struct session *session, const char *key, size_t len,
+            char fill)
 {
     char head[300];
     int n = snprintf(head, sizeof(head), "set %s 0 0 %zu noreply\r\n", key, len);

@@ -71,7 +71,8 @@ START_TEST(admin_reply_longer_than_the_send_buffer_arrives_whole)
     harness_start(&h);
     const char *ask = "mn\r\nstats conns\r\nstats conns\r\nmn\r\n";
     (void)harness_receive(h.session, ask, strlen(ask));
-    ck_assert_int_eq(session_run(h.session), SESSION_SEND); /* not a second one before the first has left */
+    ck_assert_int_eq(session_run(h.session),
+                     SESSION_SEND); /* not a second one before the first has left */
     (void)harness_take(&h, h.session, 10000);
     session_pause(h.session);
     ck_assert_int_eq(session_run(h.session), SESSION_SEND);
@@ -123,7 +124,8 @@ START_TEST(admin_cachedump_leaves_out_binary_keys)
 {
     struct harness h;
     harness_open(&h);
-    (void)harness_ask(&h, "set a\tbcd 0 0 1\r\nx\r\nset \x7f\x01xyz 0 0 1\r\nx\r\nset plain 0 0 1\r\nx\r\nstats slabs\r\n");
+    (void)harness_ask(&h, "set a\tbcd 0 0 1\r\nx\r\nset \x7f\x01xyz 0 0 1\r\nx\r\n"
+                          "set plain 0 0 1\r\nx\r\nstats slabs\r\n");
     char ask[64];
     snprintf(ask, sizeof(ask), "stats cachedump %d 0\r\n", atoi(strstr(h.out, "STAT ") + 5));
     ck_assert_str_eq(harness_ask(&h, ask), "ITEM plain [1 b; 0 s]\r\nEND\r\n");
@@ -148,7 +150,8 @@ START_TEST(admin_cache_memlimit_reaches_cache_and_settings)
     struct harness h;
     harness_open(&h);
     ck_assert_str_eq(harness_ask(&h, "cache_memlimit 32\r\n"), "OK\r\n");
-    ck_assert_uint_eq(atomic_load_explicit(&h.settings.memory_limit, memory_order_relaxed), 32u << 20);
+    ck_assert_uint_eq(atomic_load_explicit(&h.settings.memory_limit, memory_order_relaxed),
+                      32u << 20);
     harness_ask(&h, "stats\r\n");
     ck_assert_ptr_nonnull(strstr(h.out, "STAT limit_maxbytes 33554432\r\n"));
     harness_close(&h);

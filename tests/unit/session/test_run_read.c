@@ -5,7 +5,8 @@
 
 #define KEYS 18700u
 
-/** A get line of many keys, received in pieces of `step`: the session keeps no more than its buffer of it. */
+/** A get line of many keys, received in pieces of `step`: the session keeps no more than its buffer
+ * of it. */
 static void
 long_line(size_t step)
 {

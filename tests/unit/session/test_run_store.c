@@ -21,13 +21,15 @@ START_TEST(store_receives_a_long_value_into_its_item)
     struct session_space line_space = session_rx_space(h.session);
     (void)harness_feed(&h, "set a 0 0 300000\r\nxxxxx");
     struct session_space space = session_rx_space(h.session);
-    bool elsewhere = (char *)space.at < (char *)line_space.at || (char *)space.at >= (char *)line_space.at + line_space.len;
+    bool elsewhere = (char *)space.at < (char *)line_space.at ||
+                     (char *)space.at >= (char *)line_space.at + line_space.len;
     ck_assert(elsewhere == DIRECT);
     ck_assert_uint_gt(space.len, 4096);
 
     char bytes[1000];
     memset(bytes, 'x', sizeof(bytes));
-    session_rx_done(h.session, 0 + harness_receive(h.session, bytes, 0)); /* nothing is received now and then */
+    session_rx_done(
+        h.session, 0 + harness_receive(h.session, bytes, 0)); /* nothing is received now and then */
     for (size_t left = 300000 - 5; left > 0;) {
         size_t n = left < sizeof(bytes) ? left : sizeof(bytes);
         ck_assert_int_eq(harness_feed_bytes(&h, h.session, bytes, n), SESSION_READ);
@@ -42,10 +44,12 @@ START_TEST(store_receives_a_long_value_into_its_item)
 }
 END_TEST
 
-/** Each length around the sizes at which the way of receiving changes, in pieces of several sizes. */
+/** Each length around the sizes at which the way of receiving changes, in pieces of several sizes.
+ */
 START_TEST(store_keeps_each_byte_whatever_the_pieces)
 {
-    static const size_t lens[] = { 0, 1, 2, 4095, 4096, 16383, 16384, 16385, 65513, 65536, 65537, 200000, 1000000 };
+    static const size_t lens[] = { 0,     1,     2,     4095,  4096,   16383,  16384,
+                                   16385, 65513, 65536, 65537, 200000, 1000000 };
     static const size_t steps[] = { 977, 16384, 65536, 2000000 };
     struct harness h;
     harness_open(&h);
@@ -139,8 +143,10 @@ START_TEST(store_of_append_does_not_use_the_id_of_an_earlier_cas)
 {
     struct harness h;
     harness_open(&h);
-    (void)harness_ask(&h, "set a 0 0 1\r\nx\r\ncas a 0 0 1 99\r\ny\r\nappend a 0 0 1\r\nz\r\nprepend a 0 0 1\r\nw\r\nget a\r\n");
-    ck_assert_str_eq(h.out, "STORED\r\nEXISTS\r\nSTORED\r\nSTORED\r\nVALUE a 0 3\r\nwxz\r\nEND\r\n");
+    (void)harness_ask(&h, "set a 0 0 1\r\nx\r\ncas a 0 0 1 99\r\ny\r\n"
+                          "append a 0 0 1\r\nz\r\nprepend a 0 0 1\r\nw\r\nget a\r\n");
+    ck_assert_str_eq(h.out,
+                     "STORED\r\nEXISTS\r\nSTORED\r\nSTORED\r\nVALUE a 0 3\r\nwxz\r\nEND\r\n");
     harness_close(&h);
 }
 END_TEST

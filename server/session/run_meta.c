@@ -1,0 +1,624 @@
+/* The meta commands mg, ms, md, ma, mn, me.
+ *
+ * Consecutive mg lines that only read gather in the worker's meta batch, as gets do in theirs; at most one of the two
+ * batches holds anything.  All others run one by one.
+ */
+#include "config.h"
+
+#include "session/session_priv.h"
+
+#include <stdlib.h>
+
+#define VIVIFY_TRIES_MAX 16u /* of creating a key that others create and delete meanwhile */
+
+/* Bytes in which any meta reply with a value that is copied finds room. */
+#define META_VALUE_ROOM (META_HEAD_MAX + CACHE_COPY_MAX + 2 + TX_RESERVE)
+_Static_assert(META_VALUE_ROOM <= SESSION_TX_SIZE, "a copied value fits");
+_Static_assert(META_HEAD_MAX <= TX_RESERVE && META_NUMBER_MAX <= TX_RESERVE && META_ME_MAX <= TX_RESERVE,
+               "replies without a value fit the reserve");
+
+/** What a store that waits for its data block needs for its reply. */
+struct meta_pending {
+    struct meta_request request;
+    uint8_t key[KEY_LEN_MAX];
+    uint8_t opaque[META_OPAQUE_MAX];
+};
+
+/* -- replies ------------------------------------------------------------------------------------------- */
+
+static int64_t
+ttl_left(const struct session_worker *worker, int64_t expires_at)
+{
+    return expires_at == CACHE_NEVER ? REPLY_TTL_NONE : expires_at - cache_now(worker->cache);
+}
+
+/** Writes a head without a value. */
+static void
+put_head(struct session_worker *worker, const struct meta_request *request, enum meta_result result,
+         const struct reply_item *item)
+{
+    uint8_t *at = worker->tx.buf + worker->tx.end;
+    worker->tx.end = (uint32_t)(meta_write_head(at, request, result, item) - worker->tx.buf);
+}
+
+static void
+put_error(struct session_worker *worker, enum request_error error)
+{
+    struct span text = text_error_reply(error);
+    tx_put(worker, text.at, text.len);
+}
+
+/** The id that the item must have, 0 for any.  No item has the id 0 that C0 asks for, and none the one that stands for it
+ * here.  (To ma, and ms that appends or prepends, C0 is no condition.) */
+static uint64_t
+wanted_cas(const struct meta_request *request)
+{
+    if (!meta_has(request, 'C')) {
+        return 0;
+    }
+    return request->cas != 0 ? request->cas : UINT64_MAX;
+}
+
+/* -- mg ------------------------------------------------------------------------------------------------ */
+
+/** What the reply tells of the item that was read. */
+static struct reply_item
+item_of_read(const struct session_worker *worker, const struct meta_request *request, const struct cache_read *read)
+{
+    int64_t expires_at = read->expires_at;
+    if (meta_has(request, 'T') && !request->ttl_before_touch) {
+        expires_at = session_expires_at(worker, request->exptime);
+    }
+    return (struct reply_item){ .cas = read->cas,
+                                .ttl_s = ttl_left(worker, expires_at),
+                                .idle_s = read->idle_s,
+                                .client_flags = read->client_flags,
+                                .value_len = read->value_len,
+                                .fetched = read->fetched,
+                                .key_binary = read->binary_key || meta_has(request, 'b'),
+                                .stale = read->stale };
+}
+
+/** Finds out who is to make the item anew; asked once for a request, however often the read is tried. */
+static void
+claim_once(struct session_worker *worker, const struct meta_request *request, const struct cache_read *read,
+           enum cache_claim *claim)
+{
+    uint32_t below_s = meta_has(request, 'R') && request->recache_s > 0
+                           ? (uint32_t)(request->recache_s < UINT32_MAX ? request->recache_s : UINT32_MAX)
+                           : 0;
+    if (*claim != CACHE_CLAIM_WON && (read->stale || read->claimed || below_s > 0)) {
+        *claim = cache_claim(worker->cache, read, below_s);
+    }
+}
+
+/** Reads the item, and writes the reply of a hit at the end of the output.  False when there is none (any more). */
+static bool
+answer_hit(struct session_worker *worker, const struct meta_request *request, struct cache_read *read,
+           enum cache_result found)
+{
+    enum cache_claim claim = CACHE_CLAIM_NONE;
+    struct tx *tx = &worker->tx;
+    for (; found == CACHE_OK; found = cache_find(worker->cache, worker->thread, read)) {
+        claim_once(worker, request, read, &claim);
+        struct reply_item item = item_of_read(worker, request, read);
+        item.won = claim == CACHE_CLAIM_WON;
+        item.sent = claim == CACHE_CLAIM_TAKEN;
+        bool value = meta_has(request, 'v') && !(meta_has(request, 'C') && request->cas == read->cas);
+        uint8_t *at = tx->buf + tx->end;
+        at = meta_write_head(at, request, value ? META_VA : META_HD, &item);
+        if (value && read->pin == NULL) {
+            cache_copy(worker->cache, read, at);
+            at += read->value_len;
+        }
+        if (!cache_hit(worker->cache, worker->thread, read)) {
+            continue; /* it changed meanwhile: what was written is void */
+        }
+        tx->end = (uint32_t)(at - tx->buf);
+        if (value && read->pin != NULL) {
+            tx_put_long(worker, read->pin, NULL, read->value_len);
+            read->pin = NULL;
+        }
+        if (value) {
+            TX_PUT(worker, "\r\n");
+        }
+        if (read->pin != NULL) {
+            cache_unpin(worker->cache, worker->thread, &read->pin);
+        }
+        return true;
+    }
+    return false;
+}
+
+static void
+answer_miss(struct session_worker *worker, const struct meta_request *request)
+{
+    if (!meta_has(request, 'q')) {
+        struct reply_item item = { .key_binary = meta_has(request, 'b') };
+        put_head(worker, request, META_EN, &item);
+    }
+}
+
+static void
+prepare_read(const struct meta_request *request, struct cache_read *read)
+{
+    read->key = request->key.at;
+    read->key_len = (uint32_t)request->key.len;
+    read->mode = meta_has(request, 'u') ? CACHE_READ_QUIET : CACHE_READ_HIT;
+}
+
+/** Creates an empty item for a key that is missing; its first reader wins it.  False when it is there after all. */
+static bool
+vivify(struct session_worker *worker, const struct meta_request *request, enum cache_result *result)
+{
+    struct cache_store store;
+    uint64_t cas = 0;
+    int64_t expires_at = session_expires_at(worker, request->vivify_exptime);
+    *result = cache_store_begin(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len, 0, 0,
+                                expires_at, &store);
+    if (*result == CACHE_OK) {
+        store.claimed = true;
+        store.binary_key = meta_has(request, 'b');
+        store.cas_new = meta_has(request, 'E') ? request->cas_new : 0;
+        *result = cache_store_commit(worker->cache, worker->thread, &store, CACHE_ADD, 0, &cas);
+    }
+    if (*result == CACHE_NOT_STORED) {
+        return false;
+    }
+    if (*result == CACHE_OK) {
+        struct reply_item item = { .cas = cas,
+                                   .ttl_s = ttl_left(worker, expires_at),
+                                   .key_binary = meta_has(request, 'b'),
+                                   .won = true };
+        bool value = meta_has(request, 'v');
+        put_head(worker, request, value ? META_VA : META_HD, &item);
+        if (value) {
+            TX_PUT(worker, "\r\n");
+        }
+    }
+    return true;
+}
+
+/** mg with a flag that changes something: T, N, R. */
+static void
+run_mg(struct session_worker *worker, const struct meta_request *request)
+{
+    struct cache_read *read = &worker->meta.reads[0];
+    bool touch = meta_has(request, 'T');
+    metric_add(touch ? &worker->stats.cmd_touch : &worker->stats.cmd_get, 1);
+    for (unsigned tries = 0; tries < VIVIFY_TRIES_MAX; tries++) {
+        prepare_read(request, read);
+        bool hit = answer_hit(worker, request, read, cache_find_one(worker->cache, worker->thread, read));
+        if (touch || tries > 0) { /* counted as a touch, or a second time */
+            metric_add(hit ? &worker->stats.gat_hits : &worker->stats.gat_misses, 1);
+        }
+        if (touch) {
+            /* Counts the touch's hit or miss, too. */
+            enum cache_result touched = cache_touch(worker->cache, worker->thread, request->key.at,
+                                                    (uint32_t)request->key.len,
+                                                    session_expires_at(worker, request->exptime));
+            assert(touched == CACHE_OK || touched == CACHE_MISS);
+        }
+        if (hit) {
+            return;
+        }
+        enum cache_result result;
+        if (!meta_has(request, 'N')) {
+            answer_miss(worker, request);
+            return;
+        }
+        if (vivify(worker, request, &result)) {
+            if (result != CACHE_OK) {
+                TX_PUT(worker, "SERVER_ERROR out of memory storing object\r\n");
+            }
+            return;
+        }
+    }
+    answer_miss(worker, request);
+}
+
+enum step
+meta_batch_run(struct session *session)
+{
+    struct session_worker *worker = session->worker;
+    struct meta_batch *batch = &worker->meta;
+    unsigned count = batch->count;
+    if (count == 0) {
+        return STEP_ON;
+    }
+    struct tx *tx = &worker->tx;
+    batch->count = 0;
+    cache_prefetch(worker->cache, batch->reads, count);
+    for (unsigned i = 0; i < count; i++) {
+        struct cache_read *read = &batch->reads[i];
+        /* Before the look-up, for what has been found must be read to its end. */
+        if (tx->cap - tx->end < META_VALUE_ROOM || !tx_takes_long(tx)) {
+            metric_add(&worker->stats.cmd_get, i);
+            worker->rx_at = batch->line_at[i];
+            return STEP_SEND;
+        }
+        enum cache_result found = cache_find(worker->cache, worker->thread, read);
+        if (!answer_hit(worker, &batch->requests[i], read, found)) {
+            answer_miss(worker, &batch->requests[i]);
+        }
+    }
+    metric_add(&worker->stats.cmd_get, count);
+    return STEP_ON;
+}
+
+/* -- ms ------------------------------------------------------------------------------------------------ */
+
+static enum cache_store_mode
+store_mode(const struct meta_request *request)
+{
+    switch ((enum meta_mode)request->mode) {
+    case META_MODE_SET:
+    case META_MODE_REPLACE:
+        if (meta_has(request, 'C')) {
+            return CACHE_CAS;
+        }
+        return request->mode == META_MODE_SET ? CACHE_SET : CACHE_REPLACE;
+    case META_MODE_ADD:
+        return CACHE_ADD;
+    case META_MODE_APPEND:
+        return CACHE_APPEND;
+    case META_MODE_PREPEND:
+        return CACHE_PREPEND;
+    case META_MODE_INCR:
+    case META_MODE_DECR:
+        break;
+    }
+    assert(false && "a mode of ma");
+    return CACHE_SET;
+}
+
+static void
+store_reply(struct session_worker *worker, const struct meta_request *request, enum cache_result result, uint64_t cas,
+            uint32_t value_len)
+{
+    enum meta_result head = META_NS;
+    switch (result) {
+    case CACHE_OK:
+        if (meta_has(request, 'q')) {
+            return;
+        }
+        head = META_HD;
+        break;
+    case CACHE_NOT_STORED:
+        break;
+    case CACHE_EXISTS:
+        head = META_EX;
+        break;
+    case CACHE_MISS:
+        head = META_NF;
+        break;
+    case CACHE_TOO_LARGE:
+        TX_PUT(worker, "SERVER_ERROR object too large for cache\r\n");
+        return;
+    case CACHE_NO_MEMORY:
+        TX_PUT(worker, "SERVER_ERROR out of memory storing object\r\n");
+        return;
+    case CACHE_NOT_NUMBER:
+        assert(false && "no answer to a store");
+        return;
+    }
+    struct reply_item item = { .cas = result == CACHE_OK ? cas : 0,
+                               .value_len = result == CACHE_OK ? value_len : request->value_len,
+                               .client_flags = request->client_flags,
+                               .ttl_s = REPLY_TTL_NONE,
+                               .key_binary = meta_has(request, 'b') };
+    put_head(worker, request, head, &item);
+}
+
+enum step
+meta_store_finish(struct session *session, const struct meta_request *request, struct cache_store *store,
+                  const uint8_t *line_end)
+{
+    struct session_worker *worker = session->worker;
+    metric_add(&worker->stats.cmd_set, 1);
+    if (line_end[0] != '\r' || line_end[1] != '\n') {
+        cache_store_abort(worker->cache, worker->thread, store);
+        TX_PUT(worker, "CLIENT_ERROR bad data chunk\r\n");
+        return STEP_ON;
+    }
+    uint64_t cas = 0;
+    enum cache_store_mode mode = store_mode(request);
+    uint64_t wanted = mode == CACHE_CAS ? wanted_cas(request) : meta_has(request, 'C') ? request->cas : 0;
+    enum cache_result result = cache_store_commit(worker->cache, worker->thread, store, mode, wanted, &cas);
+    store_reply(worker, request, result, cas, store->value_len_out);
+    return STEP_ON;
+}
+
+/** Keeps what the reply needs while the data block arrives. */
+static struct meta_pending *
+pending_create(const struct meta_request *request)
+{
+    struct meta_pending *pending = malloc(sizeof(*pending));
+    if (pending == NULL) {
+        return NULL;
+    }
+    pending->request = *request;
+    memcpy(pending->key, request->key.at, request->key.len);
+    pending->request.key.at = pending->key;
+    if (meta_has(request, 'O')) {
+        memcpy(pending->opaque, request->opaque.at, request->opaque.len);
+        pending->request.opaque.at = pending->opaque;
+    }
+    return pending;
+}
+
+static enum step
+run_ms(struct session *session, const struct meta_request *request)
+{
+    struct session_worker *worker = session->worker;
+    enum cache_store_mode mode = store_mode(request);
+    bool joins = mode == CACHE_APPEND || mode == CACHE_PREPEND;
+    bool vivifies = joins && meta_has(request, 'N');
+    int64_t exptime = vivifies ? request->vivify_exptime : request->exptime;
+    struct cache_store *store = &session->store;
+    enum cache_result result =
+        cache_store_begin(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
+                          request->value_len, request->client_flags, session_expires_at(worker, exptime), store);
+    struct meta_pending *pending = NULL;
+    uint32_t there = worker->rx_end - worker->rx_at;
+    bool whole = there >= (uint64_t)request->value_len + 2;
+    if (result == CACHE_OK) {
+        store->binary_key = meta_has(request, 'b');
+        store->cas_new = meta_has(request, 'E') ? request->cas_new : 0;
+        store->late_is_stale = meta_has(request, 'I');
+        store->vivify = vivifies;
+        if (!whole && (pending = pending_create(request)) == NULL) {
+            cache_store_abort(worker->cache, worker->thread, store);
+            result = CACHE_NO_MEMORY;
+        }
+    }
+    if (result != CACHE_OK) {
+        if (mode == CACHE_SET) {
+            store_unlink_old(worker, request->key.at, request->key.len);
+        }
+        store_reply(worker, request, result, 0, 0);
+        return session_swallow(session, (uint64_t)request->value_len + 2);
+    }
+    if (!whole) {
+        return store_await(session, mode, pending);
+    }
+    const uint8_t *value = worker->rx + worker->rx_at;
+    result = cache_store_write(worker->cache, worker->thread, store, value, request->value_len);
+    worker->rx_at += request->value_len + 2;
+    if (result != CACHE_OK) {
+        if (mode == CACHE_SET) {
+            store_unlink_old(worker, request->key.at, request->key.len);
+        }
+        TX_PUT(worker, "SERVER_ERROR Out of memory during read\r\n");
+        return STEP_ON;
+    }
+    return meta_store_finish(session, request, store, value + request->value_len);
+}
+
+const struct meta_request *
+meta_pending_request(const struct meta_pending *pending)
+{
+    return &pending->request;
+}
+
+/* -- md, ma, me ---------------------------------------------------------------------------------------- */
+
+static void
+run_md(struct session_worker *worker, const struct meta_request *request)
+{
+    uint64_t cas = wanted_cas(request);
+    enum cache_result result;
+    if (meta_has(request, 'I') || meta_has(request, 'x')) {
+        struct cache_invalidation how = { .cas = cas,
+                                          .cas_new = meta_has(request, 'E') ? request->cas_new : 0,
+                                          .stale = meta_has(request, 'I'),
+                                          .drop_value = meta_has(request, 'x'),
+                                          .set_expiry = meta_has(request, 'T') };
+        if (how.set_expiry) {
+            how.expires_at = session_expires_at(worker, request->exptime);
+        }
+        result = cache_invalidate(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len, &how);
+    } else {
+        result = cache_delete(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len, cas);
+    }
+    if (result == CACHE_NO_MEMORY || result == CACHE_TOO_LARGE) {
+        TX_PUT(worker, "SERVER_ERROR out of memory\r\n");
+    } else if (result != CACHE_OK || !meta_has(request, 'q')) {
+        struct reply_item item = { .key_binary = meta_has(request, 'b') };
+        put_head(worker, request, result == CACHE_OK ? META_HD : result == CACHE_EXISTS ? META_EX : META_NF, &item);
+    }
+}
+
+/** Creates the number of a key that is missing.  CACHE_NOT_STORED when it is there after all. */
+static enum cache_result
+create_number(struct session_worker *worker, const struct meta_request *request, uint64_t *cas)
+{
+    uint8_t digits[TEXT_NUMBER_MAX];
+    size_t len = (size_t)(text_write_u64(digits, request->initial) - digits);
+    struct cache_store store;
+    enum cache_result result =
+        cache_store_begin(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len, len, 0,
+                          session_expires_at(worker, request->vivify_exptime), &store);
+    if (result != CACHE_OK) {
+        return CACHE_NO_MEMORY;
+    }
+    store.binary_key = meta_has(request, 'b');
+    store.cas_new = meta_has(request, 'E') ? request->cas_new : 0;
+    result = cache_store_write(worker->cache, worker->thread, &store, digits, len);
+    assert(result == CACHE_OK); /* it fits one chunk */
+    return cache_store_commit(worker->cache, worker->thread, &store, CACHE_ADD, 0, cas);
+}
+
+/** The time that the item has left, for the t flag. */
+static int64_t
+ttl_of_key(struct session_worker *worker, const struct meta_request *request)
+{
+    struct cache_read *read = &worker->meta.reads[0];
+    prepare_read(request, read);
+    read->mode = CACHE_READ_QUIET;
+    int64_t ttl_s = REPLY_TTL_NONE;
+    enum cache_result found = cache_find_one(worker->cache, worker->thread, read);
+    bool hit = false;
+    while (found == CACHE_OK && !hit) {
+        ttl_s = ttl_left(worker, read->expires_at);
+        hit = cache_hit(worker->cache, worker->thread, read);
+        if (read->pin != NULL) {
+            cache_unpin(worker->cache, worker->thread, &read->pin);
+        }
+        found = hit ? CACHE_OK : cache_find(worker->cache, worker->thread, read);
+    }
+    metric_add(hit ? &worker->stats.gat_hits : &worker->stats.gat_misses, 1); /* no get of the client's */
+    return ttl_s;
+}
+
+static void
+run_ma(struct session_worker *worker, const struct meta_request *request)
+{
+    uint64_t number = 0;
+    uint64_t cas = 0;
+    enum cache_result result = CACHE_NOT_STORED;
+    for (unsigned tries = 0; result == CACHE_NOT_STORED && tries < VIVIFY_TRIES_MAX; tries++) {
+        result = cache_arith_as(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
+                                request->mode == META_MODE_DECR, request->delta,
+                                meta_has(request, 'C') ? request->cas : 0,
+                                meta_has(request, 'E') ? request->cas_new : 0, &number, &cas);
+        if (result == CACHE_MISS && meta_has(request, 'N')) {
+            number = request->initial;
+            result = create_number(worker, request, &cas);
+        }
+    }
+    struct reply_item item = { .cas = cas, .ttl_s = REPLY_TTL_NONE, .key_binary = meta_has(request, 'b') };
+    switch (result) {
+    case CACHE_OK:
+        if (meta_has(request, 'T')) {
+            enum cache_result touched = cache_touch(worker->cache, worker->thread, request->key.at,
+                                                    (uint32_t)request->key.len,
+                                                    session_expires_at(worker, request->exptime));
+            assert(touched == CACHE_OK || touched == CACHE_MISS);
+        }
+        if (meta_has(request, 'q')) {
+            return;
+        }
+        if (meta_has(request, 't')) {
+            item.ttl_s = ttl_of_key(worker, request);
+        }
+        if (meta_has(request, 'v')) {
+            uint8_t *at = worker->tx.buf + worker->tx.end;
+            worker->tx.end = (uint32_t)(meta_write_number(at, request, number, &item) - worker->tx.buf);
+        } else {
+            put_head(worker, request, META_HD, &item);
+        }
+        return;
+    case CACHE_MISS:
+        put_head(worker, request, META_NF, &item);
+        return;
+    case CACHE_EXISTS:
+        put_head(worker, request, META_EX, &item);
+        return;
+    case CACHE_NOT_STORED:
+        put_head(worker, request, META_NS, &item);
+        return;
+    case CACHE_NOT_NUMBER:
+        TX_PUT(worker, "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n");
+        return;
+    case CACHE_TOO_LARGE:
+    case CACHE_NO_MEMORY:
+        TX_PUT(worker, "SERVER_ERROR out of memory\r\n");
+        return;
+    }
+}
+
+static void
+run_me(struct session_worker *worker, const struct meta_request *request)
+{
+    metric_add(&worker->stats.cmd_meta, 1);
+    struct cache_read *read = &worker->meta.reads[0];
+    prepare_read(request, read);
+    read->mode = CACHE_READ_QUIET;
+    struct reply_item item = { 0 };
+    uint64_t size = 0;
+    unsigned class_id = 0;
+    enum cache_result found = cache_find_one(worker->cache, worker->thread, read);
+    bool hit = false;
+    while (found == CACHE_OK && !hit) {
+        item = item_of_read(worker, request, read);
+        size = (uint64_t)read->value_at + read->value_len;
+        class_id = read->class_id;
+        hit = cache_hit(worker->cache, worker->thread, read);
+        if (read->pin != NULL) {
+            cache_unpin(worker->cache, worker->thread, &read->pin);
+        }
+        found = hit ? CACHE_OK : cache_find(worker->cache, worker->thread, read);
+    }
+    metric_add(hit ? &worker->stats.gat_hits : &worker->stats.gat_misses, 1); /* no get of the client's */
+    if (!hit) {
+        TX_PUT(worker, "EN\r\n");
+        return;
+    }
+    uint8_t *at = worker->tx.buf + worker->tx.end;
+    worker->tx.end = (uint32_t)(meta_write_me(at, request->key, &item, class_id, size) - worker->tx.buf);
+}
+
+/* -- lines --------------------------------------------------------------------------------------------- */
+
+/** Whether an mg only reads: then it may wait for others. */
+static bool
+only_reads(const struct meta_request *request)
+{
+    return (request->flags & (META_FLAG('N') | META_FLAG('R') | META_FLAG('T'))) == 0;
+}
+
+enum step
+meta_line(struct session *session, struct cursor *cur)
+{
+    struct session_worker *worker = session->worker;
+    struct meta_batch *batch = &worker->meta;
+    unsigned i = batch->count;
+    struct meta_request *request = &batch->requests[i];
+    uint32_t line_at = worker->rx_at;
+    if (meta_parse(cur, request) != PARSE_DONE) {
+        return STEP_READ;
+    }
+    if (request->op == META_MG && only_reads(request)) {
+        worker->budget--;
+        worker->rx_at = (uint32_t)(cur->at - worker->rx);
+        prepare_read(request, &batch->reads[i]);
+        batch->line_at[i] = line_at;
+        batch->count++;
+        return batch->count == CACHE_BATCH_MAX ? meta_batch_run(session) : STEP_ON;
+    }
+    if (i > 0) {
+        /* Those before this line come first; then it is read again, into the batch's first place. */
+        cur->at = worker->rx + line_at;
+        return meta_batch_run(session);
+    }
+    if (worker->tx.cap - worker->tx.end < META_VALUE_ROOM || !tx_takes_long(&worker->tx)) {
+        cur->at = worker->rx + line_at;
+        return STEP_SEND;
+    }
+    worker->budget--;
+    worker->rx_at = (uint32_t)(cur->at - worker->rx);
+    switch (request->op) {
+    case META_MG:
+        run_mg(worker, request);
+        return STEP_ON;
+    case META_MS:
+        return run_ms(session, request);
+    case META_MD:
+        run_md(worker, request);
+        return STEP_ON;
+    case META_MA:
+        run_ma(worker, request);
+        return STEP_ON;
+    case META_MN:
+        TX_PUT(worker, "MN\r\n");
+        return STEP_ON;
+    case META_ME:
+        run_me(worker, request);
+        return STEP_ON;
+    case META_ERROR:
+        put_error(worker, request->error);
+        return request->swallow > 0 ? session_swallow(session, request->swallow) : STEP_ON;
+    }
+    return STEP_CLOSE; /* not reached: the switch lists every value */
+}

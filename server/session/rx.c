@@ -1,0 +1,175 @@
+/* What a session has received: where it goes, and what is kept of it while other sessions run. */
+#include "config.h"
+
+#include "session/session_priv.h"
+
+#include <stdlib.h>
+
+/* Under ThreadSanitizer values never arrive in the item directly: other threads may still read the
+ * memory's former bytes, with atomic loads whose answer they then throw away, and the sanitizer
+ * takes the kernel's write for a plain one.  cache_store_write() writes with atomic stores. */
+#if defined(__SANITIZE_THREAD__)
+#define RX_DIRECT 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define RX_DIRECT 0
+#endif
+#endif
+#ifndef RX_DIRECT
+#define RX_DIRECT 1
+#endif
+
+void
+rx_own_free(struct session *session)
+{
+    struct worker_stats *stats = &session->worker->stats;
+    level_sub(&stats->read_bytes, session->rx_own_cap);
+    level_sub(&stats->read_buffers, 1);
+    free(session->rx_own);
+    session->rx_own = NULL;
+}
+
+void
+session_attach(struct session *session)
+{
+    struct session_worker *worker = session->worker;
+    if (worker->current == session) {
+        return;
+    }
+    assert(worker->current == NULL);
+    assert(worker->rx_at == worker->rx_end && tx_empty(&worker->tx));
+    worker->current = session;
+    worker->rx_at = worker->rx_end = 0;
+    worker->line_tx_end = worker->line_longs_end = 0; /* of a line whose reply is empty so far */
+    if (session->rx_own == NULL) {
+        return;
+    }
+    if (session->rx_own_cap == SESSION_RX_SIZE) {
+        uint8_t *own = session->rx_own;
+        if (worker->rx_spare == NULL) {
+            worker->rx_spare = worker->rx;
+            metric_add(&worker->stats.read_bytes_free, SESSION_RX_SIZE);
+        } else {
+            free(worker->rx);
+        }
+        worker->rx = own;
+        worker->rx_at = session->rx_own_at;
+        worker->rx_end = session->rx_own_end;
+        session->rx_own = NULL;
+        level_sub(&worker->stats.read_bytes, SESSION_RX_SIZE);
+        level_sub(&worker->stats.read_buffers, 1);
+        return;
+    }
+    worker->rx_end = session->rx_own_end;
+    memcpy(worker->rx, session->rx_own, session->rx_own_end);
+    rx_own_free(session);
+}
+
+/** Moves what was received and not yet used to memory of the session's own.  False when there is
+ * none. */
+static bool
+rx_keep_aside(struct session *session)
+{
+    struct session_worker *worker = session->worker;
+    uint32_t len = worker->rx_end - worker->rx_at;
+    assert(session->rx_own == NULL && len > 0);
+    uint8_t *fresh = NULL;
+    if (len >= RX_SWAP_MIN && session->next != SESSION_READ) {
+        /* Whole commands are waiting, and will be run at once: the buffer itself changes hands. */
+        fresh = worker->rx_spare != NULL ? worker->rx_spare : malloc(SESSION_RX_SIZE);
+        if (worker->rx_spare != NULL) {
+            worker->rx_spare = NULL;
+            level_sub(&worker->stats.read_bytes_free, SESSION_RX_SIZE);
+        }
+    }
+    if (fresh != NULL) {
+        session->rx_own = worker->rx;
+        session->rx_own_at = worker->rx_at;
+        session->rx_own_end = worker->rx_end;
+        session->rx_own_cap = SESSION_RX_SIZE;
+        worker->rx = fresh;
+    } else {
+        session->rx_own = malloc(len);
+        if (session->rx_own == NULL) {
+            metric_add(&worker->stats.read_oom, 1);
+            return false;
+        }
+        memcpy(session->rx_own, worker->rx + worker->rx_at, len);
+        session->rx_own_at = 0;
+        session->rx_own_end = len;
+        session->rx_own_cap = len;
+    }
+    metric_add(&worker->stats.read_bytes, session->rx_own_cap);
+    metric_add(&worker->stats.read_buffers, 1);
+    return true;
+}
+
+struct session_space
+session_rx_space(struct session *session)
+{
+    session_attach(session);
+    struct session_worker *worker = session->worker;
+    assert(worker->direct_filled == 0);
+    worker->direct = false;
+    if (worker->rx_at == worker->rx_end) {
+        worker->rx_at = worker->rx_end = 0;
+        if (RX_DIRECT && session->state == SESSION_VALUE && session->value_left >= RX_DIRECT_MIN &&
+            session->store.room >= RX_DIRECT_ROOM) {
+            worker->direct = true;
+            return (struct session_space){ session->store.at, session->store.room };
+        }
+    } else if (worker->rx_at > 0 && worker->rx_end + SESSION_RX_SIZE / 2 > SESSION_RX_SIZE) {
+        memmove(worker->rx, worker->rx + worker->rx_at, worker->rx_end - worker->rx_at);
+        worker->rx_end -= worker->rx_at;
+        worker->rx_at = 0;
+    }
+    assert(worker->rx_end <
+           SESSION_RX_SIZE); /* else the session has not been run until SESSION_READ */
+    return (struct session_space){ worker->rx + worker->rx_end, SESSION_RX_SIZE - worker->rx_end };
+}
+
+void
+session_rx_done(struct session *session, size_t received)
+{
+    struct session_worker *worker = session->worker;
+    assert(worker->current == session);
+    metric_add(&worker->stats.bytes_read, received);
+    if (worker->direct) {
+        assert(received <= session->store.room);
+        worker->direct = false;
+        worker->direct_filled = (uint32_t)received;
+        return;
+    }
+    assert(received <= SESSION_RX_SIZE - worker->rx_end);
+    worker->rx_end += (uint32_t)received;
+}
+
+void
+session_pause(struct session *session)
+{
+    struct session_worker *worker = session->worker;
+    if (worker->current != session) {
+        return;
+    }
+    assert(worker->direct_filled ==
+           0); /* else session_run() was left out after session_rx_done() */
+    bool kept = true;
+    if (!tx_empty(&worker->tx)) {
+        kept = tx_keep_aside(session);
+    }
+    if (worker->rx_at != worker->rx_end && session->state != SESSION_CLOSED && kept) {
+        kept = rx_keep_aside(session);
+    }
+    worker->rx_at = worker->rx_end = 0;
+    worker->direct = false;
+    worker->current = NULL;
+    if (!kept) {
+        /* No memory for a half command or reply: this conversation cannot go on.  The next run says
+         * so. */
+        store_drop(session);
+        session_become(session, SESSION_CLOSED);
+        session_show(session, SHOWN_CLOSING);
+    } else if (session->tx_own != NULL) {
+        session_show(session, SHOWN_WRITE);
+    }
+}

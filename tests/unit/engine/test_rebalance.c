@@ -1,0 +1,302 @@
+/* Pages on the move: where they go, what happens to items on them, and that no reader ever stands
+ * on one. */
+#include "unit/engine/rig.h"
+
+static struct rig rig;
+static char key[32];
+
+static void
+set_up(void)
+{
+    struct cache_options options = rig_options(2 * RIG_MB);
+    rig_open(&rig, &options);
+}
+
+static void
+tear_down(void)
+{
+    rig_close(&rig);
+}
+
+static enum mover_state
+mover_state(void)
+{
+    return (enum mover_state)atomic_load_explicit(&rig.cache->mover.state,
+                                                  memory_order_relaxed); /* one thread */
+}
+
+static void
+fill(const char *prefix, size_t len, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        ck_assert_int_eq(rig_set_filled(&rig, rig_key(key, prefix, i), len, i), CACHE_OK);
+    }
+}
+
+START_TEST(pages_follow_when_the_sizes_shift)
+{
+    fill("small", 50, 40000);
+    uint8_t small = rig_peek(&rig, rig_key(key, "small", 39999)).read.class_id;
+    uint32_t before = rig.cache->size_class[small].pages_count;
+    ck_assert_uint_gt(before, 50);
+    /* As a client does: a key that is not there is stored.  What was evicted just now would often
+     * have been a hit. */
+    struct rng rng;
+    rng_init(&rng, 1);
+    for (unsigned i = 0; i < 20000; i++) {
+        rig_key(key, "big", rng_below(&rng, 600));
+        if (rig_get(&rig, key).result != CACHE_OK) {
+            ck_assert_int_eq(rig_set_filled(&rig, key, 2000, i), CACHE_OK);
+        }
+        if (i % 100 == 0) {
+            cache_check(rig.cache);
+        }
+    }
+    ck_assert_int_eq(rig_set_filled(&rig, "big", 2000, 1), CACHE_OK);
+    uint8_t big = rig_peek(&rig, "big").read.class_id;
+    ck_assert_uint_ne(big, small);
+    ck_assert_uint_gt(rig.cache->size_class[big].pages_count, 60);
+    ck_assert_uint_lt(rig.cache->size_class[small].pages_count, before * 3 / 4);
+    ck_assert_uint_gt(rig_stats(&rig)->pages_moved, 40);
+}
+END_TEST
+
+/** Begins a move of one page of the class to the pool; everything is left to cache_maintain() from
+ * there. */
+static void
+lower_limit_by_a_page(void)
+{
+    const struct cache_stats *stats = rig_stats(&rig);
+    ck_assert(cache_set_memory_limit(rig.cache, stats->memory_used - 1));
+}
+
+START_TEST(used_items_move_with_all_that_they_are)
+{
+    /* Room in the class for what is to move: half of its items go first. */
+    for (unsigned i = 0; i < 1500; i++) {
+        rig_fill(rig.buf, 900, i);
+        ck_assert_int_eq(rig_store(&rig, CACHE_SET, rig_key(key, "n", i), rig.buf, 900, i % 3,
+                                   i % 2 ? RIG_NOW + 1000 : 0, 0, NULL),
+                         CACHE_OK);
+    }
+    for (unsigned i = 0; i < 1500; i += 2) {
+        ck_assert_int_eq(rig_delete(&rig, rig_key(key, "n", i)), CACHE_OK);
+    }
+    static struct cache_read before[1500];
+    for (unsigned i = 1; i < 1500; i += 2) {
+        before[i] = rig_get(&rig, rig_key(key, "n", i)).read;
+    }
+    for (unsigned pages = 0; pages < 20; pages++) {
+        lower_limit_by_a_page();
+        rig_settle_long(&rig, 8);
+        cache_check(rig.cache);
+    }
+    ck_assert_uint_gt(rig_stats(&rig)->items_rescued, 50);
+    ck_assert_uint_eq(rig_stats(&rig)->sum.evicted, 0);
+    for (unsigned i = 1; i < 1500; i += 2) {
+        struct got got = rig_peek(&rig, rig_key(key, "n", i));
+        ck_assert_int_eq(got.result, CACHE_OK);
+        ck_assert_uint_eq(got.read.cas, before[i].cas);
+        ck_assert_uint_eq(got.read.client_flags, i % 3);
+        ck_assert_int_eq(got.read.expires_at, before[i].expires_at);
+        ck_assert(got.read.fetched);
+        ck_assert(rig_is_filled(rig.buf, 900, i));
+    }
+    /* Their times are known where they are now. */
+    cache_set_now(rig.cache, RIG_NOW + 1000);
+    rig_settle_long(&rig, 50);
+    ck_assert_uint_eq(rig_stats(&rig)->items, 0);
+}
+END_TEST
+
+static size_t
+len_of(unsigned number)
+{
+    return 30000 + number % 2; /* alike, so that their last pieces are of one class */
+}
+
+START_TEST(long_items_move_piece_by_piece)
+{
+    /* Two at a time, so that the pieces of both lie on the same pages; then one of them goes. */
+    for (unsigned i = 0; i < 50; i += 2) {
+        static uint8_t bytes[2][50000];
+        struct cache_store stores[2];
+        for (unsigned k = 0; k < 2; k++) {
+            rig_fill(bytes[k], len_of(i + k), i + k);
+            rig_key(key, "n", i + k);
+            ck_assert_int_eq(cache_store_begin(rig.cache, rig.thread, key, (uint32_t)strlen(key),
+                                               len_of(i + k), 0, 0, &stores[k]),
+                             CACHE_OK);
+        }
+        size_t at[2] = { 0, 0 };
+        while (at[0] < len_of(i) || at[1] < len_of(i + 1)) {
+            for (unsigned k = 0; k < 2; k++) {
+                size_t rest = len_of(i + k) - at[k];
+                size_t part = rest < 4000 ? rest : 4000;
+                ck_assert_int_eq(
+                    cache_store_write(rig.cache, rig.thread, &stores[k], bytes[k] + at[k], part),
+                    CACHE_OK);
+                at[k] += part;
+            }
+        }
+        for (unsigned k = 0; k < 2; k++) {
+            ck_assert_int_eq(
+                cache_store_commit(rig.cache, rig.thread, &stores[k], CACHE_SET, 0, NULL),
+                CACHE_OK);
+        }
+    }
+    for (unsigned i = 0; i < 50; i += 2) {
+        ck_assert_int_eq(rig_delete(&rig, rig_key(key, "n", i)), CACHE_OK);
+    }
+    uint64_t cas[50] = { 0 };
+    for (unsigned i = 1; i < 50; i += 2) {
+        cas[i] = rig_get(&rig, rig_key(key, "n", i)).read.cas;
+    }
+    for (unsigned pages = 0; pages < 25; pages++) {
+        lower_limit_by_a_page();
+        rig_settle_long(&rig, 8);
+        cache_check(rig.cache);
+        for (unsigned i = 1; i < 50; i += 2) {
+            struct got got = rig_get(&rig, rig_key(key, "n", i));
+            if (got.result == CACHE_OK) {
+                ck_assert_uint_eq(got.read.cas, cas[i]);
+                ck_assert_uint_eq(got.read.value_len, len_of(i));
+                ck_assert(rig_is_filled(rig.buf, got.read.value_len, i));
+            }
+        }
+    }
+    ck_assert_uint_gt(rig_stats(&rig)->items_rescued, 5);
+    ck_assert_uint_gt(rig_stats(&rig)->items, 10);
+}
+END_TEST
+
+START_TEST(a_page_is_not_used_again_while_a_reader_may_stand_on_it)
+{
+    fill("n", 900, 3000);
+    struct cache_thread *reader = cache_thread_open(rig.cache);
+    rig_key(key, "n", 2999);
+    struct cache_read read = { .key = key,
+                               .key_len = (uint32_t)strlen(key),
+                               .mode = CACHE_READ_QUIET };
+    cache_enter(reader);
+    ck_assert_int_eq(cache_find_one(rig.cache, reader, &read), CACHE_OK);
+    uint32_t number = pages_page_of(&rig.cache->pages, (uint32_t)read.ref);
+    struct page *page = &rig.cache->pages.page[number];
+    uint8_t class_id = page->class_id;
+
+    /* All pages are to go: one gets as far as out of its class, and no other after it. */
+    ck_assert(cache_set_memory_limit(rig.cache, RIG_MB));
+    rig_settle_long(&rig, 1000);
+    ck_assert_int_eq(mover_state(), MOVER_WAIT);
+    uint32_t waiting = rig.cache->mover.page;
+    ck_assert_uint_eq(rig.cache->pages.page[waiting].class_id, 0);
+    uint64_t moved = rig_stats(&rig)->pages_moved;
+    uint64_t used = rig_stats(&rig)->memory_used;
+    rig_settle_long(&rig, 1000);
+    ck_assert_uint_eq(rig_stats(&rig)->pages_moved, moved);
+    ck_assert_uint_eq(rig_stats(&rig)->memory_used, used);
+    ck_assert(page->class_id == class_id || number == waiting);
+
+    /* Another section does not help, for it began later; the end of this one does. */
+    cache_enter(rig.thread);
+    cache_leave(rig.thread);
+    rig_settle_long(&rig, 10);
+    ck_assert_uint_eq(rig_stats(&rig)->pages_moved, moved);
+    cache_leave(reader);
+    rig_settle_long(&rig, 1000);
+    ck_assert_uint_gt(rig_stats(&rig)->pages_moved, moved);
+    ck_assert_uint_le(rig_stats(&rig)->memory_used, RIG_MB);
+    cache_thread_close(rig.cache, reader);
+}
+END_TEST
+
+START_TEST(a_reader_that_came_later_does_not_hold_a_page_up)
+{
+    fill("n", 900, 3000);
+    struct cache_thread *early = cache_thread_open(rig.cache);
+    struct cache_thread *late = cache_thread_open(rig.cache);
+    cache_enter(early);
+    ck_assert(cache_set_memory_limit(rig.cache, RIG_MB));
+    rig_settle_long(&rig, 100);
+    ck_assert_int_eq(mover_state(), MOVER_WAIT);
+    uint64_t moved = rig_stats(&rig)->pages_moved;
+    cache_enter(late);
+    cache_leave(early);
+    for (unsigned i = 0; i < 3 && rig_stats(&rig)->pages_moved == moved; i++) {
+        cache_maintain(rig.cache, rig.thread);
+    }
+    ck_assert_uint_eq(rig_stats(&rig)->pages_moved, moved + 1);
+    cache_leave(late);
+    rig_settle_long(&rig, 100);
+    cache_thread_close(rig.cache, early);
+    cache_thread_close(rig.cache, late);
+}
+END_TEST
+
+START_TEST(what_is_held_keeps_its_page_and_the_rest_goes)
+{
+    fill("n", 900, 3000);
+    struct cache_store open;
+    ck_assert_int_eq(cache_store_begin(rig.cache, rig.thread, "open", 4, 900, 0, 0, &open),
+                     CACHE_OK);
+    ck_assert_int_eq(rig_set_filled(&rig, "pinned", 30000, 1), CACHE_OK);
+    struct cache_read read = { .key = "pinned", .key_len = 6 };
+    cache_enter(rig.thread);
+    ck_assert_int_eq(cache_find_one(rig.cache, rig.thread, &read), CACHE_OK);
+    ck_assert(cache_hit(rig.cache, rig.thread, &read));
+    cache_leave(rig.thread);
+    ck_assert(cache_set_memory_limit(rig.cache, RIG_MB));
+    for (unsigned i = 0; i < 5000 && rig_stats(&rig)->memory_used > RIG_MB; i++) {
+        cache_maintain(rig.cache, rig.thread);
+    }
+    ck_assert_uint_le(rig_stats(&rig)->memory_used, RIG_MB);
+    cache_check(rig.cache);
+    rig_fill(rig.buf, 900, 7);
+    ck_assert_int_eq(cache_store_write(rig.cache, rig.thread, &open, rig.buf, 900), CACHE_OK);
+    ck_assert_int_eq(cache_store_commit(rig.cache, rig.thread, &open, CACHE_SET, 0, NULL),
+                     CACHE_OK);
+    ck_assert(rig_holds_filled(&rig, "open", 900, 7));
+    rig_copy_pin(&rig, read.pin, 30000, rig.buf);
+    ck_assert(rig_is_filled(rig.buf, 30000, 1));
+    cache_unpin(rig.cache, rig.thread, &read.pin);
+}
+END_TEST
+
+START_TEST(the_limit_goes_down_to_its_least_and_up_again)
+{
+    ck_assert(!cache_set_memory_limit(rig.cache, RIG_MB - 1));
+    ck_assert(!cache_set_memory_limit(rig.cache, pages_limit_max(&rig.cache->pages) + 1));
+    ck_assert(cache_set_memory_limit(rig.cache, pages_limit_max(&rig.cache->pages)));
+    ck_assert(cache_set_memory_limit(rig.cache, 2 * RIG_MB));
+    for (unsigned round = 0; round < 3; round++) {
+        fill("n", 200 + round * 700, 10000);
+        ck_assert(cache_set_memory_limit(rig.cache, RIG_MB));
+        rig_settle_long(&rig, 500);
+        cache_check(rig.cache);
+        ck_assert_uint_le(rig_stats(&rig)->memory_used, RIG_MB);
+        fill("m", 100, 2000); /* stores go on */
+        ck_assert_uint_le(rig_stats(&rig)->memory_used, RIG_MB + RIG_SLACK);
+        ck_assert(cache_set_memory_limit(rig.cache, 3 * RIG_MB));
+        fill("l", 300, 12000);
+        ck_assert_uint_gt(rig_stats(&rig)->memory_used, 2 * RIG_MB);
+        ck_assert_uint_le(rig_stats(&rig)->memory_used, 3 * RIG_MB + RIG_SLACK);
+        cache_check(rig.cache);
+    }
+}
+END_TEST
+
+int
+main(void)
+{
+    TCase *tcase = tcase_create("rebalance");
+    tcase_set_timeout(tcase, 30);
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_test(tcase, pages_follow_when_the_sizes_shift);
+    tcase_add_test(tcase, used_items_move_with_all_that_they_are);
+    tcase_add_test(tcase, long_items_move_piece_by_piece);
+    tcase_add_test(tcase, a_page_is_not_used_again_while_a_reader_may_stand_on_it);
+    tcase_add_test(tcase, a_reader_that_came_later_does_not_hold_a_page_up);
+    tcase_add_test(tcase, what_is_held_keeps_its_page_and_the_rest_goes);
+    tcase_add_test(tcase, the_limit_goes_down_to_its_least_and_up_again);
+    return rig_run("engine/rebalance", tcase);
+}

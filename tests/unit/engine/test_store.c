@@ -1,0 +1,303 @@
+/* Storing: every mode, and sizes at their bounds. */
+#include "unit/engine/rig.h"
+
+#include <signal.h>
+
+#define ITEM_MAX 2000u /* item_size_max of the rig */
+
+static struct rig rig;
+
+static void
+set_up(void)
+{
+    struct cache_options options = rig_options(1 * RIG_MB);
+    options.item_size_max = ITEM_MAX;
+    rig_open(&rig, &options);
+}
+
+static void
+tear_down(void)
+{
+    rig_close(&rig);
+}
+
+static bool
+value_is(const char *key, const char *value)
+{
+    struct got got = rig_get(&rig, key);
+    return got.result == CACHE_OK && got.read.value_len == strlen(value) &&
+           memcmp(rig.buf, value, strlen(value)) == 0;
+}
+
+static enum cache_result
+store(enum cache_store_mode mode, const char *key, const char *value, uint64_t cas,
+      uint64_t *cas_out)
+{
+    return rig_store(&rig, mode, key, value, strlen(value), 3, CACHE_NEVER, cas, cas_out);
+}
+
+START_TEST(add_stores_what_is_not_there_and_replace_what_is)
+{
+    ck_assert_int_eq(store(CACHE_REPLACE, "key", "1", 0, NULL), CACHE_NOT_STORED);
+    ck_assert_int_eq(store(CACHE_ADD, "key", "2", 0, NULL), CACHE_OK);
+    ck_assert_int_eq(store(CACHE_ADD, "key", "3", 0, NULL), CACHE_NOT_STORED);
+    ck_assert(value_is("key", "2"));
+    ck_assert_int_eq(store(CACHE_REPLACE, "key", "4", 0, NULL), CACHE_OK);
+    ck_assert(value_is("key", "4"));
+}
+END_TEST
+
+START_TEST(cas_stores_over_the_id_that_it_names_alone)
+{
+    uint64_t first = 0;
+    uint64_t second = 0;
+    ck_assert_int_eq(store(CACHE_CAS, "key", "0", 1, NULL), CACHE_MISS);
+    ck_assert_int_eq(store(CACHE_SET, "key", "1", 0, &first), CACHE_OK);
+    ck_assert_uint_eq(rig_get(&rig, "key").read.cas, first);
+    ck_assert_int_eq(store(CACHE_CAS, "key", "2", first + 1, NULL), CACHE_EXISTS);
+    ck_assert_int_eq(store(CACHE_CAS, "key", "2", 0, NULL), CACHE_EXISTS);
+    ck_assert_int_eq(store(CACHE_CAS, "key", "2", first, &second), CACHE_OK);
+    ck_assert_uint_gt(second, first);
+    ck_assert_int_eq(store(CACHE_CAS, "key", "3", first, NULL), CACHE_EXISTS);
+    ck_assert(value_is("key", "2"));
+    const struct cache_stats *stats = rig_stats(&rig);
+    ck_assert_uint_eq(stats->cas_misses, 1);
+    ck_assert_uint_eq(stats->sum.cas_hits, 1);
+    ck_assert_uint_eq(stats->sum.cas_badval, 3);
+}
+END_TEST
+
+START_TEST(append_and_prepend_keep_flags_and_expiry)
+{
+    ck_assert_int_eq(store(CACHE_APPEND, "key", "x", 0, NULL), CACHE_NOT_STORED);
+    ck_assert_int_eq(store(CACHE_PREPEND, "key", "x", 0, NULL), CACHE_NOT_STORED);
+    uint64_t first = 0;
+    uint64_t second = 0;
+    ck_assert_int_eq(rig_store(&rig, CACHE_SET, "key", "b", 1, 77, RIG_NOW + 50, 0, &first),
+                     CACHE_OK);
+    ck_assert_int_eq(store(CACHE_APPEND, "key", "c", 0, &second), CACHE_OK);
+    ck_assert_uint_gt(second, first);
+    ck_assert_int_eq(store(CACHE_PREPEND, "key", "a", first, NULL), CACHE_EXISTS);
+    ck_assert_int_eq(store(CACHE_PREPEND, "key", "a", second, NULL), CACHE_OK);
+    ck_assert_int_eq(store(CACHE_APPEND, "key", "", 0, NULL), CACHE_OK);
+    ck_assert(value_is("key", "abc"));
+    struct got got = rig_get(&rig, "key");
+    ck_assert_uint_eq(got.read.client_flags, 77);
+    ck_assert_int_eq(got.read.expires_at, RIG_NOW + 50);
+    ck_assert_uint_eq(rig_stats(&rig)->items, 1);
+}
+END_TEST
+
+START_TEST(append_and_prepend_grow_an_item_over_every_class)
+{
+    struct rig other;
+    struct cache_options options = rig_options(8 * RIG_MB);
+    rig_open(&other, &options);
+    static uint8_t expected[200000];
+    rig_fill(expected, sizeof(expected), 1);
+    size_t from = sizeof(expected) / 2;
+    size_t to = from;
+    ck_assert_int_eq(rig_store(&other, CACHE_SET, "key", "", 0, 5, 0, 0, NULL), CACHE_OK);
+    for (size_t part = 1; to - from + 2 * part <= sizeof(expected); part = part * 3 / 2 + 1) {
+        ck_assert_int_eq(rig_store(&other, CACHE_APPEND, "key", expected + to, part, 0, 0, 0, NULL),
+                         CACHE_OK);
+        to += part;
+        ck_assert_int_eq(
+            rig_store(&other, CACHE_PREPEND, "key", expected + from - part, part, 0, 0, 0, NULL),
+            CACHE_OK);
+        from -= part;
+        struct got got = rig_get(&other, "key");
+        ck_assert_uint_eq(got.read.value_len, to - from);
+        ck_assert_int_eq(memcmp(other.buf, expected + from, to - from), 0);
+        ck_assert_uint_eq(got.read.client_flags, 5);
+        cache_check(other.cache);
+        ck_assert_uint_eq(rig_stats(&other)->items, 1);
+    }
+    rig_close(&other);
+}
+END_TEST
+
+START_TEST(an_item_may_be_as_large_as_the_option_says_and_no_larger)
+{
+    size_t largest = ITEM_MAX - 20 - 3;
+    memset(rig.buf, 'v', ITEM_MAX);
+    ck_assert_int_eq(rig_store(&rig, CACHE_SET, "key", rig.buf, largest, 0, 0, 0, NULL), CACHE_OK);
+    ck_assert_int_eq(rig_store(&rig, CACHE_SET, "key", rig.buf, largest + 1, 0, 0, 0, NULL),
+                     CACHE_TOO_LARGE);
+    ck_assert_int_eq(rig_store(&rig, CACHE_SET, "key", rig.buf, largest - 4, 1, 0, 0, NULL),
+                     CACHE_OK);
+    ck_assert_int_eq(rig_store(&rig, CACHE_SET, "key", rig.buf, largest - 3, 1, 0, 0, NULL),
+                     CACHE_TOO_LARGE);
+    ck_assert_uint_eq(rig_get(&rig, "key").read.value_len, largest - 4);
+    ck_assert_int_eq(store(CACHE_APPEND, "key", "x", 0, NULL), CACHE_TOO_LARGE);
+    ck_assert_int_eq(store(CACHE_PREPEND, "key", "x", 0, NULL), CACHE_TOO_LARGE);
+    ck_assert_uint_eq(rig_get(&rig, "key").read.value_len, largest - 4);
+    struct cache_store begun;
+    ck_assert_int_eq(
+        cache_store_begin(rig.cache, rig.thread, "k", 1, UINT64_MAX - 1000, 0, 0, &begun),
+        CACHE_TOO_LARGE);
+    ck_assert_int_eq(
+        cache_store_begin(rig.cache, rig.thread, "k", 1, UINT64_C(1) << 32, 0, 0, &begun),
+        CACHE_TOO_LARGE);
+    ck_assert_uint_eq(rig_stats(&rig)->store_too_large, 6);
+    ck_assert_uint_eq(rig_stats(&rig)->items, 1);
+}
+END_TEST
+
+START_TEST(a_key_may_be_as_long_as_250_bytes)
+{
+    char key[CACHE_KEY_MAX + 1];
+    memset(key, 'k', CACHE_KEY_MAX);
+    key[CACHE_KEY_MAX] = '\0';
+    ck_assert_int_eq(store(CACHE_SET, key, "value", 0, NULL), CACHE_OK);
+    ck_assert(value_is(key, "value"));
+}
+END_TEST
+
+START_TEST(a_longer_key_is_our_mistake)
+{
+    char key[CACHE_KEY_MAX + 1] = { 'k' };
+    struct cache_store begun;
+    (void)!cache_store_begin(rig.cache, rig.thread, key, CACHE_KEY_MAX + 1, 1, 0, 0, &begun);
+}
+END_TEST
+
+START_TEST(an_empty_key_is_our_mistake)
+{
+    struct cache_store begun;
+    (void)!cache_store_begin(rig.cache, rig.thread, "", 0, 1, 0, 0, &begun);
+}
+END_TEST
+
+START_TEST(committing_half_a_value_is_our_mistake)
+{
+    struct cache_store begun;
+    ck_assert_int_eq(cache_store_begin(rig.cache, rig.thread, "k", 1, 10, 0, 0, &begun), CACHE_OK);
+    ck_assert_int_eq(cache_store_write(rig.cache, rig.thread, &begun, "012345678", 9), CACHE_OK);
+    (void)!cache_store_commit(rig.cache, rig.thread, &begun, CACHE_SET, 0, NULL);
+}
+END_TEST
+
+START_TEST(nobody_sees_a_store_before_its_commit)
+{
+    ck_assert_int_eq(store(CACHE_SET, "key", "old", 0, NULL), CACHE_OK);
+    struct cache_store begun[3];
+    for (unsigned i = 0; i < 3; i++) {
+        char value = (char)('a' + i);
+        ck_assert_int_eq(cache_store_begin(rig.cache, rig.thread, "key", 3, 1, 0, 0, &begun[i]),
+                         CACHE_OK);
+        ck_assert_int_eq(cache_store_write(rig.cache, rig.thread, &begun[i], &value, 1), CACHE_OK);
+        ck_assert(value_is("key", "old"));
+    }
+    ck_assert_int_eq(cache_store_commit(rig.cache, rig.thread, &begun[1], CACHE_SET, 0, NULL),
+                     CACHE_OK);
+    ck_assert(value_is("key", "b"));
+    cache_store_abort(rig.cache, rig.thread, &begun[0]);
+    ck_assert(value_is("key", "b"));
+    ck_assert_int_eq(cache_store_commit(rig.cache, rig.thread, &begun[2], CACHE_ADD, 0, NULL),
+                     CACHE_NOT_STORED);
+    ck_assert(value_is("key", "b"));
+    ck_assert_uint_eq(rig_stats(&rig)->items, 1);
+    ck_assert_uint_eq(rig_stats(&rig)->sum.used_chunks, 1);
+}
+END_TEST
+
+START_TEST(cas_ids_are_unique_and_grow)
+{
+    uint64_t last = 0;
+    uint64_t value;
+    for (unsigned i = 0; i < 3000; i++) {
+        char key[32];
+        uint64_t cas = 0;
+        rig_key(key, "n", i % 7);
+        if (i % 3 == 0 || i < 7) {
+            ck_assert_int_eq(store(CACHE_SET, key, "1", 0, &cas), CACHE_OK);
+        } else if (i % 3 == 1) {
+            ck_assert_int_eq(cache_arith(rig.cache, rig.thread, key, (uint32_t)strlen(key), false,
+                                         1, 0, &value, &cas),
+                             CACHE_OK);
+        } else {
+            ck_assert_int_eq(store(CACHE_APPEND, key, " ", 0, &cas), CACHE_OK);
+        }
+        ck_assert_uint_gt(cas, last);
+        last = cas;
+        ck_assert_int_eq(
+            cache_touch(rig.cache, rig.thread, key, (uint32_t)strlen(key), RIG_NOW + 5), CACHE_OK);
+        ck_assert_uint_eq(rig_get(&rig, key).read.cas,
+                          cas); /* neither a touch nor a read changes it */
+        if (i % 50 == 49) {
+            for (unsigned k = 0; k < 7; k++) {
+                ck_assert_int_eq(store(CACHE_SET, rig_key(key, "n", k), "1", 0, &last), CACHE_OK);
+            }
+        }
+    }
+}
+END_TEST
+
+START_TEST(several_caches_do_not_know_of_each_other)
+{
+    struct rig rigs[5];
+    char key[32];
+    for (unsigned i = 0; i < 5; i++) {
+        struct cache_options options = rig_options((1 + 3 * (uint64_t)i) * RIG_MB);
+        options.hash_seed = i * 12345;
+        options.cas_disabled = i % 2 == 1;
+        options.now = RIG_NOW + (int64_t)i * 1000000;
+        rig_open(&rigs[i], &options);
+    }
+    for (unsigned n = 0; n < 1000; n++) {
+        for (unsigned i = 0; i < 5; i++) {
+            ck_assert_int_eq(rig_set_filled(&rigs[i], rig_key(key, "n", n), 100 + i, n * 5 + i),
+                             CACHE_OK);
+        }
+    }
+    cache_flush(rigs[2].cache, rigs[2].thread, 0);
+    for (unsigned n = 0; n < 1000; n++) {
+        for (unsigned i = 0; i < 5; i++) {
+            ck_assert_int_eq(rig_holds_filled(&rigs[i], rig_key(key, "n", n), 100 + i, n * 5 + i),
+                             i != 2);
+        }
+    }
+    for (unsigned i = 0; i < 5; i++) {
+        ck_assert_int_eq(cache_now(rigs[i].cache), RIG_NOW + (int64_t)i * 1000000);
+        rig_close(&rigs[i]);
+    }
+}
+END_TEST
+
+START_TEST(threads_end_at_their_bound_and_are_used_again)
+{
+    static struct cache_thread *threads[CACHE_THREADS_MAX];
+    for (unsigned i = 1; i < CACHE_THREADS_MAX; i++) { /* the rig has one */
+        threads[i] = cache_thread_open(rig.cache);
+        ck_assert_ptr_nonnull(threads[i]);
+    }
+    ck_assert_ptr_null(cache_thread_open(rig.cache));
+    cache_thread_close(rig.cache, threads[500]);
+    ck_assert_ptr_eq(cache_thread_open(rig.cache), threads[500]);
+    for (unsigned i = 1; i < CACHE_THREADS_MAX; i++) {
+        cache_thread_close(rig.cache, threads[i]);
+    }
+}
+END_TEST
+
+int
+main(void)
+{
+    TCase *tcase = tcase_create("store");
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_test(tcase, add_stores_what_is_not_there_and_replace_what_is);
+    tcase_add_test(tcase, cas_stores_over_the_id_that_it_names_alone);
+    tcase_add_test(tcase, append_and_prepend_keep_flags_and_expiry);
+    tcase_add_test(tcase, append_and_prepend_grow_an_item_over_every_class);
+    tcase_add_test(tcase, an_item_may_be_as_large_as_the_option_says_and_no_larger);
+    tcase_add_test(tcase, a_key_may_be_as_long_as_250_bytes);
+    tcase_add_test_raise_signal(tcase, a_longer_key_is_our_mistake, SIGABRT);
+    tcase_add_test_raise_signal(tcase, an_empty_key_is_our_mistake, SIGABRT);
+    tcase_add_test_raise_signal(tcase, committing_half_a_value_is_our_mistake, SIGABRT);
+    tcase_add_test(tcase, nobody_sees_a_store_before_its_commit);
+    tcase_add_test(tcase, cas_ids_are_unique_and_grow);
+    tcase_add_test(tcase, several_caches_do_not_know_of_each_other);
+    tcase_add_test(tcase, threads_end_at_their_bound_and_are_used_again);
+    return rig_run("engine/store", tcase);
+}
