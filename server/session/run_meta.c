@@ -7,8 +7,6 @@
 
 #include "session/session_priv.h"
 
-#include <stdlib.h>
-
 #define VIVIFY_TRIES_MAX 16u /* of creating a key that others create and delete meanwhile */
 
 /* Bytes in which any meta reply with a value that is copied finds room. */
@@ -16,13 +14,6 @@
 _Static_assert(META_VALUE_ROOM <= SESSION_TX_SIZE, "a copied value fits");
 _Static_assert(META_HEAD_MAX <= TX_RESERVE && META_NUMBER_MAX <= TX_RESERVE && META_ME_MAX <= TX_RESERVE,
                "replies without a value fit the reserve");
-
-/** What a store that waits for its data block needs for its reply. */
-struct meta_pending {
-    struct meta_request request;
-    uint8_t key[KEY_LEN_MAX];
-    uint8_t opaque[META_OPAQUE_MAX];
-};
 
 /* -- replies ------------------------------------------------------------------------------------------- */
 
@@ -329,24 +320,6 @@ meta_store_finish(struct session *session, const struct meta_request *request, s
     return STEP_ON;
 }
 
-/** Keeps what the reply needs while the data block arrives. */
-static struct meta_pending *
-pending_create(const struct meta_request *request)
-{
-    struct meta_pending *pending = malloc(sizeof(*pending));
-    if (pending == NULL) {
-        return NULL;
-    }
-    pending->request = *request;
-    memcpy(pending->key, request->key.at, request->key.len);
-    pending->request.key.at = pending->key;
-    if (meta_has(request, 'O')) {
-        memcpy(pending->opaque, request->opaque.at, request->opaque.len);
-        pending->request.opaque.at = pending->opaque;
-    }
-    return pending;
-}
-
 static enum step
 run_ms(struct session *session, const struct meta_request *request)
 {
@@ -355,11 +328,11 @@ run_ms(struct session *session, const struct meta_request *request)
     bool joins = mode == CACHE_APPEND || mode == CACHE_PREPEND;
     bool vivifies = joins && meta_has(request, 'N');
     int64_t exptime = vivifies ? request->vivify_exptime : request->exptime;
-    struct cache_store *store = &session->store;
+    struct cache_store new_store;
+    struct cache_store *store = &new_store;
     enum cache_result result =
         cache_store_begin(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
                           request->value_len, request->client_flags, session_expires_at(worker, exptime), store);
-    struct meta_pending *pending = NULL;
     uint32_t there = worker->rx_end - worker->rx_at;
     bool whole = there >= (uint64_t)request->value_len + 2;
     if (result == CACHE_OK) {
@@ -367,8 +340,7 @@ run_ms(struct session *session, const struct meta_request *request)
         store->cas_new = meta_has(request, 'E') ? request->cas_new : 0;
         store->late_is_stale = meta_has(request, 'I');
         store->vivify = vivifies;
-        if (!whole && (pending = pending_create(request)) == NULL) {
-            cache_store_abort(worker->cache, worker->thread, store);
+        if (!whole && upload_begin(session, store, mode, request->key, request) == NULL) {
             result = CACHE_NO_MEMORY;
         }
     }
@@ -380,7 +352,7 @@ run_ms(struct session *session, const struct meta_request *request)
         return session_swallow(session, (uint64_t)request->value_len + 2);
     }
     if (!whole) {
-        return store_await(session, mode, pending);
+        return STEP_ON;
     }
     const uint8_t *value = worker->rx + worker->rx_at;
     result = cache_store_write(worker->cache, worker->thread, store, value, request->value_len);
@@ -393,12 +365,6 @@ run_ms(struct session *session, const struct meta_request *request)
         return STEP_ON;
     }
     return meta_store_finish(session, request, store, value + request->value_len);
-}
-
-const struct meta_request *
-meta_pending_request(const struct meta_pending *pending)
-{
-    return &pending->request;
 }
 
 /* -- md, ma, me ---------------------------------------------------------------------------------------- */

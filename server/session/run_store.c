@@ -49,14 +49,42 @@ store_mode(enum request_op op)
 void
 store_drop(struct session *session)
 {
-    if (session->store_open) {
-        cache_store_abort(session->worker->cache, session->worker->thread, &session->store);
-        session->store_open = false;
+    if (session->upload != NULL) {
+        cache_store_abort(session->worker->cache, session->worker->thread, &session->upload->store);
+        free(session->upload);
+        session->upload = NULL;
     }
-    free(session->store_key);
-    session->store_key = NULL;
-    free(session->store_meta);
-    session->store_meta = NULL;
+}
+
+struct upload *
+upload_begin(struct session *session, struct cache_store *store, enum cache_store_mode mode, struct span key,
+             const struct meta_request *meta)
+{
+    assert(session->upload == NULL && key.len <= KEY_LEN_MAX);
+    struct upload *upload = malloc(sizeof(*upload));
+    if (upload == NULL) {
+        cache_store_abort(session->worker->cache, session->worker->thread, store);
+        return NULL;
+    }
+    upload->store = *store;
+    upload->mode = (uint8_t)mode;
+    upload->cas = 0;
+    upload->noreply = false;
+    upload->value_left = store->value_len;
+    memcpy(upload->key, key.at, key.len);
+    upload->key_len = (uint8_t)key.len;
+    upload->is_meta = meta != NULL;
+    if (meta != NULL) {
+        upload->meta = *meta;
+        upload->meta.key.at = upload->key;
+        if (meta_has(meta, 'O')) {
+            memcpy(upload->opaque, meta->opaque.at, meta->opaque.len);
+            upload->meta.opaque.at = upload->opaque;
+        }
+    }
+    session->upload = upload;
+    session_become(session, upload->value_left > 0 ? SESSION_VALUE : SESSION_VALUE_END);
+    return upload;
 }
 
 void
@@ -135,27 +163,17 @@ static enum step
 store_ran_out(struct session *session)
 {
     struct session_worker *worker = session->worker;
-    session->store_open = false; /* the engine has it back already */
-    if (session->store_key != NULL) {
-        store_unlink_old(worker, session->store_key, session->store_key_len);
+    struct upload *upload = session->upload;
+    uint64_t left = (uint64_t)upload->value_left + 2;
+    if (upload->mode == CACHE_SET) {
+        store_unlink_old(worker, upload->key, upload->key_len);
     }
-    store_drop(session);
-    if (!session->noreply) {
+    if (!upload->noreply) {
         TX_PUT(worker, "SERVER_ERROR Out of memory during read\r\n");
     }
-    return session_swallow(session, (uint64_t)session->value_left + 2);
-}
-
-/** Several chunks, of which only the first is there: when memory runs out, the older value must go.  Without memory for
- * the key nothing worse happens than that it outlives a failed upload. */
-static void
-keep_key(struct session *session, struct span key)
-{
-    session->store_key = malloc(key.len);
-    if (session->store_key != NULL) {
-        memcpy(session->store_key, key.at, key.len);
-        session->store_key_len = (uint8_t)key.len;
-    }
+    session->upload = NULL; /* the engine has the store back already */
+    free(upload);
+    return session_swallow(session, left);
 }
 
 enum step
@@ -169,7 +187,8 @@ store_begin(struct session *session, const struct request *request)
     int64_t expires_at =
         request->exptime == 0 ? CACHE_NEVER : session_expires_at(worker, request->exptime);
     uint64_t cas = mode == CACHE_CAS ? request->cas : 0; /* the request's is not set else */
-    struct cache_store *store = &session->store;
+    struct cache_store new_store;
+    struct cache_store *store = &new_store;
     enum cache_result result = cache_store_begin(worker->cache, worker->thread, request->key.at,
                                                  (uint32_t)request->key.len, request->value_len,
                                                  request->flags, expires_at, store);
@@ -197,30 +216,15 @@ store_begin(struct session *session, const struct request *request)
                             value + request->value_len);
     }
 
-    session->store_cas = cas;
-    session->noreply = request->noreply;
-    session->value_left = request->value_len;
-    if (mode == CACHE_SET && store->room < request->value_len) {
-        keep_key(session, request->key);
-    }
-    return store_await(session, mode, NULL);
-}
-
-enum step
-store_await(struct session *session, enum cache_store_mode mode, struct meta_pending *meta)
-{
-    session->store_open = true;
-    session->store_mode = (uint8_t)mode;
-    session->store_meta = meta;
-    if (meta != NULL) {
-        const struct meta_request *request = meta_pending_request(meta);
-        session->noreply = false; /* errors are told, whatever q says */
-        session->value_left = request->value_len;
-        if (mode == CACHE_SET && session->store.room < request->value_len) {
-            keep_key(session, request->key);
+    struct upload *upload = upload_begin(session, store, mode, request->key, NULL);
+    if (upload == NULL) {
+        if (!request->noreply) {
+            store_reply(worker, CACHE_NO_MEMORY, false);
         }
+        return session_swallow(session, (uint64_t)request->value_len + 2);
     }
-    session_become(session, session->value_left > 0 ? SESSION_VALUE : SESSION_VALUE_END);
+    upload->cas = cas;
+    upload->noreply = request->noreply;
     return STEP_ON;
 }
 
@@ -228,29 +232,30 @@ enum step
 store_value_run(struct session *session)
 {
     struct session_worker *worker = session->worker;
+    struct upload *upload = session->upload;
     enum cache_result result;
     if (worker->direct_filled > 0) {
         uint32_t filled = worker->direct_filled;
         worker->direct_filled = 0;
-        assert(filled <= session->value_left);
-        session->value_left -= filled;
-        result = cache_store_filled(worker->cache, worker->thread, &session->store, filled);
+        assert(filled <= upload->value_left);
+        upload->value_left -= filled;
+        result = cache_store_filled(worker->cache, worker->thread, &upload->store, filled);
         if (result != CACHE_OK) {
             return store_ran_out(session);
         }
     }
     uint32_t there = worker->rx_end - worker->rx_at;
-    uint32_t n = there < session->value_left ? there : session->value_left;
+    uint32_t n = there < upload->value_left ? there : upload->value_left;
     if (n > 0) {
-        result = cache_store_write(worker->cache, worker->thread, &session->store,
+        result = cache_store_write(worker->cache, worker->thread, &upload->store,
                                    worker->rx + worker->rx_at, n);
         if (result != CACHE_OK) {
             return store_ran_out(session);
         }
         worker->rx_at += n;
-        session->value_left -= n;
+        upload->value_left -= n;
     }
-    if (session->value_left > 0) {
+    if (upload->value_left > 0) {
         return STEP_READ;
     }
     session_become(session, SESSION_VALUE_END);
@@ -266,14 +271,13 @@ store_end_run(struct session *session)
     }
     const uint8_t *line_end = worker->rx + worker->rx_at;
     worker->rx_at += 2;
-    session->store_open = false;
+    struct upload *upload = session->upload;
+    session->upload = NULL;
     session_become(session, SESSION_COMMAND);
-    if (session->store_meta != NULL) {
-        enum step step = meta_store_finish(session, meta_pending_request(session->store_meta), &session->store, line_end);
-        store_drop(session); /* the copies of key and request */
-        return step;
-    }
-    store_drop(session); /* the key's copy */
-    return store_finish(session, &session->store, (enum cache_store_mode)session->store_mode,
-                        session->store_cas, session->noreply, line_end);
+    enum step step = upload->is_meta
+                         ? meta_store_finish(session, &upload->meta, &upload->store, line_end)
+                         : store_finish(session, &upload->store, (enum cache_store_mode)upload->mode, upload->cas,
+                                        upload->noreply, line_end);
+    free(upload);
+    return step;
 }

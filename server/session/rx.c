@@ -113,10 +113,11 @@ session_rx_space(struct session *session)
     worker->direct = false;
     if (worker->rx_at == worker->rx_end) {
         worker->rx_at = worker->rx_end = 0;
-        if (RX_DIRECT && session->state == SESSION_VALUE && session->value_left >= RX_DIRECT_MIN &&
-            session->store.room >= RX_DIRECT_ROOM) {
+        if (RX_DIRECT && session->state == SESSION_VALUE &&
+            session->upload->value_left >= RX_DIRECT_MIN &&
+            session->upload->store.room >= RX_DIRECT_ROOM) {
             worker->direct = true;
-            return (struct session_space){ session->store.at, session->store.room };
+            return (struct session_space){ session->upload->store.at, session->upload->store.room };
         }
     } else if (worker->rx_at > 0 && worker->rx_end + SESSION_RX_SIZE / 2 > SESSION_RX_SIZE) {
         memmove(worker->rx, worker->rx + worker->rx_at, worker->rx_end - worker->rx_at);
@@ -135,7 +136,7 @@ session_rx_done(struct session *session, size_t received)
     assert(worker->current == session);
     metric_add(&worker->stats.bytes_read, received);
     if (worker->direct) {
-        assert(received <= session->store.room);
+        assert(received <= session->upload->store.room);
         worker->direct = false;
         worker->direct_filled = (uint32_t)received;
         return;

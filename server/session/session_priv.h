@@ -111,8 +111,6 @@ struct meta_batch {
     struct cache_read reads[CACHE_BATCH_MAX];
 };
 
-struct meta_pending;
-
 /** Locking key: one thread's; settings and server_stats as their headers say. */
 struct session_worker {
     struct cache *cache;
@@ -144,6 +142,20 @@ struct session_worker {
     struct meta_batch meta;
 };
 
+/** A store whose data block has not come whole with its line. */
+struct upload {
+    struct cache_store store;
+    uint64_t cas;              /* as cache_store_commit() wants it */
+    uint32_t value_left;       /* bytes of the block to come */
+    uint8_t mode;              /* enum cache_store_mode */
+    uint8_t key_len;
+    bool noreply;
+    bool is_meta;              /* `meta` is the request, else unset */
+    uint8_t key[KEY_LEN_MAX];
+    uint8_t opaque[META_OPAQUE_MAX];
+    struct meta_request meta;  /* its spans lie in `key` and `opaque` */
+};
+
 struct session {
     struct session_worker *worker;
     uint8_t state;    /* enum session_state; set by session_become() alone */
@@ -168,20 +180,10 @@ struct session {
     bool line_silent;   /* SKIP_LINE: the line has had its reply */
     int64_t expires_at; /* gat */
 
-    /* VALUE, VALUE_END */
-    bool noreply;
-    uint8_t store_mode; /* enum cache_store_mode */
-    uint8_t store_key_len;
-    bool store_open;
-    uint32_t value_left;
-    uint8_t *store_key; /* of a `set` that may run out of memory half-way, else NULL */
-    uint64_t store_cas;
-    struct meta_pending *store_meta; /* of an ms, else NULL; owned */
-    struct cache_store store;
-
+    struct upload *upload; /* VALUE, VALUE_END; else NULL.  Owned */
     uint64_t swallow_left; /* SWALLOW */
 };
-_Static_assert(sizeof(struct session) <= 256, "an idle connection is small");
+_Static_assert(sizeof(struct session) <= 112, "an idle connection is small");
 
 /** What session_state_name() answers. */
 enum session_shown {
@@ -307,8 +309,10 @@ enum step store_value_run(struct session *session);
 enum step store_end_run(struct session *session);
 /** Gives back an unfinished store. */
 void store_drop(struct session *session);
-/** A store has begun whose data block is not whole yet: takes it over, and `meta` (NULL but for ms). */
-enum step store_await(struct session *session, enum cache_store_mode mode, struct meta_pending *meta);
+/** A store has begun whose data block is not whole yet: takes it over.  `meta`: the request of an ms, else NULL.  NULL
+ * without memory: the store is aborted. */
+struct upload *upload_begin(struct session *session, struct cache_store *store, enum cache_store_mode mode,
+                            struct span key, const struct meta_request *meta);
 /** A `set` that fails takes the older value with it: what the client meant to replace must not be
  * read any more. */
 void store_unlink_old(struct session_worker *worker, const void *key, size_t key_len);
@@ -320,7 +324,6 @@ enum step meta_batch_run(struct session *session);
 /** The reply to an ms, when its data block is whole; `line_end` is what stands behind it. */
 enum step meta_store_finish(struct session *session, const struct meta_request *request, struct cache_store *store,
                             const uint8_t *line_end);
-const struct meta_request *meta_pending_request(const struct meta_pending *pending);
 
 void arith_incr_decr(struct session *session, const struct request *request);
 void arith_delete(struct session *session, const struct request *request);

@@ -317,11 +317,16 @@ class Generator:
     def replace(self):
         return self._store(b"replace", self.key(), self.value())
 
+    def _join(self, word):
+        """A number stays short: the original reads it at the head of a value of any length, larder of one chunk's."""
+        key, value = self.key(), self.value()
+        return self._store(word, key, value[:200] if key in self.number_keys else value)
+
     def append(self):
-        return self._store(b"append", self.key(), self.value())
+        return self._join(b"append")
 
     def prepend(self):
-        return self._store(b"prepend", self.key(), self.value())
+        return self._join(b"prepend")
 
     def number_set(self):
         rng = self.rng

