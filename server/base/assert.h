@@ -5,6 +5,17 @@
 /** Prints the broken invariant and its place, and aborts. */
 _Noreturn void assert_failed(const char *expr, const char *file, int line);
 
+/* Asserts too costly for release builds. */
+#ifdef LARDER_DEBUG
+#define debug_assert(expr) assert(expr)
+#else
+#define debug_assert(expr) ((void)sizeof(expr))
+#endif
+
+#endif
+
+/* Outside of the guard: a system header that includes <assert.h> puts the C library's in its place, which -DNDEBUG
+ * removes; whoever includes such a header includes this one again. */
 #ifdef assert
 #undef assert
 #endif
@@ -14,12 +25,3 @@ _Noreturn void assert_failed(const char *expr, const char *file, int line);
             assert_failed(#expr, __FILE__, __LINE__);                                              \
         }                                                                                          \
     } while (0)
-
-/* Asserts too costly for release builds. */
-#ifdef LARDER_DEBUG
-#define debug_assert(expr) assert(expr)
-#else
-#define debug_assert(expr) ((void)sizeof(expr))
-#endif
-
-#endif

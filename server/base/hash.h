@@ -8,6 +8,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/assert.h" /* again: xxhash.h includes the C library's */
+
 static inline uint64_t
 hash_bytes(const void *bytes, size_t len, uint64_t seed)
 {

@@ -18,6 +18,7 @@
 
 #define CACHE_MAGIC 0x6c617264u
 #define MEMORY_LIMIT_MIN ((uint64_t)1 << 20) /* bytes */
+#define PAGES_MIN 4u         /* pages that a lowered limit leaves beside the index */
 #define MAINTAIN_CHUNKS 256u /* of a page on the move, emptied in one slice */
 #define GENERATIONS_UNSWEPT_MAX (ITEM_GENERATIONS - 2u)
 
@@ -372,7 +373,8 @@ cache_maintain(struct cache *cache, struct cache_thread *thread)
 bool
 cache_set_memory_limit(struct cache *cache, uint64_t memory_limit)
 {
-    if (memory_limit < MEMORY_LIMIT_MIN || memory_limit > pages_limit_max(&cache->pages)) {
+    uint64_t least = table_bytes(&cache->table) + cache->ghosts.bytes + PAGES_MIN * pages_page_size(&cache->pages);
+    if (memory_limit < MEMORY_LIMIT_MIN || memory_limit < least || memory_limit > pages_limit_max(&cache->pages)) {
         return false;
     }
     pages_set_limit(&cache->pages, memory_limit);

@@ -126,20 +126,22 @@ enum cache_result cache_find(struct cache *cache, struct cache_thread *thread, s
 enum cache_result cache_find_one(struct cache *cache, struct cache_thread *thread, struct cache_read *read);
 /** Copies the value_len bytes of a value that is not pinned.  What came is good only if cache_hit() says so. */
 void cache_copy(const struct cache *cache, const struct cache_read *read, void *dst);
-/** Whether all that was read since cache_find() belongs to one living item; then counts the hit. */
+/** Whether all that was read since cache_find() belongs to one living item; then counts the hit.  To be called after each
+ * CACHE_OK, before anything else is asked of the cache: a read that others kept disturbing holds its bucket until then. */
 bool cache_hit(struct cache *cache, struct cache_thread *thread, struct cache_read *read);
 
 /**
- * Who is to make an item anew: the first to ask wins, until it is stored again.  After cache_hit(), for the same read.
+ * Who is to make an item anew: the first to ask wins, until it is stored again.  Between cache_find() and cache_hit(),
+ * and void unless the hit is good.
  *
- * below_s   a time to live below this is a reason to ask, besides a stale mark; 0 for none
+ * due   there is a reason to ask besides a stale mark, such as a short time to live
  */
 enum cache_claim {
     CACHE_CLAIM_NONE,  /* no reason, and nobody has asked before */
     CACHE_CLAIM_WON,
     CACHE_CLAIM_TAKEN, /* someone else has won */
 };
-enum cache_claim cache_claim(struct cache *cache, const struct cache_read *read, uint32_t below_s);
+enum cache_claim cache_claim(struct cache *cache, const struct cache_read *read, bool due);
 
 /** The pinned value as pieces in order; returns their number, at most `max`, from byte `from` on. */
 struct cache_piece {
@@ -161,6 +163,7 @@ struct cache_store {
     uint64_t cas_new;   /* the id that the item gets; 0 for the next one */
     bool binary_key;    /* the key came as base64, and is to be shown so */
     bool claimed;       /* as after cache_claim(): its first reader is being told to fill it */
+    bool fetched;       /* counts as read from the start: who creates it has been given it */
     bool vivify;        /* CACHE_APPEND, CACHE_PREPEND: without an item, this becomes it */
     bool late_is_stale; /* CACHE_CAS with an id below the item's: store, keep the expiry, mark stale */
     /* out of commit */
@@ -178,6 +181,7 @@ struct cache_store {
     uint8_t class_id;
     bool small;
     bool large;
+    bool displaced; /* another key had to leave its bucket for it */
 };
 
 enum cache_store_mode {
@@ -251,6 +255,9 @@ enum cache_result cache_arith_as(struct cache *cache, struct cache_thread *threa
 /** Sets the expiry (as in cache_store_begin()), and counts as a use. */
 enum cache_result cache_touch(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
                               int64_t expires_at);
+/** The same; with CACHE_READ_QUIET it is no use. */
+enum cache_result cache_touch_as(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
+                                 int64_t expires_at, enum cache_read_mode mode);
 
 /**
  * Makes all items a miss that were last written at or before `at`, unix seconds; from that time on.  A time not
@@ -270,7 +277,8 @@ bool cache_maintain(struct cache *cache, struct cache_thread *thread);
 /**
  * Raises or lowers the limit, bytes.  Lowering takes effect within some calls of cache_maintain().
  *
- * Errors: false for less than 1 MiB, or more than the address space that was reserved at create.
+ * Errors: false for less than 1 MiB, for less than what the index takes and four pages (it does not shrink), and for more
+ *         than the address space that was reserved at create.
  */
 bool cache_set_memory_limit(struct cache *cache, uint64_t memory_limit);
 

@@ -19,7 +19,7 @@ cache_delete(struct cache *cache, struct cache_thread *thread, const void *key, 
     struct bucket *head = table_lock(&cache->table, hash);
     struct found found = store_find_living(cache, head, hash, key, key_len, &living);
     enum cache_result result = living ? CACHE_OK : CACHE_MISS;
-    if (living && cas != 0 && cache->cas_size > 0 && item_cas(cache_item(cache, found.ref)) != cas) {
+    if (living && cas != 0 && (cache->cas_size == 0 || item_cas(cache_item(cache, found.ref)) != cas)) {
         result = CACHE_EXISTS;
     }
     bool remove = found.ref != 0 && result != CACHE_EXISTS;
@@ -44,6 +44,13 @@ cache_delete(struct cache *cache, struct cache_thread *thread, const void *key, 
 enum cache_result
 cache_touch(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len, int64_t expires_at)
 {
+    return cache_touch_as(cache, thread, key, key_len, expires_at, CACHE_READ_HIT);
+}
+
+enum cache_result
+cache_touch_as(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len, int64_t expires_at,
+               enum cache_read_mode mode)
+{
     assert(key_len >= 1 && key_len <= CACHE_KEY_MAX);
     uint64_t hash = hash_bytes(key, key_len, cache->options.hash_seed);
     uint32_t expire_s = cache_expire_s(cache, expires_at);
@@ -52,9 +59,11 @@ cache_touch(struct cache *cache, struct cache_thread *thread, const void *key, u
     struct found found = store_find_living(cache, head, hash, key, key_len, &living);
     if (living) {
         struct item *item = cache_item(cache, found.ref);
-        uint32_t access = access_at(item_access(item), cache_now_s(cache));
         item_set_expire_s(item, expire_s);
-        item_set_access(item, (access & ACCESS_USES_MASK) == ACCESS_USES_MASK ? access : access + ACCESS_USE_ONE);
+        if (mode == CACHE_READ_HIT) {
+            uint32_t access = access_at(item_access(item), cache_now_s(cache)) | ACCESS_FETCHED;
+            item_set_access(item, (access & ACCESS_USES_MASK) == ACCESS_USES_MASK ? access : access + ACCESS_USE_ONE);
+        }
         expire_note(cache, found.ref, expire_s);
     }
     bucket_unlock(head);

@@ -203,21 +203,23 @@ cache_hit(struct cache *cache, struct cache_thread *thread, struct cache_read *r
 }
 
 enum cache_claim
-cache_claim(struct cache *cache, const struct cache_read *read, uint32_t below_s)
+cache_claim(struct cache *cache, const struct cache_read *read, bool due)
 {
-    int64_t left_s = read->expires_at - cache_now(cache);
-    bool reason = read->stale || (read->expires_at != CACHE_NEVER && left_s < (int64_t)below_s);
     if (read->claimed) {
         return CACHE_CLAIM_TAKEN;
     }
-    if (!reason) {
+    if (!due && !read->stale) {
         return CACHE_CLAIM_NONE;
     }
     enum cache_claim claim = CACHE_CLAIM_TAKEN;
-    struct bucket *bucket = table_lock(&cache->table, read->hash);
+    /* A read that was overtaken too often holds the lock until its cache_hit(). */
+    struct bucket *bucket = read->locked ? read->bucket : table_lock(&cache->table, read->hash);
     struct table_place place;
     uint32_t ref = (uint32_t)read->ref;
-    if (table_find_ref(&cache->table, bucket, ref, &place)) {
+    bool changed = read->pin == NULL && !read->locked && ((bucket_word(bucket) ^ read->word) & ~BUCKET_LOCKED) != 0;
+    if (changed) {
+        claim = CACHE_CLAIM_NONE; /* at this place may be another item by now; the hit fails */
+    } else if (table_find_ref(&cache->table, bucket, ref, &place)) {
         /* Under the lock: of several readers one sees it unset. */
         struct item *item = cache_item(cache, ref);
         if (!(item_shape(item) & SHAPE_WIN)) {
@@ -225,7 +227,9 @@ cache_claim(struct cache *cache, const struct cache_read *read, uint32_t below_s
             claim = CACHE_CLAIM_WON;
         }
     }
-    bucket_unlock(bucket);
+    if (!read->locked) {
+        bucket_unlock(bucket);
+    }
     return claim;
 }
 

@@ -476,7 +476,8 @@ rebalance_run(struct cache *cache, struct cache_thread *thread, unsigned chunks)
         return false;
     }
     uint32_t state = state_of(mover);
-    if (state == MOVER_IDLE && !cache->options.evictions_disabled && pages_over_limit(&cache->pages)) {
+    bool over = pages_over_limit(&cache->pages); /* gives free pages back, too */
+    if (state == MOVER_IDLE && over && !cache->options.evictions_disabled) {
         uint8_t donor = find_donor(cache, &(struct class_set){ 0 });
         if (donor != 0) {
             begin(cache, donor, MOVER_TO_POOL);

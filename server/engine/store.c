@@ -143,7 +143,7 @@ store_publish(struct cache *cache, struct cache_store *store, struct bucket *hea
     uint32_t ref = (uint32_t)store->ref;
     struct item *item = cache_item(cache, ref);
     uint32_t now_s = cache_now_s(cache);
-    uint32_t access = now_s & ACCESS_TIME_MASK;
+    uint32_t access = (now_s & ACCESS_TIME_MASK) | (store->fetched ? ACCESS_FETCHED : 0);
     if (old->ref != 0 && !(old->shape & SHAPE_SMALL) && !cache_is_dead(cache, cache_item(cache, old->ref), old->shape, now_s)) {
         /* A key of the main queue stays there, with the uses that it has. */
         store->small = false;
@@ -167,10 +167,26 @@ store_publish(struct cache *cache, struct cache_store *store, struct bucket *hea
     if (old->ref != 0) {
         bucket_set(old->bucket, old->slot, tag, ref);
     } else if (!table_insert(&cache->table, head, tag, ref)) {
-        gone = displace(head, tag, ref);
+        if (cache->options.evictions_disabled) {
+            item_set_shape(item, SHAPE_HELD);
+            gone = ref; /* it has no place */
+        } else {
+            gone = displace(head, tag, ref);
+            store->displaced = true;
+        }
     }
     bucket_change_end(head);
     return gone;
+}
+
+/** Counts a displaced item, which is out of the index and not yet freed, as an evicted one. */
+static void
+count_displaced(struct cache *cache, uint32_t ref)
+{
+    struct size_class *class = &cache->size_class[cache_item_class(cache, item_shape(cache_item(cache, ref)))];
+    lock_acquire(&class->lock);
+    evict_note_gone(cache, class, ref);
+    lock_release(&class->lock);
 }
 
 void
@@ -178,6 +194,9 @@ store_finish(struct cache *cache, struct cache_thread *thread, const struct cach
 {
     metric_add(&thread->counters.items_total, 1);
     expire_note(cache, (uint32_t)store->ref, store->expire_s);
+    if (gone != 0 && store->displaced) {
+        count_displaced(cache, gone);
+    }
     if (gone != 0) {
         cache_free_item(cache, gone, 0);
         return;
@@ -248,7 +267,8 @@ may_store(struct cache *cache, struct cache_thread *thread, struct cache_store *
 /** The value that is to be lengthened, held so that it can be read in peace. */
 struct base {
     uint32_t ref;
-    uint32_t word;            /* of its bucket, when it was taken */
+    const struct bucket *head;
+    uint32_t word;            /* of that bucket, when it was taken */
     uint32_t client_flags;
     uint32_t expire_s;
     uint32_t value_len;
@@ -271,6 +291,7 @@ take_base(struct cache *cache, const struct cache_store *store, uint64_t cas, st
             result = CACHE_EXISTS;
         } else {
             base->ref = found.ref;
+            base->head = head;
             base->word = bucket_word(head);
             base->client_flags = item_client_flags(item, found.shape, cache->cas_size);
             base->expire_s = item_expire_s(item);
@@ -354,7 +375,8 @@ join_once(struct cache *cache, struct cache_thread *thread, struct cache_store *
     struct bucket *head = table_lock(&cache->table, store->hash);
     struct found old = store_find_living(cache, head, store->hash, store_key(cache, store), store->key_len, &living);
     bool same = living && old.ref == base->ref &&
-                (base->pin != NULL || ((bucket_word(head) ^ base->word) & ~BUCKET_LOCKED) == 0);
+                (base->pin != NULL ||
+                 (head == base->head && ((bucket_word(head) ^ base->word) & ~BUCKET_LOCKED) == 0));
     uint32_t gone = 0;
     if (same) {
         joined.expire_s = item_expire_s(cache_item(cache, old.ref)); /* a touch since then */
@@ -411,6 +433,10 @@ cache_store_commit(struct cache *cache, struct cache_thread *thread, struct cach
         gone = store_publish(cache, store, head, &old, cas_out);
     }
     bucket_unlock(head);
+    if (gone == (uint32_t)store->ref) {
+        metric_add(&thread->counters.store_no_memory, 1);
+        result = CACHE_NO_MEMORY;
+    }
     if (result != CACHE_OK) {
         cache_store_abort(cache, thread, store);
         return result;

@@ -502,7 +502,17 @@ number_in(const struct entry *entry, uint64_t *number)
         }
     }
     *number = (uint64_t)value;
-    return at > first && (at == end ? end == entry->len : is_blank(entry->bytes[at]));
+    return at > first &&
+           (at == end ? end == entry->len : is_blank(entry->bytes[at]) || entry->bytes[at] == '\0');
+}
+
+/** Whether an item is longer than a chunk: such a one is no number, whatever it begins with. */
+static bool
+is_long(const struct model *model, unsigned key)
+{
+    const struct entry *entry = &model->entry[key];
+    size_t header = 12 + (model->setting->cas_disabled ? 0u : 8u) + (entry->flags != 0 ? 4u : 0u);
+    return header + strlen(key_of(key)) + entry->len > model->rig.cache->chunk_max;
 }
 
 static void
@@ -529,7 +539,7 @@ do_arith(struct model *model, unsigned key)
     }
     ck_assert(living);
     uint64_t number = 0;
-    bool is_number = number_in(entry, &number);
+    bool is_number = !is_long(model, key) && number_in(entry, &number);
     if (cas != 0 && cas != entry->cas) {
         ck_assert(result == CACHE_EXISTS || (result == CACHE_NOT_NUMBER && !is_number));
         return;

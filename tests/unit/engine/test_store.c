@@ -234,6 +234,33 @@ START_TEST(cas_ids_are_unique_and_grow)
 }
 END_TEST
 
+/* An item that had to leave because the index had no room for both was in no count. */
+START_TEST(an_item_that_leaves_for_want_of_an_index_slot_counts_as_evicted)
+{
+    static struct cache_store open[800];
+    char key[32];
+    for (unsigned i = 0; i < 800; i++) { /* chunks, and nothing in the index */
+        ck_assert_int_eq(cache_store_begin(rig.cache, rig.thread, "n:1000", 6, 1, 0, 0, &open[i]),
+                         CACHE_OK);
+    }
+    for (unsigned i = 0; i < 800; i++) {
+        cache_store_abort(rig.cache, rig.thread, &open[i]);
+    }
+    const struct cache_stats *stats = rig_stats(&rig);
+    uint64_t rest = stats->memory_limit + RIG_SLACK - stats->memory_used;
+    ck_assert(pages_charge(&rig.cache->pages, rest, RIG_SLACK));
+    for (unsigned i = 0; i < 800; i++) {
+        ck_assert_int_eq(rig_set(&rig, rig_key(key, "n", 1000 + i), "v"), CACHE_OK);
+        ck_assert_int_eq(rig_get(&rig, key).result, CACHE_OK);
+        stats = rig_stats(&rig);
+        ck_assert_uint_eq(stats->items + stats->sum.evicted, i + 1);
+        cache_check(rig.cache);
+    }
+    ck_assert_uint_gt(stats->sum.evicted, 0);
+    pages_uncharge(&rig.cache->pages, rest);
+}
+END_TEST
+
 START_TEST(several_caches_do_not_know_of_each_other)
 {
     struct rig rigs[5];
@@ -297,6 +324,7 @@ main(void)
     tcase_add_test_raise_signal(tcase, committing_half_a_value_is_our_mistake, SIGABRT);
     tcase_add_test(tcase, nobody_sees_a_store_before_its_commit);
     tcase_add_test(tcase, cas_ids_are_unique_and_grow);
+    tcase_add_test(tcase, an_item_that_leaves_for_want_of_an_index_slot_counts_as_evicted);
     tcase_add_test(tcase, several_caches_do_not_know_of_each_other);
     tcase_add_test(tcase, threads_end_at_their_bound_and_are_used_again);
     return rig_run("engine/store", tcase);
