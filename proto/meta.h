@@ -54,7 +54,11 @@ struct meta_request {
     struct span opaque; /* O: what stands behind the letter, up to META_OPAQUE_MAX bytes */
     uint8_t returns[META_RETURNS_MAX]; /* letters that a full reply gives back, in request order */
     uint8_t returns_count;
-    bool ttl_before_touch;  /* T and t are there, t first: it tells the time before T changed it */
+    /* Both are there, in this order: what stands first does not know of the other. */
+    bool ttl_before_touch;    /* t, T */
+    bool ttl_before_vivify;   /* t, N */
+    bool recache_before_touch; /* R, T */
+    bool vivify_before_touch; /* N, T */
     uint8_t mode;           /* enum meta_mode; set or increment if there is no M */
     uint32_t value_len;     /* bytes of the data block, its CR LF not counted */
     uint32_t client_flags;  /* F; else 0 */

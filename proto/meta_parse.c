@@ -154,8 +154,11 @@ take_token(struct meta_request *out, uint8_t letter, struct span token)
         return flag_binary_key(out);
     case 'T':
         out->ttl_before_touch = meta_has(out, 't');
+        out->recache_before_touch = meta_has(out, 'R');
+        out->vivify_before_touch = meta_has(out, 'N');
         return flag_exptime(out, token, &out->exptime);
     case 'N':
+        out->ttl_before_vivify = meta_has(out, 't');
         return flag_exptime(out, token, &out->vivify_exptime);
     case 'R':
         return flag_exptime(out, token, &out->recache_s);
@@ -342,6 +345,9 @@ take_command(struct meta_request *out, struct line *line)
 {
     out->returns_count = 0;
     out->ttl_before_touch = false;
+    out->ttl_before_vivify = false;
+    out->recache_before_touch = false;
+    out->vivify_before_touch = false;
     if (!next_word(line)) {
         out->op = META_ERROR;
         out->error = REQUEST_ERR_FORMAT;

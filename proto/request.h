@@ -33,7 +33,6 @@ enum request_op {
     REQUEST_INCR,   /* key, delta, noreply */
     REQUEST_DECR,
     REQUEST_TOUCH,          /* key, exptime, noreply */
-    REQUEST_MN,             /* args */
     REQUEST_QUIT,           /* args */
     REQUEST_VERSION,        /* args */
     REQUEST_STATS,          /* args */

@@ -184,7 +184,6 @@ find_op(struct span command)
         NAME("incr", REQUEST_INCR),
         NAME("decr", REQUEST_DECR),
         NAME("touch", REQUEST_TOUCH),
-        NAME("mn", REQUEST_MN),
         NAME("quit", REQUEST_QUIT),
         NAME("version", REQUEST_VERSION),
         NAME("stats", REQUEST_STATS),
@@ -251,7 +250,6 @@ words_command(const struct words *words, struct request *out)
     case REQUEST_SHUTDOWN:
         out->noreply = out->args_count > 0 && span_equals(words->last, "noreply");
         break;
-    case REQUEST_MN:
     case REQUEST_QUIT:
     case REQUEST_VERSION:
     case REQUEST_STATS:

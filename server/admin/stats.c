@@ -190,9 +190,9 @@ general_commands(const struct stats_out *out, const struct cache_stats *cache, c
     stats_put_u64(out, "get_flushed", cache->get_flushed);
     stats_put_u64(out, "delete_misses", less(cache->delete_misses, sums[AT(unlink_misses)]));
     stats_put_u64(out, "delete_hits", less(cache->sum.delete_hits, sums[AT(unlink_hits)]));
-    stats_put_u64(out, "incr_misses", cache->incr_misses);
+    stats_put_u64(out, "incr_misses", less(cache->incr_misses, sums[AT(incr_created)]));
     stats_put_u64(out, "incr_hits", cache->sum.incr_hits);
-    stats_put_u64(out, "decr_misses", cache->decr_misses);
+    stats_put_u64(out, "decr_misses", less(cache->decr_misses, sums[AT(decr_created)]));
     stats_put_u64(out, "decr_hits", cache->sum.decr_hits);
     stats_put_u64(out, "cas_misses", cache->cas_misses);
     stats_put_u64(out, "cas_hits", cache->sum.cas_hits);

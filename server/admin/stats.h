@@ -38,6 +38,8 @@ struct worker_stats {
     struct metric gat_misses;       /* get_misses for the same reason */
     struct metric unlink_hits;      /* old values gone with a failed set; counted as delete_hits */
     struct metric unlink_misses;    /* delete_misses for the same reason */
+    struct metric incr_created;     /* numbers created; the engine counts incr_misses */
+    struct metric decr_created;     /* decr_misses for the same reason */
     struct metric read_oom;         /* sessions lost: no memory for a half command */
     struct metric response_oom;     /* sessions lost: no memory for output that was not taken */
     struct metric response_bytes;   /* level: kept aside for slow readers; the first level */

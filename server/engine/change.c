@@ -32,7 +32,7 @@ cache_delete(struct cache *cache, struct cache_thread *thread, const void *key, 
     bucket_unlock(head);
     if (result == CACHE_OK) {
         metric_add(&thread->counters.of_class[cache_item_class(cache, found.shape)].delete_hits, 1);
-    } else {
+    } else if (result == CACHE_MISS) {
         metric_add(&thread->counters.delete_misses, 1);
     }
     if (remove) {

@@ -211,16 +211,16 @@ ghost_store(_Atomic uint32_t *entry, uint32_t value)
     atomic_store_explicit(entry, value, memory_order_relaxed); /* relaxed: as ghost_load() */
 }
 
-/** Counts an eviction, and remembers the key: newest first in its group, the oldest falls out. */
+/** Counts the eviction of an item of so many chunks, and remembers the key: newest first in its group, the oldest falls
+ * out. */
 static void
-ghost_add(struct cache *cache, struct size_class *class, uint64_t hash)
+ghost_add(struct cache *cache, struct size_class *class, uint64_t hash, uint32_t item_chunks)
 {
     struct evict_queue *queue = &class->queue;
-    uint64_t chunks = (uint64_t)class->pages_count * class->per_page;
-    if (++queue->epoch_evictions > chunks / EPOCHS_PER_CLASS) {
-        queue->epoch_evictions = 0;
-        queue->epoch++;
-    }
+    uint32_t epoch_chunks = class->pages_count * class->per_page / EPOCHS_PER_CLASS + 1;
+    queue->epoch_evictions += item_chunks;
+    queue->epoch += queue->epoch_evictions / epoch_chunks;
+    queue->epoch_evictions %= epoch_chunks;
     _Atomic uint32_t *group = ghost_group(&cache->ghosts, hash);
     for (unsigned i = GHOST_GROUP - 1; i > 0; i--) {
         ghost_store(&group[i], ghost_load(&group[i - 1]));
@@ -273,7 +273,8 @@ note_gone(struct cache *cache, struct size_class *class, const struct item *item
     class->evicted_active += (access & ACCESS_USES_MASK) > ACCESS_USE_ONE;
     class->evicted_age_s = access_idle_s(access, now_s);
     class->age_s = class->evicted_age_s;
-    ghost_add(cache, class, hash);
+    uint32_t chunks = (uint32_t)(cache_item_size(cache, item, shape) / class->chunk_size) + 1;
+    ghost_add(cache, class, hash, shape & SHAPE_LARGE ? chunks : 1);
 }
 
 void

@@ -1,7 +1,7 @@
 /* The meta commands mg, ms, md, ma, mn, me.
  *
- * Consecutive mg lines that only read gather in the worker's meta batch, as gets do in theirs; at most one of the two
- * batches holds anything.  All others run one by one.
+ * Consecutive mg lines that only read gather in the worker's meta batch, as gets do in theirs; at
+ * most one of the two batches holds anything.  All others run one by one.
  */
 #include "config.h"
 
@@ -12,10 +12,12 @@
 /* Bytes in which any meta reply with a value that is copied finds room. */
 #define META_VALUE_ROOM (META_HEAD_MAX + CACHE_COPY_MAX + 2 + TX_RESERVE)
 _Static_assert(META_VALUE_ROOM <= SESSION_TX_SIZE, "a copied value fits");
-_Static_assert(META_HEAD_MAX <= TX_RESERVE && META_NUMBER_MAX <= TX_RESERVE && META_ME_MAX <= TX_RESERVE,
+_Static_assert(META_HEAD_MAX <= TX_RESERVE && META_NUMBER_MAX <= TX_RESERVE &&
+                   META_ME_MAX <= TX_RESERVE,
                "replies without a value fit the reserve");
 
-/* -- replies ------------------------------------------------------------------------------------------- */
+/* -- replies
+ * ------------------------------------------------------------------------------------------- */
 
 static int64_t
 ttl_left(const struct session_worker *worker, int64_t expires_at)
@@ -39,8 +41,8 @@ put_error(struct session_worker *worker, enum request_error error)
     tx_put(worker, text.at, text.len);
 }
 
-/** The id that the item must have, 0 for any.  No item has the id 0 that C0 asks for, and none the one that stands for it
- * here.  (To ma, and ms that appends or prepends, C0 is no condition.) */
+/** The id that the item must have, 0 for any.  No item has the id 0 that C0 asks for, and none the
+ * one that stands for it here.  (To ma, and ms that appends or prepends, C0 is no condition.) */
 static uint64_t
 wanted_cas(const struct meta_request *request)
 {
@@ -50,11 +52,14 @@ wanted_cas(const struct meta_request *request)
     return request->cas != 0 ? request->cas : UINT64_MAX;
 }
 
-/* -- mg ------------------------------------------------------------------------------------------------ */
+/* -- mg
+ * ------------------------------------------------------------------------------------------------
+ */
 
 /** What the reply tells of the item that was read. */
 static struct reply_item
-item_of_read(const struct session_worker *worker, const struct meta_request *request, const struct cache_read *read)
+item_of_read(const struct session_worker *worker, const struct meta_request *request,
+             const struct cache_read *read)
 {
     int64_t expires_at = read->expires_at;
     if (meta_has(request, 'T') && !request->ttl_before_touch) {
@@ -70,23 +75,30 @@ item_of_read(const struct session_worker *worker, const struct meta_request *req
                                 .stale = read->stale };
 }
 
-/** Finds out who is to make the item anew; asked once for a request, however often the read is tried. */
+/** Finds out who is to make the item anew; asked once for a request, however often the read is
+ * tried. */
 static void
-claim_once(struct session_worker *worker, const struct meta_request *request, const struct cache_read *read,
-           enum cache_claim *claim)
+claim_once(struct session_worker *worker, const struct meta_request *request,
+           const struct cache_read *read, enum cache_claim *claim)
 {
-    uint32_t below_s = meta_has(request, 'R') && request->recache_s > 0
-                           ? (uint32_t)(request->recache_s < UINT32_MAX ? request->recache_s : UINT32_MAX)
-                           : 0;
-    if (*claim != CACHE_CLAIM_WON && (read->stale || read->claimed || below_s > 0)) {
-        *claim = cache_claim(worker->cache, read, below_s);
+    bool due = false;
+    if (meta_has(request, 'R')) {
+        bool touched = meta_has(request, 'T') && !request->recache_before_touch;
+        int64_t expires_at =
+            touched ? session_expires_at(worker, request->exptime) : read->expires_at;
+        due =
+            expires_at != CACHE_NEVER && expires_at - cache_now(worker->cache) < request->recache_s;
+    }
+    if (*claim != CACHE_CLAIM_WON && (due || read->stale || read->claimed)) {
+        *claim = cache_claim(worker->cache, read, due);
     }
 }
 
-/** Reads the item, and writes the reply of a hit at the end of the output.  False when there is none (any more). */
+/** Reads the item, and writes the reply of a hit at the end of the output.  False when there is
+ * none (any more). */
 static bool
-answer_hit(struct session_worker *worker, const struct meta_request *request, struct cache_read *read,
-           enum cache_result found)
+answer_hit(struct session_worker *worker, const struct meta_request *request,
+           struct cache_read *read, enum cache_result found)
 {
     enum cache_claim claim = CACHE_CLAIM_NONE;
     struct tx *tx = &worker->tx;
@@ -95,7 +107,9 @@ answer_hit(struct session_worker *worker, const struct meta_request *request, st
         struct reply_item item = item_of_read(worker, request, read);
         item.won = claim == CACHE_CLAIM_WON;
         item.sent = claim == CACHE_CLAIM_TAKEN;
-        bool value = meta_has(request, 'v') && !(meta_has(request, 'C') && request->cas == read->cas);
+        bool known = meta_has(request, 'C') && request->cas == read->cas &&
+                     read->cas != 0; /* 0 is no id: -C */
+        bool value = meta_has(request, 'v') && !known;
         uint8_t *at = tx->buf + tx->end;
         at = meta_write_head(at, request, value ? META_VA : META_HD, &item);
         if (value && read->pin == NULL) {
@@ -138,17 +152,41 @@ prepare_read(const struct meta_request *request, struct cache_read *read)
     read->mode = meta_has(request, 'u') ? CACHE_READ_QUIET : CACHE_READ_HIT;
 }
 
-/** Creates an empty item for a key that is missing; its first reader wins it.  False when it is there after all. */
+/** When an item expires that N creates: N and T count in the order in which they stand; `told` is
+ * what the t flag knows. */
+static int64_t
+vivify_expires_at(const struct session_worker *worker, const struct meta_request *request,
+                  int64_t *told)
+{
+    int64_t expires_at = session_expires_at(worker, request->vivify_exptime);
+    *told = request->ttl_before_vivify ? CACHE_NEVER : expires_at;
+    if (meta_has(request, 'T')) {
+        int64_t touched = session_expires_at(worker, request->exptime);
+        if (!request->ttl_before_touch &&
+            (request->vivify_before_touch || request->ttl_before_vivify)) {
+            *told = touched;
+        }
+        if (request->vivify_before_touch) {
+            expires_at = touched;
+        }
+    }
+    return expires_at;
+}
+
+/** Creates an empty item for a key that is missing; its first reader wins it.  False when it is
+ * there after all. */
 static bool
 vivify(struct session_worker *worker, const struct meta_request *request, enum cache_result *result)
 {
     struct cache_store store;
     uint64_t cas = 0;
-    int64_t expires_at = session_expires_at(worker, request->vivify_exptime);
-    *result = cache_store_begin(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len, 0, 0,
-                                expires_at, &store);
+    int64_t told;
+    int64_t expires_at = vivify_expires_at(worker, request, &told);
+    *result = cache_store_begin(worker->cache, worker->thread, request->key.at,
+                                (uint32_t)request->key.len, 0, 0, expires_at, &store);
     if (*result == CACHE_OK) {
         store.claimed = true;
+        store.fetched = !meta_has(request, 'u');
         store.binary_key = meta_has(request, 'b');
         store.cas_new = meta_has(request, 'E') ? request->cas_new : 0;
         *result = cache_store_commit(worker->cache, worker->thread, &store, CACHE_ADD, 0, &cas);
@@ -158,7 +196,7 @@ vivify(struct session_worker *worker, const struct meta_request *request, enum c
     }
     if (*result == CACHE_OK) {
         struct reply_item item = { .cas = cas,
-                                   .ttl_s = ttl_left(worker, expires_at),
+                                   .ttl_s = ttl_left(worker, told),
                                    .key_binary = meta_has(request, 'b'),
                                    .won = true };
         bool value = meta_has(request, 'v');
@@ -179,15 +217,16 @@ run_mg(struct session_worker *worker, const struct meta_request *request)
     metric_add(touch ? &worker->stats.cmd_touch : &worker->stats.cmd_get, 1);
     for (unsigned tries = 0; tries < VIVIFY_TRIES_MAX; tries++) {
         prepare_read(request, read);
-        bool hit = answer_hit(worker, request, read, cache_find_one(worker->cache, worker->thread, read));
+        bool hit =
+            answer_hit(worker, request, read, cache_find_one(worker->cache, worker->thread, read));
         if (touch || tries > 0) { /* counted as a touch, or a second time */
             metric_add(hit ? &worker->stats.gat_hits : &worker->stats.gat_misses, 1);
         }
         if (touch) {
-            /* Counts the touch's hit or miss, too. */
-            enum cache_result touched = cache_touch(worker->cache, worker->thread, request->key.at,
-                                                    (uint32_t)request->key.len,
-                                                    session_expires_at(worker, request->exptime));
+            /* Counts the touch's hit or miss, too; whether it is a use the read has settled. */
+            enum cache_result touched = cache_touch_as(
+                worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
+                session_expires_at(worker, request->exptime), CACHE_READ_QUIET);
             assert(touched == CACHE_OK || touched == CACHE_MISS);
         }
         if (hit) {
@@ -237,7 +276,9 @@ meta_batch_run(struct session *session)
     return STEP_ON;
 }
 
-/* -- ms ------------------------------------------------------------------------------------------------ */
+/* -- ms
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static enum cache_store_mode
 store_mode(const struct meta_request *request)
@@ -264,8 +305,8 @@ store_mode(const struct meta_request *request)
 }
 
 static void
-store_reply(struct session_worker *worker, const struct meta_request *request, enum cache_result result, uint64_t cas,
-            uint32_t value_len)
+store_reply(struct session_worker *worker, const struct meta_request *request,
+            enum cache_result result, uint64_t cas, uint32_t value_len)
 {
     enum meta_result head = META_NS;
     switch (result) {
@@ -302,8 +343,8 @@ store_reply(struct session_worker *worker, const struct meta_request *request, e
 }
 
 enum step
-meta_store_finish(struct session *session, const struct meta_request *request, struct cache_store *store,
-                  const uint8_t *line_end)
+meta_store_finish(struct session *session, const struct meta_request *request,
+                  struct cache_store *store, const uint8_t *line_end)
 {
     struct session_worker *worker = session->worker;
     metric_add(&worker->stats.cmd_set, 1);
@@ -314,10 +355,29 @@ meta_store_finish(struct session *session, const struct meta_request *request, s
     }
     uint64_t cas = 0;
     enum cache_store_mode mode = store_mode(request);
-    uint64_t wanted = mode == CACHE_CAS ? wanted_cas(request) : meta_has(request, 'C') ? request->cas : 0;
-    enum cache_result result = cache_store_commit(worker->cache, worker->thread, store, mode, wanted, &cas);
+    uint64_t wanted = mode == CACHE_CAS        ? wanted_cas(request)
+                      : meta_has(request, 'C') ? request->cas
+                                               : 0;
+    enum cache_result result =
+        cache_store_commit(worker->cache, worker->thread, store, mode, wanted, &cas);
     store_reply(worker, request, result, cas, store->value_len_out);
     return STEP_ON;
+}
+
+/** The request's line will be gone when the value is whole.  False without memory. */
+static bool
+keep_request(struct upload *upload, const struct meta_request *request)
+{
+    if (upload == NULL) {
+        return false;
+    }
+    upload->meta.request = *request;
+    upload->meta.request.key.at = upload->key;
+    if (meta_has(request, 'O')) {
+        memcpy(upload->meta.opaque, request->opaque.at, request->opaque.len);
+        upload->meta.request.opaque.at = upload->meta.opaque;
+    }
+    return true;
 }
 
 static enum step
@@ -330,9 +390,9 @@ run_ms(struct session *session, const struct meta_request *request)
     int64_t exptime = vivifies ? request->vivify_exptime : request->exptime;
     struct cache_store new_store;
     struct cache_store *store = &new_store;
-    enum cache_result result =
-        cache_store_begin(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
-                          request->value_len, request->client_flags, session_expires_at(worker, exptime), store);
+    enum cache_result result = cache_store_begin(
+        worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
+        request->value_len, request->client_flags, session_expires_at(worker, exptime), store);
     uint32_t there = worker->rx_end - worker->rx_at;
     bool whole = there >= (uint64_t)request->value_len + 2;
     if (result == CACHE_OK) {
@@ -340,7 +400,8 @@ run_ms(struct session *session, const struct meta_request *request)
         store->cas_new = meta_has(request, 'E') ? request->cas_new : 0;
         store->late_is_stale = meta_has(request, 'I');
         store->vivify = vivifies;
-        if (!whole && upload_begin(session, store, mode, request->key, request) == NULL) {
+        if (!whole &&
+            !keep_request(upload_begin(session, store, mode, request->key, UPLOAD_META), request)) {
             result = CACHE_NO_MEMORY;
         }
     }
@@ -367,12 +428,15 @@ run_ms(struct session *session, const struct meta_request *request)
     return meta_store_finish(session, request, store, value + request->value_len);
 }
 
-/* -- md, ma, me ---------------------------------------------------------------------------------------- */
+/* -- md, ma, me
+ * ---------------------------------------------------------------------------------------- */
 
 static void
 run_md(struct session_worker *worker, const struct meta_request *request)
 {
-    uint64_t cas = wanted_cas(request);
+    uint64_t cas = worker->settings->cas_disabled && request->cas == 0
+                       ? 0
+                       : wanted_cas(request); /* -C: all have 0 */
     enum cache_result result;
     if (meta_has(request, 'I') || meta_has(request, 'x')) {
         struct cache_invalidation how = { .cas = cas,
@@ -383,28 +447,35 @@ run_md(struct session_worker *worker, const struct meta_request *request)
         if (how.set_expiry) {
             how.expires_at = session_expires_at(worker, request->exptime);
         }
-        result = cache_invalidate(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len, &how);
+        result = cache_invalidate(worker->cache, worker->thread, request->key.at,
+                                  (uint32_t)request->key.len, &how);
     } else {
-        result = cache_delete(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len, cas);
+        result = cache_delete(worker->cache, worker->thread, request->key.at,
+                              (uint32_t)request->key.len, cas);
     }
     if (result == CACHE_NO_MEMORY || result == CACHE_TOO_LARGE) {
         TX_PUT(worker, "SERVER_ERROR out of memory\r\n");
     } else if (result != CACHE_OK || !meta_has(request, 'q')) {
         struct reply_item item = { .key_binary = meta_has(request, 'b') };
-        put_head(worker, request, result == CACHE_OK ? META_HD : result == CACHE_EXISTS ? META_EX : META_NF, &item);
+        put_head(worker, request,
+                 result == CACHE_OK       ? META_HD
+                 : result == CACHE_EXISTS ? META_EX
+                                          : META_NF,
+                 &item);
     }
 }
 
 /** Creates the number of a key that is missing.  CACHE_NOT_STORED when it is there after all. */
 static enum cache_result
-create_number(struct session_worker *worker, const struct meta_request *request, uint64_t *cas)
+create_number(struct session_worker *worker, const struct meta_request *request, int64_t expires_at,
+              uint64_t *cas)
 {
     uint8_t digits[TEXT_NUMBER_MAX];
     size_t len = (size_t)(text_write_u64(digits, request->initial) - digits);
     struct cache_store store;
     enum cache_result result =
-        cache_store_begin(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len, len, 0,
-                          session_expires_at(worker, request->vivify_exptime), &store);
+        cache_store_begin(worker->cache, worker->thread, request->key.at,
+                          (uint32_t)request->key.len, len, 0, expires_at, &store);
     if (result != CACHE_OK) {
         return CACHE_NO_MEMORY;
     }
@@ -433,7 +504,8 @@ ttl_of_key(struct session_worker *worker, const struct meta_request *request)
         }
         found = hit ? CACHE_OK : cache_find(worker->cache, worker->thread, read);
     }
-    metric_add(hit ? &worker->stats.gat_hits : &worker->stats.gat_misses, 1); /* no get of the client's */
+    metric_add(hit ? &worker->stats.gat_hits : &worker->stats.gat_misses,
+               1); /* no get of the client's */
     return ttl_s;
 }
 
@@ -442,35 +514,48 @@ run_ma(struct session_worker *worker, const struct meta_request *request)
 {
     uint64_t number = 0;
     uint64_t cas = 0;
+    bool created = false;
+    int64_t ttl_s = REPLY_TTL_NONE;
     enum cache_result result = CACHE_NOT_STORED;
     for (unsigned tries = 0; result == CACHE_NOT_STORED && tries < VIVIFY_TRIES_MAX; tries++) {
-        result = cache_arith_as(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
-                                request->mode == META_MODE_DECR, request->delta,
-                                meta_has(request, 'C') ? request->cas : 0,
+        result = cache_arith_as(worker->cache, worker->thread, request->key.at,
+                                (uint32_t)request->key.len, request->mode == META_MODE_DECR,
+                                request->delta, meta_has(request, 'C') ? request->cas : 0,
                                 meta_has(request, 'E') ? request->cas_new : 0, &number, &cas);
         if (result == CACHE_MISS && meta_has(request, 'N')) {
+            int64_t told;
+            int64_t expires_at = vivify_expires_at(worker, request, &told);
             number = request->initial;
-            result = create_number(worker, request, &cas);
+            result = create_number(worker, request, expires_at, &cas);
+            created = result == CACHE_OK;
+            ttl_s = ttl_left(worker, told);
         }
     }
-    struct reply_item item = { .cas = cas, .ttl_s = REPLY_TTL_NONE, .key_binary = meta_has(request, 'b') };
+    struct reply_item item = { .cas = cas,
+                               .ttl_s = REPLY_TTL_NONE,
+                               .key_binary = meta_has(request, 'b') };
     switch (result) {
     case CACHE_OK:
-        if (meta_has(request, 'T')) {
-            enum cache_result touched = cache_touch(worker->cache, worker->thread, request->key.at,
-                                                    (uint32_t)request->key.len,
-                                                    session_expires_at(worker, request->exptime));
+        if (meta_has(request, 't') && !created && request->ttl_before_touch) {
+            ttl_s = ttl_of_key(worker, request);
+        }
+        if (meta_has(request, 'T') && !created) {
+            enum cache_result touched = cache_touch_as(
+                worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
+                session_expires_at(worker, request->exptime), CACHE_READ_QUIET);
             assert(touched == CACHE_OK || touched == CACHE_MISS);
         }
         if (meta_has(request, 'q')) {
             return;
         }
-        if (meta_has(request, 't')) {
-            item.ttl_s = ttl_of_key(worker, request);
+        if (meta_has(request, 't') && !created && !request->ttl_before_touch) {
+            ttl_s = ttl_of_key(worker, request);
         }
+        item.ttl_s = ttl_s;
         if (meta_has(request, 'v')) {
             uint8_t *at = worker->tx.buf + worker->tx.end;
-            worker->tx.end = (uint32_t)(meta_write_number(at, request, number, &item) - worker->tx.buf);
+            worker->tx.end =
+                (uint32_t)(meta_write_number(at, request, number, &item) - worker->tx.buf);
         } else {
             put_head(worker, request, META_HD, &item);
         }
@@ -516,16 +601,19 @@ run_me(struct session_worker *worker, const struct meta_request *request)
         }
         found = hit ? CACHE_OK : cache_find(worker->cache, worker->thread, read);
     }
-    metric_add(hit ? &worker->stats.gat_hits : &worker->stats.gat_misses, 1); /* no get of the client's */
+    metric_add(hit ? &worker->stats.gat_hits : &worker->stats.gat_misses,
+               1); /* no get of the client's */
     if (!hit) {
         TX_PUT(worker, "EN\r\n");
         return;
     }
     uint8_t *at = worker->tx.buf + worker->tx.end;
-    worker->tx.end = (uint32_t)(meta_write_me(at, request->key, &item, class_id, size) - worker->tx.buf);
+    worker->tx.end =
+        (uint32_t)(meta_write_me(at, request->key, &item, class_id, size) - worker->tx.buf);
 }
 
-/* -- lines --------------------------------------------------------------------------------------------- */
+/* -- lines
+ * --------------------------------------------------------------------------------------------- */
 
 /** Whether an mg only reads: then it may wait for others. */
 static bool
@@ -554,7 +642,8 @@ meta_line(struct session *session, struct cursor *cur)
         return batch->count == CACHE_BATCH_MAX ? meta_batch_run(session) : STEP_ON;
     }
     if (i > 0) {
-        /* Those before this line come first; then it is read again, into the batch's first place. */
+        /* Those before this line come first; then it is read again, into the batch's first place.
+         */
         cur->at = worker->rx + line_at;
         return meta_batch_run(session);
     }
@@ -577,7 +666,8 @@ meta_line(struct session *session, struct cursor *cur)
         run_ma(worker, request);
         return STEP_ON;
     case META_MN:
-        TX_PUT(worker, "MN\r\n");
+        TX_PUT(worker,
+               "MN\r\n"); /* all replies of a run leave together: nothing needs to be forced */
         return STEP_ON;
     case META_ME:
         run_me(worker, request);

@@ -161,10 +161,11 @@ read_batch_run(struct session *session)
     return STEP_ON;
 }
 
-/** Writes one hit into the room that is there.  False when the item has vanished meanwhile. */
+/** read_answer_fn; `arg` is the session. */
 static bool
-read_answer(struct session *session, struct cache_read *read)
+read_answer(void *arg, struct cache_read *read)
 {
+    struct session *session = arg;
     struct session_worker *worker = session->worker;
     struct tx *tx = &worker->tx;
     enum cache_result found = CACHE_OK;
@@ -193,35 +194,30 @@ read_answer(struct session *session, struct cache_read *read)
 }
 
 /**
- * gat: each key is touched, then read; no batch, for it writes anyway.  Only when the touch ends
+ * gat: the key is touched, then read; no batch, for it writes anyway.  Only when the touch ends
  * the item's life it comes last, as the value is still answered.  Counts as touch alone: what the
  * engine counts as hits and misses of get is told to the statistics.
  */
-static enum step
-read_touched(struct session *session, struct span key)
+bool
+read_and_touch(struct session_worker *worker, struct span key, int64_t expires_at,
+               read_answer_fn *answer, void *arg)
 {
-    struct session_worker *worker = session->worker;
-    struct tx *tx = &worker->tx;
-    if (tx->cap - tx->end < TX_VALUE_ROOM || !tx_takes_long(tx)) {
-        return STEP_SEND; /* before the touch, which is not to count twice */
-    }
     metric_add(&worker->stats.cmd_touch, 1);
     struct cache_read *read = &worker->batch.reads[0];
     read->key = key.at;
     read->key_len = (uint32_t)key.len;
     read->mode = CACHE_READ_QUIET;
     bool hit = false;
-    bool last =
-        session->expires_at != CACHE_NEVER && session->expires_at <= cache_now(worker->cache);
+    bool last = expires_at != CACHE_NEVER && expires_at <= cache_now(worker->cache);
     for (unsigned i = 0; i < 2; i++) {
         enum cache_result found;
         if ((i == 0) == last) {
             found = cache_find_one(worker->cache, worker->thread, read);
-            hit = found == CACHE_OK && read_answer(session, read);
+            hit = found == CACHE_OK && answer(arg, read);
             metric_add(hit ? &worker->stats.gat_hits : &worker->stats.gat_misses, 1);
         } else {
             found = cache_touch(worker->cache, worker->thread, key.at, (uint32_t)key.len,
-                                session->expires_at);
+                                expires_at);
         }
         if (found != CACHE_OK && !last) {
             break;
@@ -230,6 +226,17 @@ read_touched(struct session *session, struct span key)
     if (__builtin_expect(worker->detail, 0)) {
         prefix_count_get(worker->server_stats->prefixes, key.at, key.len, hit);
     }
+    return hit;
+}
+
+static enum step
+read_touched(struct session *session, struct span key)
+{
+    struct tx *tx = &session->worker->tx;
+    if (tx->cap - tx->end < TX_VALUE_ROOM || !tx_takes_long(tx)) {
+        return STEP_SEND; /* before the touch, which is not to count twice */
+    }
+    (void)read_and_touch(session->worker, key, session->expires_at, read_answer, session);
     return STEP_ON;
 }
 

@@ -30,7 +30,6 @@ store_mode(enum request_op op)
     case REQUEST_INCR:
     case REQUEST_DECR:
     case REQUEST_TOUCH:
-    case REQUEST_MN:
     case REQUEST_QUIT:
     case REQUEST_VERSION:
     case REQUEST_STATS:
@@ -58,7 +57,7 @@ store_drop(struct session *session)
 
 struct upload *
 upload_begin(struct session *session, struct cache_store *store, enum cache_store_mode mode, struct span key,
-             const struct meta_request *meta)
+             enum upload_kind kind)
 {
     assert(session->upload == NULL && key.len <= KEY_LEN_MAX);
     struct upload *upload = malloc(sizeof(*upload));
@@ -73,15 +72,7 @@ upload_begin(struct session *session, struct cache_store *store, enum cache_stor
     upload->value_left = store->value_len;
     memcpy(upload->key, key.at, key.len);
     upload->key_len = (uint8_t)key.len;
-    upload->is_meta = meta != NULL;
-    if (meta != NULL) {
-        upload->meta = *meta;
-        upload->meta.key.at = upload->key;
-        if (meta_has(meta, 'O')) {
-            memcpy(upload->opaque, meta->opaque.at, meta->opaque.len);
-            upload->meta.opaque.at = upload->opaque;
-        }
-    }
+    upload->kind = (uint8_t)kind;
     session->upload = upload;
     session_become(session, upload->value_left > 0 ? SESSION_VALUE : SESSION_VALUE_END);
     return upload;
@@ -158,17 +149,26 @@ store_finish(struct session *session, struct cache_store *store, enum cache_stor
     return STEP_ON;
 }
 
+/** Bytes that follow a value. */
+static uint32_t
+upload_end_len(const struct upload *upload)
+{
+    return upload->kind == UPLOAD_BINARY ? 0 : 2;
+}
+
 /** Memory ran out half-way: the rest of the block, from rx_at on, is thrown away. */
 static enum step
 store_ran_out(struct session *session)
 {
     struct session_worker *worker = session->worker;
     struct upload *upload = session->upload;
-    uint64_t left = (uint64_t)upload->value_left + 2;
+    uint64_t left = upload->value_left + upload_end_len(upload);
     if (upload->mode == CACHE_SET) {
         store_unlink_old(worker, upload->key, upload->key_len);
     }
-    if (!upload->noreply) {
+    if (upload->kind == UPLOAD_BINARY) {
+        binary_put_text(worker, upload->echo, BINARY_STATUS_NO_MEMORY, "Out of memory during read");
+    } else if (!upload->noreply) {
         TX_PUT(worker, "SERVER_ERROR Out of memory during read\r\n");
     }
     session->upload = NULL; /* the engine has the store back already */
@@ -216,7 +216,7 @@ store_begin(struct session *session, const struct request *request)
                             value + request->value_len);
     }
 
-    struct upload *upload = upload_begin(session, store, mode, request->key, NULL);
+    struct upload *upload = upload_begin(session, store, mode, request->key, UPLOAD_TEXT);
     if (upload == NULL) {
         if (!request->noreply) {
             store_reply(worker, CACHE_NO_MEMORY, false);
@@ -266,18 +266,30 @@ enum step
 store_end_run(struct session *session)
 {
     struct session_worker *worker = session->worker;
-    if (worker->rx_end - worker->rx_at < 2) {
+    struct upload *upload = session->upload;
+    uint32_t end_len = upload_end_len(upload);
+    if (worker->rx_end - worker->rx_at < end_len) {
         return STEP_READ;
     }
     const uint8_t *line_end = worker->rx + worker->rx_at;
-    worker->rx_at += 2;
-    struct upload *upload = session->upload;
+    worker->rx_at += end_len;
     session->upload = NULL;
     session_become(session, SESSION_COMMAND);
-    enum step step = upload->is_meta
-                         ? meta_store_finish(session, &upload->meta, &upload->store, line_end)
-                         : store_finish(session, &upload->store, (enum cache_store_mode)upload->mode, upload->cas,
-                                        upload->noreply, line_end);
+    struct cache_store *store = &upload->store;
+    enum cache_store_mode mode = (enum cache_store_mode)upload->mode;
+    enum step step = STEP_CLOSE;
+    switch ((enum upload_kind)upload->kind) {
+    case UPLOAD_TEXT:
+        step = store_finish(session, store, mode, upload->cas, upload->noreply, line_end);
+        break;
+    case UPLOAD_META:
+        step = meta_store_finish(session, &upload->meta.request, store, line_end);
+        break;
+    case UPLOAD_BINARY:
+        step =
+            binary_store_finish(session, store, mode, upload->cas, upload->echo, upload->noreply);
+        break;
+    }
     free(upload);
     return step;
 }

@@ -222,7 +222,6 @@ run_request(struct session *session, const struct request *request)
     case REQUEST_TOUCH:
         arith_touch(session, request);
         return STEP_ON;
-    case REQUEST_MN:
     case REQUEST_VERSION:
     case REQUEST_STATS:
     case REQUEST_FLUSH_ALL:
@@ -362,7 +361,7 @@ choose_protocol(struct session *session)
     if (worker->rx_at == worker->rx_end) {
         return STEP_READ;
     }
-    bool binary = worker->rx[worker->rx_at] == 0x80;
+    bool binary = worker->rx[worker->rx_at] == BINARY_MAGIC;
     switch (worker->settings->protocol) {
     case PROTOCOL_AUTO:
         break;
@@ -373,11 +372,7 @@ choose_protocol(struct session *session)
         binary = true; /* with a wrong magic it closes, too */
         break;
     }
-    if (binary) {
-        return STEP_CLOSE; /* the binary protocol comes with issue 3; until then it is refused by
-                              closing */
-    }
-    session->protocol = SESSION_PROTOCOL_TEXT;
+    session->protocol = binary ? SESSION_PROTOCOL_BINARY : SESSION_PROTOCOL_TEXT;
     return STEP_ON;
 }
 
@@ -395,7 +390,8 @@ run_states(struct session *session)
         enum step step = STEP_CLOSE;
         switch ((enum session_state)session->state) {
         case SESSION_COMMAND:
-            step = commands_run(session);
+            step = session->protocol == SESSION_PROTOCOL_BINARY ? binary_run(session)
+                                                                : commands_run(session);
             break;
         case SESSION_GET_LINE:
             step = tx_has_room(&worker->tx) ? read_line_run(session) : STEP_SEND;
@@ -460,7 +456,7 @@ session_run(struct session *session)
     enum step step = run_states(session);
     cache_leave(worker->thread);
 
-    assert(worker->batch.count == 0 && worker->meta.count == 0);
+    assert(worker->batch.count == 0 && worker->meta.count == 0 && worker->binary.count == 0);
     enum session_next next = SESSION_CLOSE;
     switch (step) {
     case STEP_ON:

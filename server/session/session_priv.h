@@ -6,6 +6,7 @@
 #include "admin/prefix.h"
 #include "base/assert.h"
 #include "base/metric.h"
+#include "proto/binary.h"
 #include "proto/meta.h"
 #include "proto/text.h"
 #include "session/session.h"
@@ -18,11 +19,12 @@
  *
  *     state      waits for                        may go to
  *
- *     COMMAND    a command line                   all
+ *     COMMAND    a command line, or a binary      all
+ *                request less its value
  *     GET_LINE   the rest of a get's key list     COMMAND, SKIP_LINE, CLOSED
  *     VALUE      a data block                     VALUE_END, CLOSED; without memory for the rest
  *                                                 COMMAND, SWALLOW
- *     VALUE_END  the CR LF behind it              COMMAND, CLOSED
+ *     VALUE_END  the CR LF behind it, if any      COMMAND, CLOSED
  *     SWALLOW    the end of a refused data block  COMMAND, CLOSED
  *     SKIP_LINE  the LF of a refused line         COMMAND, CLOSED
  *     CLOSED     nothing                          -
@@ -41,6 +43,7 @@ enum session_state {
 enum session_protocol {
     SESSION_PROTOCOL_UNKNOWN,
     SESSION_PROTOCOL_TEXT,
+    SESSION_PROTOCOL_BINARY,
 };
 
 /** What a state's function tells the loop of session_run(). */
@@ -111,6 +114,15 @@ struct meta_batch {
     struct cache_read reads[CACHE_BATCH_MAX];
 };
 
+/** Binary gets, decoded and not yet looked up. */
+struct binary_batch {
+    unsigned count;
+    uint8_t marks[CACHE_BATCH_MAX];         /* BINARY_HIT_ */
+    uint32_t request_at[CACHE_BATCH_MAX];   /* where each begins in the receive buffer */
+    struct binary_echo echo[CACHE_BATCH_MAX];
+    struct cache_read reads[CACHE_BATCH_MAX];
+};
+
 /** Locking key: one thread's; settings and server_stats as their headers say. */
 struct session_worker {
     struct cache *cache;
@@ -140,6 +152,14 @@ struct session_worker {
     struct request request;
     struct read_batch batch;
     struct meta_batch meta;
+    struct binary_batch binary;
+};
+
+/** Which request an upload belongs to. */
+enum upload_kind {
+    UPLOAD_TEXT,
+    UPLOAD_META,
+    UPLOAD_BINARY, /* nothing stands behind its value */
 };
 
 /** A store whose data block has not come whole with its line. */
@@ -149,11 +169,16 @@ struct upload {
     uint32_t value_left;       /* bytes of the block to come */
     uint8_t mode;              /* enum cache_store_mode */
     uint8_t key_len;
-    bool noreply;
-    bool is_meta;              /* `meta` is the request, else unset */
+    uint8_t kind;              /* enum upload_kind */
+    bool noreply;              /* text; binary: no reply to success */
     uint8_t key[KEY_LEN_MAX];
-    uint8_t opaque[META_OPAQUE_MAX];
-    struct meta_request meta;  /* its spans lie in `key` and `opaque` */
+    union {
+        struct {
+            struct meta_request request; /* its spans lie in `key` and `opaque` */
+            uint8_t opaque[META_OPAQUE_MAX];
+        } meta;
+        struct binary_echo echo; /* UPLOAD_BINARY */
+    };
 };
 
 struct session {
@@ -296,6 +321,11 @@ read_get_one(struct session_worker *worker, const struct request *request)
 /** Looks up what is in the batch.  STEP_ON, or STEP_SEND with the input set back to the first key
  * not answered. */
 enum step read_batch_run(struct session *session);
+/** Answers a hit at the end of the output.  False when the item has vanished meanwhile. */
+typedef bool read_answer_fn(void *arg, struct cache_read *read);
+/** Touches a key and reads it; returns whether `answer` did.  Output has room for any answer. */
+bool read_and_touch(struct session_worker *worker, struct span key, int64_t expires_at,
+                    read_answer_fn *answer, void *arg);
 /** GET_LINE. */
 enum step read_line_run(struct session *session);
 /** A line that fills the whole receive buffer and has no LF: begins to answer it key by key. */
@@ -309,10 +339,10 @@ enum step store_value_run(struct session *session);
 enum step store_end_run(struct session *session);
 /** Gives back an unfinished store. */
 void store_drop(struct session *session);
-/** A store has begun whose data block is not whole yet: takes it over.  `meta`: the request of an ms, else NULL.  NULL
- * without memory: the store is aborted. */
+/** A store has begun whose data block is not whole yet: takes it over.  The caller sets `cas`, `noreply` and what `kind`
+ * asks for.  NULL without memory: the store is aborted. */
 struct upload *upload_begin(struct session *session, struct cache_store *store, enum cache_store_mode mode,
-                            struct span key, const struct meta_request *meta);
+                            struct span key, enum upload_kind kind);
 /** A `set` that fails takes the older value with it: what the client meant to replace must not be
  * read any more. */
 void store_unlink_old(struct session_worker *worker, const void *key, size_t key_len);
@@ -325,11 +355,33 @@ enum step meta_batch_run(struct session *session);
 enum step meta_store_finish(struct session *session, const struct meta_request *request, struct cache_store *store,
                             const uint8_t *line_end);
 
+/** COMMAND of the binary protocol: runs requests.  Gets gather in a batch, as in the other protocols. */
+enum step binary_run(struct session *session);
+/** Commits a store whose value is whole, and replies. */
+enum step binary_store_finish(struct session *session, struct cache_store *store, enum cache_store_mode mode,
+                              uint64_t cas, struct binary_echo echo, bool quiet);
+/** An error with its default text. */
+void binary_put_error(struct session_worker *worker, struct binary_echo echo, enum binary_status status);
+/** Success without a body. */
+void binary_put_ok(struct session_worker *worker, struct binary_echo echo, uint64_t cas);
+/** A body of text; at most 200 bytes. */
+void binary_put_text(struct session_worker *worker, struct binary_echo echo, enum binary_status status,
+                     const char *text);
+
 void arith_incr_decr(struct session *session, const struct request *request);
 void arith_delete(struct session *session, const struct request *request);
+void arith_binary_delete(struct session_worker *worker, const struct binary_request *request);
+void arith_binary_incr_decr(struct session_worker *worker, const struct binary_request *request);
 void arith_touch(struct session *session, const struct request *request);
 
 /** stats, flush_all, verbosity, cache_memlimit, shutdown, version, mn. */
 enum step admin_run(struct session *session, const struct request *request);
+/** Flushes at a time as on the wire.  False: that is not allowed (-F). */
+bool admin_flush(struct session_worker *worker, int64_t exptime);
+enum step stats_run(struct session *session, const struct request *request);
+enum step stats_run_binary(struct session *session, const struct binary_request *request);
+bool word_is(const struct span *word, const char *text);
+/** Digits alone, up to `max`. */
+bool word_number(const struct span *word, uint64_t max, uint64_t *out);
 
 #endif

@@ -11,7 +11,8 @@ Both servers start with the same arguments and get the same bytes, except for CA
 command names "the id seen last for this key", and of the ids in replies it is checked that each stands for one
 state of one item, and that it changes with one server when it does with the other.
 
-Another protocol is one more module like differential_parts/text.py.
+--protocol says which is spoken; each is a module like differential_parts/text.py.  With all of them, which is the
+default, each gets its share of the commands.
 """
 
 import argparse
@@ -28,7 +29,7 @@ sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 from server import EXIT_SKIPPED, TIMEOUT_S, Server, Skip, larder_binary, memcached_binary  # noqa: E402
 
-from differential_parts import rules, text  # noqa: E402
+from differential_parts import meta, rules, text  # noqa: E402
 
 FAILURES_MAX = 20  # then the run stops; --failures
 MINIMISED_MAX = 10  # differences that are replayed to find the shortest list
@@ -36,6 +37,8 @@ HISTORY = 20000  # commands that are remembered for that
 KEYS_SHOWN_MAX = 2  # of a command that names several
 REPLAY_MAX = 48  # of these, on one key
 PIECES_MAX = 64  # into which one pipeline is cut
+# Each protocol: what makes and cuts it, the rules, its share of the commands.
+PROTOCOLS = {"text": (text, rules, 0.6), "meta": (meta, meta, 0.4)}
 PAUSE_S = 0.0003  # between the pieces of some pipelines, so that the servers do see them one by one
 LONE_WAIT_S = 0.1 * (TIMEOUT_S / 10)  # for a server to close, after a piece of a lone command
 LONE_TRIES_MAX = 3
@@ -160,14 +163,16 @@ def shown(reply):
 class Differ:
     """One run."""
 
-    def __init__(self, old, new, options):
+    def __init__(self, old, new, options, protocol="text", commands=None):
+        self.name = protocol
+        self.protocol, self.rules, _ = PROTOCOLS[protocol]
+        self.commands = options.commands if commands is None else commands
         self.old = old
         self.new = new
         self.peers = (old, new)
         self.options = options
-        self.protocol = text
         self.rng = random.Random(options.seed)
-        self.generator = text.Generator(self.rng, int(time.time()), options.chance)
+        self.generator = self.protocol.Generator(self.rng, int(time.time()), options.chance)
         self.history = collections.deque(maxlen=HISTORY)
         self.expected = collections.Counter()
         self.kinds = collections.Counter()
@@ -182,7 +187,7 @@ class Differ:
     # -- the run
 
     def run(self):
-        commands = self.options.commands
+        commands = self.commands
         lone = self.generator.lone(max(1, commands // LONE_PER_COMMANDS))
         lone_at = sorted(self.rng.randrange(commands) for _ in lone)
         while self.seq < commands and self.failed < self.options.failures:
@@ -203,14 +208,14 @@ class Differ:
         """Groups of commands; a sentinel follows each group."""
         groups, group, read = [], [], set()
         for _ in range(depth):
-            command = self.generator.next(self.seq / self.options.commands)
+            command = self.generator.next(self.seq / self.commands)
             self.seq += 1
             command.seq = self.seq
-            if group and text.needs_group(command, read):
+            if group and self.protocol.needs_group(command, read):
                 groups.append(group)
                 group, read = [], set()
             group.append(command)
-            read.update(text.keys_read(command))
+            read.update(self.protocol.keys_read(command))
             if command.frame == text.REST or self.rng.random() < GROUP_END_CHANCE:
                 groups.append(group)
                 group, read = [], set()
@@ -274,7 +279,7 @@ class Differ:
         problems = []
         for stream in (old, new):
             try:
-                replies.append(text.split(group, stream))
+                replies.append(self.protocol.split(group, stream))
                 problems.append(None)
             except text.Broken as broken:
                 replies.append(broken.args[1])
@@ -294,11 +299,11 @@ class Differ:
             self.report(command, f"a reply that does not fit the command ({whose})", rest[0], rest[1])
 
     def compare(self, command, old, new):
-        old_text, old_ids = text.normalise(command, old)
-        new_text, new_ids = text.normalise(command, new)
+        old_text, old_ids = self.protocol.normalise(command, old)
+        new_text, new_ids = self.protocol.normalise(command, new)
         if old_text != new_text:
             if self.options.rules:
-                name = rules.explain(command, old, new)
+                name = self.rules.explain(command, old, new)
                 if name is not None:
                     self.expected[name] += 1
                     self.passed += 1
@@ -467,13 +472,13 @@ class Differ:
     def show_history(self, command, key):
         """The commands on this key that lead to the difference, as few as show it."""
         before = [
-            text.of_key(earlier, key)
+            self.protocol.of_key(earlier, key)
             for earlier in self.history
             if earlier.seq < command.seq
             and earlier.frame != text.LONE
             and (earlier.key == key or (earlier.key is None and key in earlier.raw.split()))
         ]
-        chain = before[-REPLAY_MAX:] + [text.of_key(command, key)]
+        chain = before[-REPLAY_MAX:] + [self.protocol.of_key(command, key)]
         if command.frame != text.LONE and self.minimised < MINIMISED_MAX:
             self.minimised += 1
             chain, shows = self.minimise(chain, key)
@@ -514,7 +519,7 @@ class Differ:
                 self.ask(other, b"delete %s\r\n" % key)
                 for command in chain:
                     reply = self.ask(other, command.render(ids))
-                    reply, seen = text.normalise(command, reply)
+                    reply, seen = self.protocol.normalise(command, reply)
                     for seen_key, cas, _ in seen:
                         ids[seen_key] = cas
                 lasts.append(reply)
@@ -523,7 +528,7 @@ class Differ:
             finally:
                 other.close()
         command = chain[-1]
-        return lasts[0] != lasts[1] and not (self.options.rules and rules.explain(command, *lasts))
+        return lasts[0] != lasts[1] and not (self.options.rules and self.rules.explain(command, *lasts))
 
     @staticmethod
     def ask(peer, data):
@@ -549,8 +554,8 @@ class Differ:
 
     def summary(self, seconds):
         if self.options.rules:
-            print("\nexpected differences (times, rule, section of protocol.md):")
-            for name, source, _ in rules.EXPECTED:
+            print(f"\n{self.name}: expected differences (times, rule, section of protocol.md):")
+            for name, source, _ in self.rules.EXPECTED:
                 print(f"  {self.expected[name]:7}  {name}  [{source}]")
         if self.failed:
             print("\nunexplained, by kind of command:")
@@ -560,13 +565,14 @@ class Differ:
                 print(f"  {self.followers:7}  more that follow from these")
             if self.failed >= self.options.failures:
                 print(f"  stopped after {self.options.failures}")
-        print(f"\n{self.seq} commands, seed {self.options.seed}, {self.seq / max(seconds, 1e-9):.0f} per second")
+        print(f"\n{self.name}: {self.seq} commands, seed {self.options.seed}, {self.seq / max(seconds, 1e-9):.0f} per second")
         print(f"{self.passed} passed, {self.failed} failed")
 
 
 def parse_options(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--commands", type=int, default=20000)
+    parser.add_argument("--protocol", choices=[*PROTOCOLS, "all"], default="all")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--memcached", help="its path; from PATH by default")
     parser.add_argument("--against", help="a binary in place of $LARDER, such as a second memcached")
@@ -579,13 +585,13 @@ def parse_options(argv=None):
     return parser.parse_args(argv)
 
 
-def run(options, old_address, new_address, new_name="larder"):
+def run(options, old_address, new_address, new_name="larder", protocol="text", commands=None):
     """Compares two running servers; gives the Differ."""
     old = new = None
     try:
         old = Peer("memcached", old_address)
         new = Peer(new_name, new_address)
-        differ = Differ(old, new, options)
+        differ = Differ(old, new, options, protocol, commands)
         start = time.monotonic()
         differ.run()
         differ.summary(time.monotonic() - start)
@@ -605,10 +611,19 @@ def main():
         return EXIT_SKIPPED
     larder = options.against or larder_binary()
     args = options.server_args.split()
-    with Server(args, binary=memcached, unix=options.unix) as old:
-        with Server(args, binary=larder, unix=options.unix) as new:
-            differ = run(options, old.address, new.address)
-    return 1 if differ.failed else 0
+    shares = {options.protocol: options.commands}
+    if options.protocol == "all":
+        shares = {name: int(options.commands * share) for name, (_, _, share) in PROTOCOLS.items()}
+    passed = failed = 0
+    for name, commands in shares.items():
+        with Server(args, binary=memcached, unix=options.unix) as old:
+            with Server(args, binary=larder, unix=options.unix) as new:
+                differ = run(options, old.address, new.address, protocol=name, commands=commands)
+        passed += differ.passed
+        failed += differ.failed
+    print()
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -97,6 +97,9 @@ check_same_values(const struct meta_request *a, const struct meta_request *b)
     assert(a->returns_count == b->returns_count);
     assert(memcmp(a->returns, b->returns, a->returns_count) == 0);
     assert(a->ttl_before_touch == b->ttl_before_touch);
+    assert(a->ttl_before_vivify == b->ttl_before_vivify);
+    assert(a->recache_before_touch == b->recache_before_touch);
+    assert(a->vivify_before_touch == b->vivify_before_touch);
     assert(!ms || a->value_len == b->value_len);
     assert((!ms && !ma) || a->mode == b->mode);
     assert((!ms && !meta_has(a, 'F')) || a->client_flags == b->client_flags);

@@ -91,7 +91,6 @@ check_request(const struct request *got, const uint8_t *line, const uint8_t *lf)
         break;
     case REQUEST_FLUSH_ALL:
         break;
-    case REQUEST_MN:
     case REQUEST_QUIT:
     case REQUEST_VERSION:
     case REQUEST_STATS:
@@ -171,7 +170,6 @@ check_same(const struct request *a, const struct request *b)
     case REQUEST_FLUSH_ALL:
         assert(a->exptime == b->exptime);
         break;
-    case REQUEST_MN:
     case REQUEST_QUIT:
     case REQUEST_VERSION:
     case REQUEST_STATS:

@@ -248,11 +248,6 @@ case gat lines are not waited for
 >> gat 0 \{300: abcdefghij}
 close
 
-case the classic protocol does not know binary
-process
->> \x80\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0
-close
-
 case 0x80 later on is an unknown command
 >> mn\r\n\x80abcd\r\n
 < MN

@@ -15,6 +15,10 @@
  *     > text             sent, CR LF added          >> text    sent as it stands
  *     < text             expected, CR LF added      << text    expected as it stands
  *     <...               expected: anything, up to what follows
+ *     >b OP WORDS        sent, <b expected: a packet of the binary protocol; OP is the opcode in
+ *                        hexadecimal, the words any of ext= key= value= (text), opaque= cas=
+ *                        (numbers; cas=* expected: any), status=, magic=, and those that make the
+ *                        header lie: keylen= extlen= bodylen=
  *     close              the server closes behind what is expected
  *     tick N             the clock goes on by N seconds; over a socket such a case is skipped
  *     nosplit            what happens depends on where receives end: only whole
@@ -65,6 +69,7 @@
 enum {
     MARK_WORD = 256, /* \*; +1+i: \<name i> */
     MARK_ANY = 300,  /* <... */
+    MARK_BYTE = 301, /* any one byte */
 };
 
 enum step_kind {
@@ -259,6 +264,104 @@ case_step(struct wire_case *wire, enum step_kind kind, bool join)
     return step;
 }
 
+/** A number of `size` bytes; big-endian, as all of a header. */
+static void
+text_number(struct text *text, uint64_t number, unsigned size)
+{
+    while (size-- > 0) {
+        text_add(text, (uint8_t)(number >> (8 * size)));
+    }
+}
+
+/** The words of a packet. */
+enum {
+    FIELD_EXT,
+    FIELD_KEY,
+    FIELD_VALUE, /* texts come first */
+    FIELD_OPAQUE,
+    FIELD_CAS,
+    FIELD_STATUS,
+    FIELD_MAGIC,
+    FIELD_KEYLEN,
+    FIELD_EXTLEN,
+    FIELD_BODYLEN,
+    FIELDS_COUNT,
+};
+
+struct packet {
+    const char *field[FIELDS_COUNT]; /* NULL when it is not said */
+    size_t field_len[FIELDS_COUNT];
+};
+
+static void
+packet_word(struct wire_case *wire, struct packet *packet, const char *word, size_t len, int line)
+{
+    static const char *const names[FIELDS_COUNT] = { "ext",    "key",    "value", "opaque",
+                                                     "cas",    "status", "magic", "keylen",
+                                                     "extlen", "bodylen" };
+    for (unsigned i = 0; i < FIELDS_COUNT; i++) {
+        size_t name_len = strlen(names[i]);
+        if (len > name_len && memcmp(word, names[i], name_len) == 0 && word[name_len] == '=') {
+            packet->field[i] = word + name_len + 1;
+            packet->field_len[i] = len - name_len - 1;
+            return;
+        }
+    }
+    die(wire->file, line, "no word of a packet");
+}
+
+static uint64_t
+packet_number(const struct packet *packet, unsigned field, uint64_t otherwise)
+{
+    const char *text = packet->field[field];
+    return text != NULL ? strtoull(text, NULL, 0) : otherwise;
+}
+
+/** A line that begins with ">b " or "<b ". */
+static void
+case_packet(struct wire_case *wire, struct text *text, const char *line, int line_no)
+{
+    struct packet packet = { 0 };
+    char *at;
+    unsigned long opcode = strtoul(line + 3, &at, 16);
+    for (const char *word = at; *word != '\0';) {
+        size_t len = strcspn(word, " ");
+        if (len > 0) {
+            packet_word(wire, &packet, word, len, line_no);
+        }
+        word += len + (word[len] == ' ');
+    }
+    struct text body = { 0 };
+    size_t ends[FIELD_VALUE + 1];
+    for (unsigned i = 0; i <= FIELD_VALUE; i++) {
+        const char *p = packet.field[i];
+        const char *end = p + packet.field_len[i];
+        while (p < end) {
+            p = text_take(wire, &body, p, end, line_no);
+        }
+        ends[i] = body.len;
+    }
+    text_number(text, packet_number(&packet, FIELD_MAGIC, line[0] == '>' ? 0x80 : 0x81), 1);
+    text_number(text, opcode, 1);
+    text_number(text, packet_number(&packet, FIELD_KEYLEN, ends[FIELD_KEY] - ends[FIELD_EXT]), 2);
+    text_number(text, packet_number(&packet, FIELD_EXTLEN, ends[FIELD_EXT]), 1);
+    text_number(text, 0, 1);
+    text_number(text, packet_number(&packet, FIELD_STATUS, 0), 2);
+    text_number(text, packet_number(&packet, FIELD_BODYLEN, body.len), 4);
+    text_number(text, packet_number(&packet, FIELD_OPAQUE, 0), 4);
+    if (packet.field[FIELD_CAS] != NULL && packet.field[FIELD_CAS][0] == '*') {
+        for (unsigned i = 0; i < 8; i++) {
+            text_add(text, MARK_BYTE);
+        }
+    } else {
+        text_number(text, packet_number(&packet, FIELD_CAS, 0), 8);
+    }
+    for (size_t i = 0; i < body.len; i++) {
+        text_add(text, body.at[i]);
+    }
+    free(body.at);
+}
+
 static void
 case_text(struct wire_case *wire, const char *line, int line_no)
 {
@@ -266,6 +369,10 @@ case_text(struct wire_case *wire, const char *line, int line_no)
     struct text *text = &case_step(wire, kind, true)->text;
     if (strcmp(line, "<...") == 0) {
         text_add(text, MARK_ANY);
+        return;
+    }
+    if (line[1] == 'b' && line[2] == ' ') {
+        case_packet(wire, text, line, line_no);
         return;
     }
     bool raw = line[1] == line[0];
@@ -411,7 +518,12 @@ text_matches(const struct text *text, const uint8_t *at, size_t len, struct kept
                 any_n = n;
                 continue;
             }
-            if (c >= MARK_WORD && n < len && in_word(at[n])) {
+            if (c == MARK_BYTE && n < len) {
+                i++;
+                n++;
+                continue;
+            }
+            if (c >= MARK_WORD && c < MARK_ANY && n < len && in_word(at[n])) {
                 size_t from = n;
                 while (n < len && in_word(at[n])) {
                     n++;
@@ -915,6 +1027,21 @@ socket_exchange(int fd, const struct bytes *in, const struct text *expected, boo
     }
 }
 
+/** Nothing may follow the last reply: the one to this request must. */
+static void
+probe_add(const struct wire_case *wire, struct bytes *in, struct text *expected)
+{
+    static const uint8_t noop[24] = { 0x80, 0x0a };
+    static const uint8_t noop_reply[24] = { 0x81, 0x0a };
+    bool binary = wire->steps[0].text.len > 0 && wire->steps[0].text.at[0] == 0x80 &&
+                  strstr(wire->options, "-B ascii") == NULL;
+    const uint8_t *reply = binary ? noop_reply : (const uint8_t *)"MN\r\n";
+    bytes_add(in, binary ? noop : (const uint8_t *)"mn\r\n", binary ? sizeof(noop) : 4);
+    for (size_t i = 0; i < (binary ? sizeof(noop_reply) : 4); i++) {
+        text_add(expected, reply[i]);
+    }
+}
+
 static bool
 case_run_socket(const struct wire_case *wire)
 {
@@ -937,11 +1064,7 @@ case_run_socket(const struct wire_case *wire)
         }
         i = case_expected(wire, i, &expected, &closes);
         if (i == wire->steps_count && !closes) {
-            /* Nothing may follow the last reply: this one must. */
-            bytes_add(&in, "mn\r\n", 4);
-            for (const char *p = "MN\r\n"; *p != '\0'; p++) {
-                text_add(&expected, (uint8_t)*p);
-            }
+            probe_add(wire, &in, &expected);
         }
         bytes_add(&out, "", 0);
         good = socket_exchange(fd, &in, &expected, closes, &kept, &out, &closed);

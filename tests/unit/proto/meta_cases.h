@@ -69,12 +69,14 @@ static const struct meta_case good_cases[] = {
     LINE("mg k O" O31 "\r\n", "k", "O", "O", .op = META_MG, OPAQUE(O31)),
     LINE("mg k t T30\r\n", "k", "tT", "t", .op = META_MG, .exptime = 30, .ttl_before_touch = true),
     LINE("mg k T30 t\r\n", "k", "tT", "t", .op = META_MG, .exptime = 30),
+    LINE("mg k T30 R5 N9 t\r\n", "k", "TRNt", "t", .op = META_MG, .exptime = 30, .recache_s = 5,
+         .vivify_exptime = 9),
     LINE("ma k t T-1\r\n", "k", "tT", "t", MA(.delta = 1, .exptime = -1, .ttl_before_touch = true)),
     /* numbers */
     LINE("mg k N0 R-5 T4102444800\r\n", "k", "NRT", "", .op = META_MG, .recache_s = -5,
-         .exptime = 4102444800),
+         .exptime = 4102444800, .recache_before_touch = true, .vivify_before_touch = true),
     LINE("mg k N99999999999999999999 T-99999999999999999999\r\n", "k", "NT", "", .op = META_MG,
-         .vivify_exptime = INT64_MAX, .exptime = INT64_MIN),
+         .vivify_exptime = INT64_MAX, .exptime = INT64_MIN, .vivify_before_touch = true),
     LINE("mg k C0 E18446744073709551615\r\n", "k", "CE", "", .op = META_MG, .cas_new = UINT64_MAX),
     LINE("mg k D1 J2 F3\r\n", "k", "DJF", "", .op = META_MG, .delta = 1, .initial = 2,
          .client_flags = 3),
@@ -123,9 +125,9 @@ static const struct meta_case good_cases[] = {
     /* 20 words, command and key among them */
     LINE("mg k O1 k c s t f h l u q P L I v T1 N1 R1 C1\r\n", "k", "OkcstfhluqPLIvTNRC", "Okcstfhl",
          .op = META_MG, OPAQUE("1"), .exptime = 1, .vivify_exptime = 1, .recache_s = 1, .cas = 1,
-         .ttl_before_touch = true),
+         .ttl_before_touch = true, .ttl_before_vivify = true),
     LINE("ms k 2 O1 k c s t f h l u q P L I v T1 N1 C1\r\n", "k", "OkcstfhluqPLIvTNC", "Okcs",
-         MS(OPAQUE("1"), .exptime = 1, .vivify_exptime = 1, .cas = 1, .ttl_before_touch = true)),
+         MS(OPAQUE("1"), .exptime = 1, .vivify_exptime = 1, .cas = 1, .ttl_before_touch = true, .ttl_before_vivify = true)),
 };
 
 #define BAD(line, which) \

@@ -75,6 +75,9 @@ check_values(const struct meta_request *got, const struct meta_request *want)
         ck_assert_mem_eq(got->opaque.at, want->opaque.at, want->opaque.len);
     }
     ck_assert_int_eq(got->ttl_before_touch, want->ttl_before_touch);
+    ck_assert_int_eq(got->ttl_before_vivify, want->ttl_before_vivify);
+    ck_assert_int_eq(got->recache_before_touch, want->recache_before_touch);
+    ck_assert_int_eq(got->vivify_before_touch, want->vivify_before_touch);
 }
 
 static void

@@ -108,7 +108,6 @@ check_request(const struct request *got, const struct line_case *row, const stru
     case REQUEST_FLUSH_ALL:
         ck_assert_int_eq(got->exptime, want->exptime);
         break;
-    case REQUEST_MN:
     case REQUEST_QUIT:
     case REQUEST_VERSION:
     case REQUEST_STATS:

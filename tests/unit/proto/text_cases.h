@@ -111,8 +111,6 @@ static const struct line_case key_cases[] = {
 };
 
 static const struct line_case admin_cases[] = {
-    LINE("mn\r\n", "", OP(MN)),
-    LINE("mn x\r\n", "x", OP(MN)),
     LINE("quit\r\n", "", OP(QUIT)),
     LINE("quit noreply\n", "noreply", OP(QUIT)),
     LINE("version\r\n", "", OP(VERSION)),
