@@ -256,16 +256,16 @@ ghosts_take(struct cache *cache, struct size_class *class, uint64_t hash)
 
 /* -- evicting ------------------------------------------------------------------------------------------ */
 
-/** Counts an item that goes: for age if it is dead, else for room, and then remembers its key. */
-static void
-note_gone(struct cache *cache, struct size_class *class, const struct item *item, uint32_t shape, uint64_t hash)
+/** Counts an item that goes: for age if it is dead, else for room; whether it was for room. */
+static bool
+note_gone(struct cache *cache, struct size_class *class, const struct item *item, uint32_t shape)
 {
     uint32_t now_s = cache_now_s(cache);
     uint32_t access = item_access(item);
     if (cache_is_dead(cache, item, shape, now_s)) {
         class->reclaimed++;
         class->expired_unfetched += !(access & ACCESS_FETCHED);
-        return;
+        return false;
     }
     class->evicted++;
     class->evicted_nonzero += item_expire_s(item) != 0;
@@ -273,16 +273,16 @@ note_gone(struct cache *cache, struct size_class *class, const struct item *item
     class->evicted_active += (access & ACCESS_USES_MASK) > ACCESS_USE_ONE;
     class->evicted_age_s = access_idle_s(access, now_s);
     class->age_s = class->evicted_age_s;
-    uint32_t chunks = (uint32_t)(cache_item_size(cache, item, shape) / class->chunk_size) + 1;
-    ghost_add(cache, class, hash, shape & SHAPE_LARGE ? chunks : 1);
+    return true;
 }
 
 void
 evict_note_gone(struct cache *cache, struct size_class *class, uint32_t ref)
 {
+    /* Its key is not remembered: that it goes tells of the page that it lay on, not of a class short of memory.  With a
+     * ghost, each page taken from the long items would raise their gain, and soon be fetched back. */
     const struct item *item = cache_item(cache, ref);
-    uint32_t shape = item_shape(item);
-    note_gone(cache, class, item, shape, cache_item_hash(cache, item, shape));
+    note_gone(cache, class, item, item_shape(item));
 }
 
 /** Takes a visible item out and frees it; false when someone else was faster, or it is pinned. */
@@ -293,7 +293,10 @@ evict_hashed(struct cache *cache, struct size_class *class, uint32_t ref, uint32
     if (!cache_unlink(cache, hash, ref)) {
         return false;
     }
-    note_gone(cache, class, item, shape, hash);
+    if (note_gone(cache, class, item, shape)) {
+        uint32_t chunks = (uint32_t)(cache_item_size(cache, item, shape) / class->chunk_size) + 1;
+        ghost_add(cache, class, hash, shape & SHAPE_LARGE ? chunks : 1);
+    }
     return cache_free_item(cache, ref, class->id);
 }
 
