@@ -40,6 +40,7 @@ enum request_op {
     REQUEST_VERBOSITY,      /* args, noreply */
     REQUEST_CACHE_MEMLIMIT, /* args, noreply */
     REQUEST_SHUTDOWN,       /* args, noreply */
+    REQUEST_REFRESH_CERTS,  /* args, noreply */
     REQUEST_UNKNOWN_HTTP,   /* unknown command whose last word begins with "HTTP/": close without
                                reply */
     REQUEST_ERROR,          /* error, noreply, swallow */

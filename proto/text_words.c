@@ -191,6 +191,7 @@ find_op(struct span command)
         NAME("verbosity", REQUEST_VERBOSITY),
         NAME("cache_memlimit", REQUEST_CACHE_MEMLIMIT),
         NAME("shutdown", REQUEST_SHUTDOWN),
+        NAME("refresh_certs", REQUEST_REFRESH_CERTS),
     };
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (commands[i].name_len == command.len &&
@@ -248,6 +249,7 @@ words_command(const struct words *words, struct request *out)
     case REQUEST_VERBOSITY:
     case REQUEST_CACHE_MEMLIMIT:
     case REQUEST_SHUTDOWN:
+    case REQUEST_REFRESH_CERTS:
         out->noreply = out->args_count > 0 && span_equals(words->last, "noreply");
         break;
     case REQUEST_QUIT:

@@ -220,11 +220,15 @@ compute(const struct cache *cache, const struct found *found, struct arith *arit
     const struct item *item = cache_item(cache, found->ref);
     uint32_t len = shape_value_len(found->shape);
     uint8_t bytes[NUMBER_FIELD_MAX];
-    if (len == 0) { /* a long value, too */
+    bool large = (found->shape & SHAPE_LARGE) != 0;
+    if (len == 0 && !large) { /* told before a wrong CAS id, as the original does */
         return CACHE_NOT_NUMBER;
     }
     if (arith->cas != 0 && (cache->cas_size == 0 || item_cas(item) != arith->cas)) {
         return CACHE_EXISTS;
+    }
+    if (large) {
+        return CACHE_NOT_NUMBER;
     }
     bool whole = len <= sizeof(bytes);
     len = whole ? len : (uint32_t)sizeof(bytes);

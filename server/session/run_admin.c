@@ -3,6 +3,7 @@
 
 #include "session/session_priv.h"
 
+#define REFRESH_ERROR_MAX 250u /* bytes of an error text; the rest is cut */
 #define MEMLIMIT_MB_MIN 8u
 #define MEMLIMIT_MB_MAX 1000000000u
 #define VERBOSITY_MAX   2
@@ -106,6 +107,26 @@ run_shutdown(struct session_worker *worker, const struct request *request)
     return NULL;
 }
 
+/** Puts the answer itself: an error's text comes without its line end, and may be long. */
+static void
+run_refresh_certs(struct session_worker *worker, const struct request *request)
+{
+    const char *error = "Error TLS not enabled";
+    if (worker->host != NULL && worker->host->refresh_certs != NULL) {
+        error = worker->host->refresh_certs(worker->host->arg);
+    }
+    if (request->noreply) {
+        return;
+    }
+    if (error == NULL) {
+        TX_PUT(worker, "OK\r\n");
+        return;
+    }
+    size_t len = strlen(error);
+    tx_put(worker, error, len < REFRESH_ERROR_MAX ? len : REFRESH_ERROR_MAX);
+    TX_PUT(worker, "\r\n");
+}
+
 enum step
 admin_run(struct session *session, const struct request *request)
 {
@@ -113,6 +134,10 @@ admin_run(struct session *session, const struct request *request)
     const char *text;
     if (request->op == REQUEST_STATS) {
         return stats_run(session, request);
+    }
+    if (request->op == REQUEST_REFRESH_CERTS) {
+        run_refresh_certs(worker, request);
+        return STEP_ON;
     }
     if (request->op == REQUEST_FLUSH_ALL) {
         text = admin_flush(worker, request->exptime) ? "OK\r\n"

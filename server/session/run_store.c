@@ -37,6 +37,7 @@ store_mode(enum request_op op)
     case REQUEST_VERBOSITY:
     case REQUEST_CACHE_MEMLIMIT:
     case REQUEST_SHUTDOWN:
+    case REQUEST_REFRESH_CERTS:
     case REQUEST_UNKNOWN_HTTP:
     case REQUEST_ERROR:
         break;

@@ -227,7 +227,8 @@ run_request(struct session *session, const struct request *request)
     case REQUEST_FLUSH_ALL:
     case REQUEST_VERBOSITY:
     case REQUEST_CACHE_MEMLIMIT:
-    case REQUEST_SHUTDOWN: {
+    case REQUEST_SHUTDOWN:
+    case REQUEST_REFRESH_CERTS: {
         /* They may take long or wait for others, who may wait for readers. */
         cache_leave(worker->thread);
         enum step step = admin_run(session, request);

@@ -229,6 +229,8 @@ class Generator(text.Generator):
         flags = self.some(b"k", b"O%d" % rng.randrange(1000), share=0.2)
         flags += self.some(b"q", b"I", b"T" + self.exptime(), b"F%d" % rng.randrange(1 << 32), share=0.15)
         mode = rng.choice((b"", b"", b"", b"MS", b"ME", b"MA", b"MP", b"MR"))
+        if mode in (b"MA", b"MP") and key in self.number_keys:
+            value = value[:100]  # a number stays short, as in text.py
         if mode:
             flags.append(mode)
         flags += self.id_flag(0.3 if mode in (b"", b"MS", b"MR") else 0.1)

@@ -22,6 +22,7 @@ SENTINEL = b"mn\r\n"
 SENTINEL_REPLY = b"MN\r\n"
 
 KEYS = 240
+NUMBER_VALUE_MAX = 8000  # bytes of a value that is counted with
 NUMBER_KEYS = 30
 BIG_KEYS = 4
 BIG_MAX = 1048000  # bytes; the contract's largest value that must fit by default
@@ -222,9 +223,11 @@ class Generator:
         for size in (1, 2, 3, 31, 32, 63, 64, 100, 127, 128, 200, 248, 249, 250):
             keys.append(bytes(rng.choices(LETTERS, k=size)))
         odd = bytes(c for c in range(1, 256) if c not in b" \r\nMm")
+        keys = list(dict.fromkeys(keys))  # a short one by chance may be one of the first
         while len(keys) < KEYS:
-            keys.append(b"o" + bytes(rng.choices(odd, k=rng.randrange(2, 40))))
-        assert len(set(keys)) == KEYS
+            key = b"o" + bytes(rng.choices(odd, k=rng.randrange(2, 40)))
+            if key not in keys:
+                keys.append(key)
         return keys
 
     def key(self):
@@ -302,25 +305,38 @@ class Generator:
         return Command("gats", None, self._keys_line(b"gats " + self.exptime()), VALUES)
 
     def _store(self, word, key, value):
+        if value and not value.strip():
+            # Blanks alone: to count with them, the original reads on into whatever is left of an older item.
+            value = b"x" * len(value)
         noreply = self.noreply()
         head = b"%s %s %s %s %d%s\r\n" % (
             word, key, self.flags(), self.exptime(), len(value), b" noreply" if noreply else b"",
         )
         return Command(word.decode(), key, head + value + b"\r\n", NONE if noreply else LINE, noreply=noreply)
 
+    # The original reads a number at the head of a value of any length, larder only of one that fits a chunk: so
+    # what is counted with stays short, and other values begin with a letter where they may become long.
+
+    def _replace(self, word):
+        key, value = self.key(), self.value()
+        if key in self.number_keys:
+            value = value[:NUMBER_VALUE_MAX]
+        elif len(value) > NUMBER_VALUE_MAX:
+            value = b"x" + value[1:]
+        return self._store(word, key, value)
+
     def set(self):
-        return self._store(b"set", self.key(), self.value())
+        return self._replace(b"set")
 
     def add(self):
-        return self._store(b"add", self.key(), self.value())
+        return self._replace(b"add")
 
     def replace(self):
-        return self._store(b"replace", self.key(), self.value())
+        return self._replace(b"replace")
 
     def _join(self, word):
-        """A number stays short: the original reads it at the head of a value of any length, larder of one chunk's."""
         key, value = self.key(), self.value()
-        return self._store(word, key, value[:200] if key in self.number_keys else value)
+        return self._store(word, key, value[:200] if key in self.number_keys else b"x" + value)
 
     def append(self):
         return self._join(b"append")

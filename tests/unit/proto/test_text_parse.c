@@ -114,6 +114,7 @@ check_request(const struct request *got, const struct line_case *row, const stru
     case REQUEST_VERBOSITY:
     case REQUEST_CACHE_MEMLIMIT:
     case REQUEST_SHUTDOWN:
+    case REQUEST_REFRESH_CERTS:
         check_args(got, row->words, inside);
         break;
     case REQUEST_UNKNOWN_HTTP:

@@ -136,6 +136,8 @@ static const struct line_case admin_cases[] = {
     LINE("shutdown\r\n", "", OP(SHUTDOWN)),
     LINE("shutdown graceful\r\n", "graceful", OP(SHUTDOWN)),
     LINE("shutdown noreply\r\n", "noreply", OP(SHUTDOWN), QUIET),
+    LINE("refresh_certs\r\n", "", OP(REFRESH_CERTS)),
+    LINE("refresh_certs noreply\r\n", "noreply", OP(REFRESH_CERTS), QUIET),
 };
 
 #define ERR(which)          .op = REQUEST_ERROR, .error = REQUEST_ERR_##which
