@@ -64,7 +64,7 @@ def test_a_wrong_word_is_noticed():
     noticed(reply=replace_once(b"DELETED\r\n", b"NOT_FOUND\r\n"))
     noticed(reply=replace_once(b"EXISTS\r\n", b"NOT_FOUND\r\n"))
     noticed(reply=replace_once(b"TOUCHED\r\n", b"STORED\r\n"))
-    noticed(reply=replace_once(b"SERVER_ERROR object too large for cache", b"SERVER_ERROR out of memory"), commands=40000)
+    noticed(reply=replace_once(b"SERVER_ERROR object too large for cache", b"SERVER_ERROR out of memory"), commands=100000)
 
 
 def test_a_missing_answer_is_noticed():
