@@ -288,6 +288,8 @@ RUN_TEST = $(TEST_ENV) tests/support/run_test.sh $(@:$(R)/%=%) $@
 
 UNIT_RESULTS := $(patsubst tests/%.c,$(R)/%,$(UNIT_SOURCES))
 STRESS_RESULTS := $(patsubst tests/%.c,$(R)/%,$(STRESS_SOURCES))
+# read_race without the order that it is about: it must fail.
+BROKEN_RESULTS := $(if $(filter release debug,$(VARIANT)),$(R)/stress/read_race_broken)
 WIRE_RESULTS := $(if $(WIRE_SOURCES),$(R)/wire/in_process $(R)/wire/socket)
 EMBED_RESULTS := $(foreach name,$(basename $(EMBED_C_SOURCES) $(EMBED_CC_SOURCES)),\
     $(name:tests/%=$(R)/%)-static $(name:tests/%=$(R)/%)-shared)
@@ -304,8 +306,8 @@ WIRE_RESULTS := $(filter %/socket,$(WIRE_RESULTS))
 FUZZ_RESULTS :=
 endif
 
-RESULTS := $(UNIT_RESULTS) $(WIRE_RESULTS) $(EMBED_RESULTS) $(FUZZ_RESULTS) $(STRESS_RESULTS) $(E2E_RESULTS) \
-    $(if $(filter release debug,$(VARIANT)),$(TIDY_RESULTS))
+RESULTS := $(UNIT_RESULTS) $(WIRE_RESULTS) $(EMBED_RESULTS) $(FUZZ_RESULTS) $(STRESS_RESULTS) \
+    $(BROKEN_RESULTS) $(E2E_RESULTS) $(if $(filter release debug,$(VARIANT)),$(TIDY_RESULTS))
 
 $(R)/%: $(T)/%
 	@$(RUN_TEST) $<
@@ -322,6 +324,10 @@ $(R)/fuzz/replay_$(1): $(T)/fuzz/replay_$(1) $(sort $(wildcard tests/fuzz/corpus
 endef
 $(foreach target,$(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ_SOURCES)),$(eval $(call replay_rule,$(target))))
 
+$(R)/stress/read_race_broken: tests/stress/read_race_broken.sh tests/stress/read_race.c \
+    $(wildcard server/engine/*.[ch] server/base/*.[ch]) config.h
+	@CC='$(CC)' $(RUN_TEST) $< $(OUT)/broken
+
 E2E_HELPERS := tests/support/server.py $(wildcard tests/e2e/*/*.py)
 # The system's python first: packages such as pymemcache come for it.
 PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)
@@ -335,7 +341,7 @@ $(TIDY_RESULTS): $(R)/%: tests/% FORCE
 
 # One after the other also with -j: these fill the processors by themselves, or start servers.
 previous :=
-$(foreach result,$(STRESS_RESULTS) $(filter %/socket,$(WIRE_RESULTS)) $(E2E_RESULTS),\
+$(foreach result,$(STRESS_RESULTS) $(BROKEN_RESULTS) $(filter %/socket,$(WIRE_RESULTS)) $(E2E_RESULTS),\
     $(if $(previous),$(eval $(result): | $(previous)))$(eval previous := $(result)))
 
 .PHONY: check results asan tsan cov tidy programs
