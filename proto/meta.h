@@ -55,21 +55,21 @@ struct meta_request {
     uint8_t returns[META_RETURNS_MAX]; /* letters that a full reply gives back, in request order */
     uint8_t returns_count;
     /* Both are there, in this order: what stands first does not know of the other. */
-    bool ttl_before_touch;    /* t, T */
-    bool ttl_before_vivify;   /* t, N */
+    bool ttl_before_touch;     /* t, T */
+    bool ttl_before_vivify;    /* t, N */
     bool recache_before_touch; /* R, T */
-    bool vivify_before_touch; /* N, T */
-    uint8_t mode;           /* enum meta_mode; set or increment if there is no M */
-    uint32_t value_len;     /* bytes of the data block, its CR LF not counted */
-    uint32_t client_flags;  /* F; else 0 */
-    int64_t exptime;        /* T, as on the wire; ms: else 0 */
-    int64_t vivify_exptime; /* N, as on the wire */
-    int64_t recache_s;      /* R: seconds */
-    uint64_t cas;           /* C: the id that the item must have */
-    uint64_t cas_new;       /* E: the id that it gets */
-    uint64_t delta;         /* D; else 1 */
-    uint64_t initial;       /* J; else 0 */
-    uint64_t swallow;       /* bytes of data block (CR LF included) to skip after the line */
+    bool vivify_before_touch;  /* N, T */
+    uint8_t mode;              /* enum meta_mode; set or increment if there is no M */
+    uint32_t value_len;        /* bytes of the data block, its CR LF not counted */
+    uint32_t client_flags;     /* F; else 0 */
+    int64_t exptime;           /* T, as on the wire; ms: else 0 */
+    int64_t vivify_exptime;    /* N, as on the wire */
+    int64_t recache_s;         /* R: seconds */
+    uint64_t cas;              /* C: the id that the item must have */
+    uint64_t cas_new;          /* E: the id that it gets */
+    uint64_t delta;            /* D; else 1 */
+    uint64_t initial;          /* J; else 0 */
+    uint64_t swallow;          /* bytes of data block (CR LF included) to skip after the line */
     uint8_t key_bytes[META_KEY_BYTES_MAX];
 };
 

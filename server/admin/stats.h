@@ -16,8 +16,8 @@ struct prefix_stats;
 
 /**
  * One worker's counters; written by its thread alone, and by session/ all but auth_* and
- * idle_kicks and ssl_*: net/ does not add to bytes_read, bytes_written and conn_yields again.  All members
- * are struct metric: stats.c sums them by position.
+ * idle_kicks and ssl_*: net/ does not add to bytes_read, bytes_written and conn_yields again.  All
+ * members are struct metric: stats.c sums them by position.
  */
 struct worker_stats {
     struct metric cmd_get;

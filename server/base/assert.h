@@ -1,4 +1,5 @@
-/* Asserts for our own mistakes: on in release builds too.  Input from a client is never asserted. */
+/* Asserts for our own mistakes: on in release builds too.  Input from a client is never asserted.
+ */
 #ifndef LARDER_BASE_ASSERT_H
 #define LARDER_BASE_ASSERT_H
 
@@ -14,14 +15,14 @@ _Noreturn void assert_failed(const char *expr, const char *file, int line);
 
 #endif
 
-/* Outside of the guard: a system header that includes <assert.h> puts the C library's in its place, which -DNDEBUG
- * removes; whoever includes such a header includes this one again. */
+/* Outside of the guard: a system header that includes <assert.h> puts the C library's in its place,
+ * which -DNDEBUG removes; whoever includes such a header includes this one again. */
 #ifdef assert
 #undef assert
 #endif
-#define assert(expr)                                                                               \
-    do {                                                                                           \
-        if (__builtin_expect(!(expr), 0)) {                                                        \
-            assert_failed(#expr, __FILE__, __LINE__);                                              \
-        }                                                                                          \
+#define assert(expr)                                  \
+    do {                                              \
+        if (__builtin_expect(!(expr), 0)) {           \
+            assert_failed(#expr, __FILE__, __LINE__); \
+        }                                             \
     } while (0)

@@ -1,4 +1,5 @@
-/* The hash of keys: XXH3 with a seed of the cache's own, so that nobody outside can choose collisions. */
+/* The hash of keys: XXH3 with a seed of the cache's own, so that nobody outside can choose
+ * collisions. */
 #ifndef LARDER_BASE_HASH_H
 #define LARDER_BASE_HASH_H
 

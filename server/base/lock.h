@@ -1,5 +1,6 @@
-/* Mutexes with a rank.  A thread takes them in rising order only; LARDER_DEBUG builds stop on a wrong one.
- * The list of all ranks stands here and, with what each protects, in server/DESIGN.md. */
+/* Mutexes with a rank.  A thread takes them in rising order only; LARDER_DEBUG builds stop on a
+ * wrong one. The list of all ranks stands here and, with what each protects, in server/DESIGN.md.
+ */
 #ifndef LARDER_BASE_LOCK_H
 #define LARDER_BASE_LOCK_H
 
@@ -7,21 +8,22 @@
 #include <stdbool.h>
 
 enum lock_rank {
-    LOCK_RANK_SERVER = 10,  /* net: the list of connections, listeners */
+    LOCK_RANK_SERVER = 10,     /* net: the list of connections, listeners */
     LOCK_RANK_TLS_RELOAD = 12, /* net: one reload of certificates at a time */
-    LOCK_RANK_TLS = 14,     /* net: the certificates in use */
-    LOCK_RANK_WORKER = 20,  /* net: a worker's mailbox */
-    LOCK_RANK_PREFIX = 25,  /* admin: per-prefix statistics */
-    LOCK_RANK_STATS = 35,   /* engine: where the counters were at the last reset */
-    LOCK_RANK_MOVER = 40,   /* engine: one page move at a time */
-    LOCK_RANK_SWEEPER = 45, /* engine: one sweep for dead items at a time */
-    LOCK_RANK_THREADS = 47, /* engine: the list of threads of a cache */
-    LOCK_RANK_GROW = 50,    /* engine: one split of the index at a time */
-    LOCK_RANK_CLASS_LARGEST = 59, /* engine: the largest size class; long items' last pieces lie in others */
-    LOCK_RANK_CLASS = 60,   /* engine: one size class: chunks, queues */
-    LOCK_RANK_BUCKET = 70,  /* engine: the bit in a bucket's word; not a struct lock */
+    LOCK_RANK_TLS = 14,        /* net: the certificates in use */
+    LOCK_RANK_WORKER = 20,     /* net: a worker's mailbox */
+    LOCK_RANK_PREFIX = 25,     /* admin: per-prefix statistics */
+    LOCK_RANK_STATS = 35,      /* engine: where the counters were at the last reset */
+    LOCK_RANK_MOVER = 40,      /* engine: one page move at a time */
+    LOCK_RANK_SWEEPER = 45,    /* engine: one sweep for dead items at a time */
+    LOCK_RANK_THREADS = 47,    /* engine: the list of threads of a cache */
+    LOCK_RANK_GROW = 50,       /* engine: one split of the index at a time */
+    LOCK_RANK_CLASS_LARGEST =
+        59, /* engine: the largest size class; long items' last pieces lie in others */
+    LOCK_RANK_CLASS = 60,    /* engine: one size class: chunks, queues */
+    LOCK_RANK_BUCKET = 70,   /* engine: the bit in a bucket's word; not a struct lock */
     LOCK_RANK_OVERFLOW = 75, /* engine: the index's overflow buckets */
-    LOCK_RANK_PAGES = 80,   /* engine: the page pool */
+    LOCK_RANK_PAGES = 80,    /* engine: the page pool */
 };
 
 struct lock {

@@ -21,7 +21,8 @@ log_line(const char *format, ...)
     }
     size_t used = (size_t)len < sizeof(line) - 1 ? (size_t)len : sizeof(line) - 2;
     line[used++] = '\n';
-    /* One write, so that lines of several threads do not mix.  Nobody is left to tell when stderr is gone. */
+    /* One write, so that lines of several threads do not mix.  Nobody is left to tell when stderr
+     * is gone. */
     ssize_t written = write(STDERR_FILENO, line, used);
     (void)written;
 }

@@ -13,7 +13,8 @@ struct metric {
 static inline void
 metric_add(struct metric *metric, uint64_t n)
 {
-    /* relaxed: a single number, ordered with nothing; one writer, so load and store need not be one step. */
+    /* relaxed: a single number, ordered with nothing; one writer, so load and store need not be one
+     * step. */
     uint64_t value = atomic_load_explicit(&metric->value, memory_order_relaxed);
     atomic_store_explicit(&metric->value, value + n, memory_order_relaxed);
 }

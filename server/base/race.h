@@ -1,5 +1,5 @@
-/* Windows of lock-free paths.  In LARDER_DEBUG builds RACE_POINT() yields now and then, so that threads
- * meet inside them; elsewhere it is nothing. */
+/* Windows of lock-free paths.  In LARDER_DEBUG builds RACE_POINT() yields now and then, so that
+ * threads meet inside them; elsewhere it is nothing. */
 #ifndef LARDER_BASE_RACE_H
 #define LARDER_BASE_RACE_H
 
@@ -37,12 +37,12 @@ cpu_relax(void)
 #endif
 
 /**
- * Copies bytes that another thread may be writing at the same time.  What came is good only if a version
- * that brackets the copy says so (engine/bucket.h).
+ * Copies bytes that another thread may be writing at the same time.  What came is good only if a
+ * version that brackets the copy says so (engine/bucket.h).
  *
- * C has no bulk copy that may race, so these are plain copies that the compiler can neither see through nor
- * move: the fences beside the version order them.  Under ThreadSanitizer each byte is a relaxed atomic, and
- * so every other access to the same memory is checked.
+ * C has no bulk copy that may race, so these are plain copies that the compiler can neither see
+ * through nor move: the fences beside the version order them.  Under ThreadSanitizer each byte is a
+ * relaxed atomic, and so every other access to the same memory is checked.
  */
 static inline void
 race_copy_out(void *dst, const void *racy, size_t len)
@@ -77,7 +77,8 @@ race_copy_in(void *racy, const void *src, size_t len)
 #endif
 }
 
-/** Whether bytes that another thread may be writing equal `len` of ours; as good as race_copy_out(). */
+/** Whether bytes that another thread may be writing equal `len` of ours; as good as
+ * race_copy_out(). */
 static inline bool
 race_equal(const void *racy, const void *ours, size_t len)
 {

@@ -12,7 +12,8 @@ rng_init(struct rng *rng, uint64_t seed)
     rng->state = seed;
 }
 
-/** Source: splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). */
+/** Source: splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+ */
 uint64_t
 rng_next(struct rng *rng)
 {

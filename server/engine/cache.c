@@ -16,13 +16,14 @@
 #include <unistd.h>
 #endif
 
-#define CACHE_MAGIC 0x6c617264u
-#define MEMORY_LIMIT_MIN ((uint64_t)1 << 20) /* bytes */
-#define PAGES_MIN 4u         /* pages that a lowered limit leaves beside the index */
-#define MAINTAIN_CHUNKS 256u /* of a page on the move, emptied in one slice */
+#define CACHE_MAGIC             0x6c617264u
+#define MEMORY_LIMIT_MIN        ((uint64_t)1 << 20) /* bytes */
+#define PAGES_MIN               4u   /* pages that a lowered limit leaves beside the index */
+#define MAINTAIN_CHUNKS         256u /* of a page on the move, emptied in one slice */
 #define GENERATIONS_UNSWEPT_MAX (ITEM_GENERATIONS - 2u)
 
-/* -- what the index asks of items ---------------------------------------------------------------------- */
+/* -- what the index asks of items
+ * ---------------------------------------------------------------------- */
 
 uint64_t
 cache_item_hash(const struct cache *cache, const struct item *item, uint32_t shape)
@@ -32,7 +33,8 @@ cache_item_hash(const struct cache *cache, const struct item *item, uint32_t sha
     race_copy_out(key, item_key(item, shape, cache->cas_size), shape_key_len(shape));
     return hash_bytes(key, shape_key_len(shape), cache->options.hash_seed);
 #else
-    return hash_bytes(item_key(item, shape, cache->cas_size), shape_key_len(shape), cache->options.hash_seed);
+    return hash_bytes(item_key(item, shape, cache->cas_size), shape_key_len(shape),
+                      cache->options.hash_seed);
 #endif
 }
 
@@ -51,7 +53,8 @@ cache_item_value_len(const struct cache *cache, const struct item *item, uint32_
         return shape_value_len(shape);
     }
     /* relaxed: set before the item is visible */
-    return atomic_load_explicit(&large_of(item, shape, cache->cas_size)->value_len, memory_order_relaxed);
+    return atomic_load_explicit(&large_of(item, shape, cache->cas_size)->value_len,
+                                memory_order_relaxed);
 }
 
 uint64_t
@@ -92,7 +95,8 @@ cache_free_item(struct cache *cache, uint32_t ref, uint8_t held_class)
     struct item *item = cache_item(cache, ref);
     uint32_t shape = item_shape(item);
     assert(shape_key_len(shape) > 0);
-    slab_item_gone(cache, cache_item_class(cache, shape), cache_item_size(cache, item, shape), held_class);
+    slab_item_gone(cache, cache_item_class(cache, shape), cache_item_size(cache, item, shape),
+                   held_class);
     if (!(shape & SHAPE_LARGE)) {
         slab_free(cache, ref, held_class);
         return true;
@@ -108,9 +112,11 @@ cache_free_item(struct cache *cache, uint32_t ref, uint8_t held_class)
     return true;
 }
 
-/* -- create, destroy ----------------------------------------------------------------------------------- */
+/* -- create, destroy
+ * ----------------------------------------------------------------------------------- */
 
-/** Whether the kernel orders readers for us (membarrier), so that they need no fence of their own. */
+/** Whether the kernel orders readers for us (membarrier), so that they need no fence of their own.
+ */
 static bool
 register_membarrier(void)
 {
@@ -191,7 +197,8 @@ cache_destroy(struct cache *cache)
     free(cache);
 }
 
-/* -- threads ------------------------------------------------------------------------------------------- */
+/* -- threads
+ * ------------------------------------------------------------------------------------------- */
 
 struct cache_thread *
 cache_thread_open(struct cache *cache)
@@ -223,7 +230,8 @@ void
 cache_thread_close(struct cache *cache, struct cache_thread *thread)
 {
     lock_acquire(&cache->threads_lock);
-    assert(thread->open && atomic_load_explicit(&thread->active, memory_order_relaxed) == 0); /* relaxed: ours */
+    assert(thread->open &&
+           atomic_load_explicit(&thread->active, memory_order_relaxed) == 0); /* relaxed: ours */
     thread->open = false;
     lock_release(&cache->threads_lock);
 }
@@ -233,10 +241,11 @@ cache_enter(struct cache_thread *thread)
 {
     /* acquire: who enters in a new epoch sees what left the index before it began (rebalance.c). */
     uint64_t epoch = atomic_load_explicit(&thread->cache->epoch, memory_order_acquire);
-    atomic_store_explicit(&thread->active, epoch, memory_order_relaxed); /* relaxed: ordered by the fence below */
-    /* seq_cst: pairs with cache_fence_readers(); either it sees us, or we see what it has taken out.  With
-     * membarrier the kernel runs the fence on this processor when it is needed, and here the compiler must only
-     * not move the reads up. */
+    atomic_store_explicit(&thread->active, epoch,
+                          memory_order_relaxed); /* relaxed: ordered by the fence below */
+    /* seq_cst: pairs with cache_fence_readers(); either it sees us, or we see what it has taken
+     * out.  With membarrier the kernel runs the fence on this processor when it is needed, and here
+     * the compiler must only not move the reads up. */
     if (thread->fences) {
         atomic_thread_fence(memory_order_seq_cst);
     } else {
@@ -254,7 +263,8 @@ cache_leave(struct cache_thread *thread)
 uint64_t
 cache_step_out(struct cache_thread *thread)
 {
-    uint64_t active = atomic_load_explicit(&thread->active, memory_order_relaxed); /* relaxed: ours */
+    uint64_t active =
+        atomic_load_explicit(&thread->active, memory_order_relaxed); /* relaxed: ours */
     if (active != 0) {
         cache_leave(thread);
     }
@@ -284,24 +294,28 @@ cache_fence_readers(struct cache *cache)
 #endif
 }
 
-/* -- time ---------------------------------------------------------------------------------------------- */
+/* -- time
+ * ---------------------------------------------------------------------------------------------- */
 
 /** Begins a new generation: all items of the ones before are dead. */
 static void
 begin_generation(struct cache *cache, struct cache_thread *thread)
 {
-    uint32_t swept = atomic_load_explicit(&cache->generation_swept, memory_order_relaxed); /* relaxed: grows only */
+    uint32_t swept = atomic_load_explicit(&cache->generation_swept,
+                                          memory_order_relaxed); /* relaxed: grows only */
     if (cache_generation(cache) - swept >= GENERATIONS_UNSWEPT_MAX) {
         expire_sweep_all(cache, thread);
     }
-    atomic_fetch_add_explicit(&cache->generation, 1, memory_order_relaxed); /* relaxed: a number that only grows */
+    atomic_fetch_add_explicit(&cache->generation, 1,
+                              memory_order_relaxed); /* relaxed: a number that only grows */
 }
 
 /** Does a flush whose time has come.  One thread gets to do it. */
 static void
 flush_if_due(struct cache *cache)
 {
-    uint32_t at_s = atomic_load_explicit(&cache->flush_at_s, memory_order_relaxed); /* relaxed: one number */
+    uint32_t at_s =
+        atomic_load_explicit(&cache->flush_at_s, memory_order_relaxed); /* relaxed: one number */
     if (at_s != 0 && at_s <= cache_now_s(cache) &&
         atomic_compare_exchange_strong_explicit(&cache->flush_at_s, &at_s, 0, memory_order_relaxed,
                                                 memory_order_relaxed)) { /* relaxed: as above */
@@ -315,7 +329,8 @@ cache_set_now(struct cache *cache, int64_t now)
     int64_t now_s = now - cache->clock_base;
     uint32_t before = cache_now_s(cache);
     if (now_s > (int64_t)before && now_s < UINT32_MAX) {
-        atomic_store_explicit(&cache->now_s, (uint32_t)now_s, memory_order_relaxed); /* relaxed: as cache_now_s() */
+        atomic_store_explicit(&cache->now_s, (uint32_t)now_s,
+                              memory_order_relaxed); /* relaxed: as cache_now_s() */
         flush_if_due(cache);
     }
 }
@@ -352,7 +367,8 @@ void
 cache_flush(struct cache *cache, struct cache_thread *thread, int64_t at)
 {
     if (at <= cache_now(cache)) {
-        atomic_store_explicit(&cache->flush_at_s, 0, memory_order_relaxed); /* relaxed: one number */
+        atomic_store_explicit(&cache->flush_at_s, 0,
+                              memory_order_relaxed); /* relaxed: one number */
         begin_generation(cache, thread);
         return;
     }
@@ -360,7 +376,8 @@ cache_flush(struct cache *cache, struct cache_thread *thread, int64_t at)
     atomic_store_explicit(&cache->flush_at_s, at_s, memory_order_relaxed); /* relaxed: one number */
 }
 
-/* -- running ------------------------------------------------------------------------------------------- */
+/* -- running
+ * ------------------------------------------------------------------------------------------- */
 
 bool
 cache_maintain(struct cache *cache, struct cache_thread *thread)
@@ -373,8 +390,10 @@ cache_maintain(struct cache *cache, struct cache_thread *thread)
 bool
 cache_set_memory_limit(struct cache *cache, uint64_t memory_limit)
 {
-    uint64_t least = table_bytes(&cache->table) + cache->ghosts.bytes + PAGES_MIN * pages_page_size(&cache->pages);
-    if (memory_limit < MEMORY_LIMIT_MIN || memory_limit < least || memory_limit > pages_limit_max(&cache->pages)) {
+    uint64_t least = table_bytes(&cache->table) + cache->ghosts.bytes +
+                     PAGES_MIN * pages_page_size(&cache->pages);
+    if (memory_limit < MEMORY_LIMIT_MIN || memory_limit < least ||
+        memory_limit > pages_limit_max(&cache->pages)) {
         return false;
     }
     pages_set_limit(&cache->pages, memory_limit);

@@ -1,24 +1,23 @@
-/* The cache: keys and values within a hard memory limit.  No sockets, no wire formats, no global state.
+/* The cache: keys and values within a hard memory limit.  No sockets, no wire formats, no global
+ * state.
  *
- * Threads: every call that takes a struct cache_thread may run on any number of threads at once, each with
- * its own cache_thread.  A get takes no lock.
+ * Threads: every call that takes a struct cache_thread may run on any number of threads at once,
+ * each with its own cache_thread.  A get takes no lock.
  *
  * Life of a read, in batches:
  *
  *     cache_enter(thread);
- *     cache_prefetch(cache, reads, n);              hash, and fetch buckets and items into the cpu's cache
- *     for each read:
- *         again:
- *         switch (cache_find(cache, thread, &read)) {
- *         case CACHE_OK:                             read holds a snapshot of the item's header
- *             write the reply's head, then cache_copy(cache, &read, dst);
+ *     cache_prefetch(cache, reads, n);              hash, and fetch buckets and items into the
+ * cpu's cache for each read: again: switch (cache_find(cache, thread, &read)) { case CACHE_OK: read
+ * holds a snapshot of the item's header write the reply's head, then cache_copy(cache, &read, dst);
  *             if (!cache_hit(cache, thread, &read)) { take back what was written; goto again; }
  *         case CACHE_MISS: ...                       final
  *         }
  *     cache_leave(thread);
  *
- * A value longer than CACHE_COPY_MAX is not copied: cache_find() pins it (read.pin is not NULL), cache_hit()
- * is always true for it, and its bytes are sent from where they lie until cache_unpin().
+ * A value longer than CACHE_COPY_MAX is not copied: cache_find() pins it (read.pin is not NULL),
+ * cache_hit() is always true for it, and its bytes are sent from where they lie until
+ * cache_unpin().
  */
 #ifndef LARDER_ENGINE_CACHE_H
 #define LARDER_ENGINE_CACHE_H
@@ -27,12 +26,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CACHE_KEY_MAX 250u        /* bytes */
-#define CACHE_COPY_MAX 16384u     /* bytes; no value that is copied rather than pinned is longer */
-#define CACHE_BATCH_MAX 32u       /* reads that cache_prefetch() takes at once */
-#define CACHE_THREADS_MAX 1024u   /* struct cache_thread per cache */
+#define CACHE_KEY_MAX         250u   /* bytes */
+#define CACHE_COPY_MAX        16384u /* bytes; no value that is copied rather than pinned is longer */
+#define CACHE_BATCH_MAX       32u    /* reads that cache_prefetch() takes at once */
+#define CACHE_THREADS_MAX     1024u                 /* struct cache_thread per cache */
 #define CACHE_ITEM_SIZE_LIMIT (1024u * 1024 * 1024) /* bytes; largest item_size_max */
-#define CACHE_NEVER 0             /* expiry: never */
+#define CACHE_NEVER           0                     /* expiry: never */
 
 struct cache;
 struct cache_thread;
@@ -49,11 +48,12 @@ enum cache_result {
 };
 
 struct cache_options {
-    uint64_t memory_limit;   /* bytes of item pages and index together, hard; at least 1 MiB */
-    uint32_t item_size_max;  /* bytes: header, key and value; at least 1024 */
-    double growth_factor;    /* between size classes, above 1; 0 for the default table */
-    uint32_t chunk_min;      /* bytes of key and value that the smallest class holds; 0 for the default */
-    bool cas_disabled;       /* items carry no CAS id, 8 bytes less each; ids read as 0 */
+    uint64_t memory_limit;  /* bytes of item pages and index together, hard; at least 1 MiB */
+    uint32_t item_size_max; /* bytes: header, key and value; at least 1024 */
+    double growth_factor;   /* between size classes, above 1; 0 for the default table */
+    uint32_t
+        chunk_min;     /* bytes of key and value that the smallest class holds; 0 for the default */
+    bool cas_disabled; /* items carry no CAS id, 8 bytes less each; ids read as 0 */
     bool evictions_disabled; /* stores fail instead of evicting */
     bool large_pages;        /* ask for huge pages, and take all of the memory now */
     uint64_t hash_seed;      /* random */
@@ -77,7 +77,8 @@ void cache_set_now(struct cache *cache, int64_t now);
 /** The last time told. */
 int64_t cache_now(const struct cache *cache);
 
-/* -- reading ------------------------------------------------------------------------------------------- */
+/* -- reading
+ * ------------------------------------------------------------------------------------------- */
 
 enum cache_read_mode {
     CACHE_READ_HIT,   /* counts as a use: access time, eviction counter, fetched mark */
@@ -91,7 +92,7 @@ struct cache_read {
     enum cache_read_mode mode;
 
     /* out of cache_find(), on CACHE_OK; what the item was before this read */
-    uint32_t value_len;    /* bytes; at most CACHE_COPY_MAX unless pinned, whatever other threads do */
+    uint32_t value_len; /* bytes; at most CACHE_COPY_MAX unless pinned, whatever other threads do */
     uint32_t client_flags;
     uint64_t cas;          /* 0 when disabled */
     int64_t expires_at;    /* unix seconds, CACHE_NEVER for none */
@@ -118,32 +119,38 @@ struct cache_read {
 void cache_enter(struct cache_thread *thread);
 void cache_leave(struct cache_thread *thread);
 
-/** Hashes the keys, and brings their buckets and items near.  Optional before cache_find(); n up to CACHE_BATCH_MAX. */
+/** Hashes the keys, and brings their buckets and items near.  Optional before cache_find(); n up to
+ * CACHE_BATCH_MAX. */
 void cache_prefetch(const struct cache *cache, struct cache_read *reads, unsigned n);
 /** Looks one key up that cache_prefetch() has seen.  CACHE_OK or CACHE_MISS.  Counts misses. */
-enum cache_result cache_find(struct cache *cache, struct cache_thread *thread, struct cache_read *read);
+enum cache_result cache_find(struct cache *cache, struct cache_thread *thread,
+                             struct cache_read *read);
 /** Looks one key up; the same as cache_prefetch() of one and cache_find(). */
-enum cache_result cache_find_one(struct cache *cache, struct cache_thread *thread, struct cache_read *read);
-/** Copies the value_len bytes of a value that is not pinned.  What came is good only if cache_hit() says so. */
+enum cache_result cache_find_one(struct cache *cache, struct cache_thread *thread,
+                                 struct cache_read *read);
+/** Copies the value_len bytes of a value that is not pinned.  What came is good only if cache_hit()
+ * says so. */
 void cache_copy(const struct cache *cache, const struct cache_read *read, void *dst);
-/** Whether all that was read since cache_find() belongs to one living item; then counts the hit.  To be called after each
- * CACHE_OK, before anything else is asked of the cache: a read that others kept disturbing holds its bucket until then. */
+/** Whether all that was read since cache_find() belongs to one living item; then counts the hit. To
+ * be called after each CACHE_OK, before anything else is asked of the cache: a read that others
+ * kept disturbing holds its bucket until then. */
 bool cache_hit(struct cache *cache, struct cache_thread *thread, struct cache_read *read);
 
 /**
- * Who is to make an item anew: the first to ask wins, until it is stored again.  Between cache_find() and cache_hit(),
- * and void unless the hit is good.
+ * Who is to make an item anew: the first to ask wins, until it is stored again.  Between
+ * cache_find() and cache_hit(), and void unless the hit is good.
  *
  * due   there is a reason to ask besides a stale mark, such as a short time to live
  */
 enum cache_claim {
-    CACHE_CLAIM_NONE,  /* no reason, and nobody has asked before */
+    CACHE_CLAIM_NONE, /* no reason, and nobody has asked before */
     CACHE_CLAIM_WON,
     CACHE_CLAIM_TAKEN, /* someone else has won */
 };
 enum cache_claim cache_claim(struct cache *cache, const struct cache_read *read, bool due);
 
-/** The pinned value as pieces in order; returns their number, at most `max`, from byte `from` on. */
+/** The pinned value as pieces in order; returns their number, at most `max`, from byte `from` on.
+ */
 struct cache_piece {
     const void *at;
     size_t len;
@@ -153,19 +160,21 @@ unsigned cache_pin_pieces(const struct cache *cache, const struct cache_pin *pin
 /** Any thread; `*pin` becomes NULL. */
 void cache_unpin(struct cache *cache, struct cache_thread *thread, struct cache_pin **pin);
 
-/* -- storing ------------------------------------------------------------------------------------------- */
+/* -- storing
+ * ------------------------------------------------------------------------------------------- */
 
 /** A new item that nobody can see yet.  Belongs to the caller from begin to commit or abort. */
 struct cache_store {
-    uint8_t *at;        /* where the next bytes of the value go */
-    size_t room;        /* bytes there in one piece; 0 when the value is whole */
+    uint8_t *at; /* where the next bytes of the value go */
+    size_t room; /* bytes there in one piece; 0 when the value is whole */
     /* may be set between begin and commit */
     uint64_t cas_new;   /* the id that the item gets; 0 for the next one */
     bool binary_key;    /* the key came as base64, and is to be shown so */
     bool claimed;       /* as after cache_claim(): its first reader is being told to fill it */
     bool fetched;       /* counts as read from the start: who creates it has been given it */
     bool vivify;        /* CACHE_APPEND, CACHE_PREPEND: without an item, this becomes it */
-    bool late_is_stale; /* CACHE_CAS with an id below the item's: store, keep the expiry, mark stale */
+    bool late_is_stale; /* CACHE_CAS with an id below the item's: store, keep the expiry, mark stale
+                         */
     /* out of commit */
     uint32_t value_len_out; /* bytes of the item's value now */
     /* the engine's */
@@ -174,7 +183,7 @@ struct cache_store {
     uint64_t last;
     uint64_t hash;
     uint32_t value_len;
-    uint32_t missing;   /* bytes behind this piece */
+    uint32_t missing; /* bytes behind this piece */
     uint32_t client_flags;
     uint32_t expire_s;
     uint8_t key_len;
@@ -201,31 +210,35 @@ enum cache_store_mode {
  *
  * Errors: CACHE_TOO_LARGE, CACHE_NO_MEMORY: `store` owns nothing.
  */
-enum cache_result cache_store_begin(struct cache *cache, struct cache_thread *thread, const void *key,
-                                    uint32_t key_len, uint64_t value_len, uint32_t client_flags,
-                                    int64_t expires_at, struct cache_store *store);
+enum cache_result cache_store_begin(struct cache *cache, struct cache_thread *thread,
+                                    const void *key, uint32_t key_len, uint64_t value_len,
+                                    uint32_t client_flags, int64_t expires_at,
+                                    struct cache_store *store);
 /**
  * `len` bytes have been written to store->at; moves on, to the next piece when this one is full.
  *
- * Errors: CACHE_NO_MEMORY in the middle of a long value; the store is then as after cache_store_abort().
+ * Errors: CACHE_NO_MEMORY in the middle of a long value; the store is then as after
+ * cache_store_abort().
  */
-enum cache_result cache_store_filled(struct cache *cache, struct cache_thread *thread, struct cache_store *store,
-                                     size_t len);
+enum cache_result cache_store_filled(struct cache *cache, struct cache_thread *thread,
+                                     struct cache_store *store, size_t len);
 /**
  * Makes a whole item visible.  The store is used up, whatever the answer.
  *
- * cas       CACHE_CAS, and (unless 0) CACHE_APPEND and CACHE_PREPEND: the id that the item must have
- * cas_out   the new id, may be NULL; set on CACHE_OK
+ * cas       CACHE_CAS, and (unless 0) CACHE_APPEND and CACHE_PREPEND: the id that the item must
+ * have cas_out   the new id, may be NULL; set on CACHE_OK
  *
- * Errors: CACHE_NOT_STORED, CACHE_EXISTS, CACHE_MISS (CACHE_CAS of a missing key), CACHE_TOO_LARGE and
- *         CACHE_NO_MEMORY (append, prepend).
+ * Errors: CACHE_NOT_STORED, CACHE_EXISTS, CACHE_MISS (CACHE_CAS of a missing key), CACHE_TOO_LARGE
+ * and CACHE_NO_MEMORY (append, prepend).
  */
-enum cache_result cache_store_commit(struct cache *cache, struct cache_thread *thread, struct cache_store *store,
-                                     enum cache_store_mode mode, uint64_t cas, uint64_t *cas_out);
+enum cache_result cache_store_commit(struct cache *cache, struct cache_thread *thread,
+                                     struct cache_store *store, enum cache_store_mode mode,
+                                     uint64_t cas, uint64_t *cas_out);
 void cache_store_abort(struct cache *cache, struct cache_thread *thread, struct cache_store *store);
-/** Copies `len` bytes to where the store wants them.  In place of writing to store->at for what is in memory already. */
-enum cache_result cache_store_write(struct cache *cache, struct cache_thread *thread, struct cache_store *store,
-                                    const void *bytes, size_t len);
+/** Copies `len` bytes to where the store wants them.  In place of writing to store->at for what is
+ * in memory already. */
+enum cache_result cache_store_write(struct cache *cache, struct cache_thread *thread,
+                                    struct cache_store *store, const void *bytes, size_t len);
 
 /** cas: 0, or the id that the item must have (else CACHE_EXISTS). */
 enum cache_result cache_delete(struct cache *cache, struct cache_thread *thread, const void *key,
@@ -233,52 +246,61 @@ enum cache_result cache_delete(struct cache *cache, struct cache_thread *thread,
 
 /** How cache_invalidate() leaves an item. */
 struct cache_invalidation {
-    uint64_t cas;       /* 0, or the id that the item must have */
-    uint64_t cas_new;   /* the id that it gets; 0 for the next one, or, with drop_value alone, the one it has */
-    bool stale;         /* readers are told, and one of them to make it anew */
-    bool drop_value;    /* the value becomes empty, the client flags 0, the expiry never unless set here */
+    uint64_t cas;     /* 0, or the id that the item must have */
+    uint64_t cas_new; /* the id that it gets; 0 for the next one, or, with drop_value alone, the one
+                         it has */
+    bool stale;       /* readers are told, and one of them to make it anew */
+    bool drop_value;  /* the value becomes empty, the client flags 0, the expiry never unless set
+                         here */
     bool set_expiry;
     int64_t expires_at; /* as in cache_store_begin() */
 };
-/** Leaves an item in place, but marked stale or emptied.  Errors: CACHE_MISS, CACHE_EXISTS, CACHE_NO_MEMORY. */
-enum cache_result cache_invalidate(struct cache *cache, struct cache_thread *thread, const void *key,
-                                   uint32_t key_len, const struct cache_invalidation *how);
+/** Leaves an item in place, but marked stale or emptied.  Errors: CACHE_MISS, CACHE_EXISTS,
+ * CACHE_NO_MEMORY. */
+enum cache_result cache_invalidate(struct cache *cache, struct cache_thread *thread,
+                                   const void *key, uint32_t key_len,
+                                   const struct cache_invalidation *how);
 
-/** Adds, wrapping at 2^64, or with `decrement` takes away, not below 0.  cas as in cache_delete().  */
-enum cache_result cache_arith(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
-                              bool decrement, uint64_t delta, uint64_t cas, uint64_t *value_out, uint64_t *cas_out);
+/** Adds, wrapping at 2^64, or with `decrement` takes away, not below 0.  cas as in cache_delete().
+ */
+enum cache_result cache_arith(struct cache *cache, struct cache_thread *thread, const void *key,
+                              uint32_t key_len, bool decrement, uint64_t delta, uint64_t cas,
+                              uint64_t *value_out, uint64_t *cas_out);
 /** The same, and gives the item the CAS id `cas_new` unless that is 0. */
-enum cache_result cache_arith_as(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
-                                 bool decrement, uint64_t delta, uint64_t cas, uint64_t cas_new, uint64_t *value_out,
-                                 uint64_t *cas_out);
+enum cache_result cache_arith_as(struct cache *cache, struct cache_thread *thread, const void *key,
+                                 uint32_t key_len, bool decrement, uint64_t delta, uint64_t cas,
+                                 uint64_t cas_new, uint64_t *value_out, uint64_t *cas_out);
 
 /** Sets the expiry (as in cache_store_begin()), and counts as a use. */
-enum cache_result cache_touch(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
-                              int64_t expires_at);
+enum cache_result cache_touch(struct cache *cache, struct cache_thread *thread, const void *key,
+                              uint32_t key_len, int64_t expires_at);
 /** The same; with CACHE_READ_QUIET it is no use. */
-enum cache_result cache_touch_as(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
-                                 int64_t expires_at, enum cache_read_mode mode);
+enum cache_result cache_touch_as(struct cache *cache, struct cache_thread *thread, const void *key,
+                                 uint32_t key_len, int64_t expires_at, enum cache_read_mode mode);
 
 /**
- * Makes all items a miss that were last written at or before `at`, unix seconds; from that time on.  A time not
- * after now: at once, and what is stored from here on lives.  A later call replaces one that is still to come.
+ * Makes all items a miss that were last written at or before `at`, unix seconds; from that time on.
+ * A time not after now: at once, and what is stored from here on lives.  A later call replaces one
+ * that is still to come.
  */
 void cache_flush(struct cache *cache, struct cache_thread *thread, int64_t at);
 
-/* -- running ------------------------------------------------------------------------------------------- */
+/* -- running
+ * ------------------------------------------------------------------------------------------- */
 
 /**
- * A slice of the background work: expired and flushed items, pages on the move, pages above a lowered limit.
- * Bounded to about 100 us.  Returns whether there is more to do at once.  The server calls it from a thread of
- * its own, every 10 ms and while it says true; stores do the part that cannot wait.
+ * A slice of the background work: expired and flushed items, pages on the move, pages above a
+ * lowered limit. Bounded to about 100 us.  Returns whether there is more to do at once.  The server
+ * calls it from a thread of its own, every 10 ms and while it says true; stores do the part that
+ * cannot wait.
  */
 bool cache_maintain(struct cache *cache, struct cache_thread *thread);
 
 /**
  * Raises or lowers the limit, bytes.  Lowering takes effect within some calls of cache_maintain().
  *
- * Errors: false for less than 1 MiB, for less than what the index takes and four pages (it does not shrink), and for more
- *         than the address space that was reserved at create.
+ * Errors: false for less than 1 MiB, for less than what the index takes and four pages (it does not
+ * shrink), and for more than the address space that was reserved at create.
  */
 bool cache_set_memory_limit(struct cache *cache, uint64_t memory_limit);
 

@@ -11,9 +11,9 @@
 #include "base/metric.h"
 #include "engine/cache.h"
 #include "engine/evict.h"
+#include "engine/expire.h"
 #include "engine/item.h"
 #include "engine/pages.h"
-#include "engine/expire.h"
 #include "engine/rebalance.h"
 #include "engine/slab.h"
 #include "engine/stats.h"
@@ -48,30 +48,33 @@ struct thread_counters {
     struct class_counters of_class[CACHE_CLASSES_MAX + 1];
 };
 
-/** Locking key:  (t) cache.threads_lock  (a) atomic; others belong to the one thread that uses it. */
+/** Locking key:  (t) cache.threads_lock  (a) atomic; others belong to the one thread that uses it.
+ */
 struct cache_thread {
     _Atomic uint64_t active; /* (a) 0 outside cache_enter(), else the epoch that it entered in */
-    bool fences;             /* constant: cache_enter() must order itself, the kernel's membarrier is not there */
+    bool fences; /* constant: cache_enter() must order itself, the kernel's membarrier is not there
+                  */
     struct cache *cache;
     struct cache_thread *next; /* (t) */
     bool open;                 /* (t) */
     _Alignas(CACHE_LINE) struct thread_counters counters;
 };
 
-/** Locking key:  (a) atomic  (t) threads_lock  (s) stats_lock; others constant, or locked by themselves. */
+/** Locking key:  (a) atomic  (t) threads_lock  (s) stats_lock; others constant, or locked by
+ * themselves. */
 struct cache {
     uint32_t magic;
     struct cache_options options;
-    uint32_t cas_size;             /* bytes in each item: 8, or 0 */
-    bool membarrier;               /* the kernel orders readers: cache_fence_readers() */
-    int64_t clock_base;            /* unix second of cache second 0 */
-    _Atomic uint32_t now_s;        /* (a) cache second */
-    _Atomic uint64_t cas_last;     /* (a) the last id given */
-    _Atomic uint64_t items_hint;   /* (a) items, some few per class behind */
-    _Atomic uint32_t generation;   /* (a) flushes so far; items carry it modulo ITEM_GENERATIONS */
+    uint32_t cas_size;           /* bytes in each item: 8, or 0 */
+    bool membarrier;             /* the kernel orders readers: cache_fence_readers() */
+    int64_t clock_base;          /* unix second of cache second 0 */
+    _Atomic uint32_t now_s;      /* (a) cache second */
+    _Atomic uint64_t cas_last;   /* (a) the last id given */
+    _Atomic uint64_t items_hint; /* (a) items, some few per class behind */
+    _Atomic uint32_t generation; /* (a) flushes so far; items carry it modulo ITEM_GENERATIONS */
     _Atomic uint32_t generation_swept; /* (a) no item of a generation before this is left */
-    _Atomic uint32_t flush_at_s;   /* (a) cache second of the flush to come; 0 for none */
-    _Atomic uint64_t epoch;        /* (a) grows when pages wait for readers to leave */
+    _Atomic uint32_t flush_at_s;       /* (a) cache second of the flush to come; 0 for none */
+    _Atomic uint64_t epoch;            /* (a) grows when pages wait for readers to leave */
     struct pages pages;
     struct table table;
     struct ghosts ghosts;
@@ -84,20 +87,22 @@ struct cache {
     struct lock stats_lock;
     struct cache_stats *stats_base; /* (s) the counters at the last reset; NULL for none */
     struct lock threads_lock;
-    struct cache_thread *threads;  /* (t) */
-    unsigned threads_count;        /* (t) */
+    struct cache_thread *threads; /* (t) */
+    unsigned threads_count;       /* (t) */
 };
 
 static inline uint32_t
 cache_now_s(const struct cache *cache)
 {
-    return atomic_load_explicit(&cache->now_s, memory_order_relaxed); /* relaxed: a number that only grows */
+    return atomic_load_explicit(&cache->now_s,
+                                memory_order_relaxed); /* relaxed: a number that only grows */
 }
 
 static inline uint32_t
 cache_generation(const struct cache *cache)
 {
-    return atomic_load_explicit(&cache->generation, memory_order_relaxed); /* relaxed: a number that only grows */
+    return atomic_load_explicit(&cache->generation,
+                                memory_order_relaxed); /* relaxed: a number that only grows */
 }
 
 static inline struct item *
@@ -140,22 +145,25 @@ uint32_t cache_item_value_len(const struct cache *cache, const struct item *item
 uint64_t cache_item_hash(const struct cache *cache, const struct item *item, uint32_t shape);
 
 /**
- * Takes an item out of the index, if the bucket of its hash still names this ref.  The caller then owns it, and calls
- * cache_free_item().  May be called with a class's lock held.
+ * Takes an item out of the index, if the bucket of its hash still names this ref.  The caller then
+ * owns it, and calls cache_free_item().  May be called with a class's lock held.
  */
 bool cache_unlink(struct cache *cache, uint64_t hash, uint32_t ref);
-/** Gives an unlinked item's chunks back.  `held_class`: id of the class whose lock the caller holds, 0 for none.
- * False for a long item that is pinned: its chunks come back with the last pin. */
+/** Gives an unlinked item's chunks back.  `held_class`: id of the class whose lock the caller
+ * holds, 0 for none. False for a long item that is pinned: its chunks come back with the last pin.
+ */
 bool cache_free_item(struct cache *cache, uint32_t ref, uint8_t held_class);
 
 /** Unix seconds or CACHE_NEVER to a cache second, and back. */
 uint32_t cache_expire_s(const struct cache *cache, int64_t expires_at);
 int64_t cache_expires_at(const struct cache *cache, uint32_t expire_s);
 
-/** Leaves as cache_leave(), if the thread has entered; cache_step_in() undoes it.  For a wait in the middle of a store. */
+/** Leaves as cache_leave(), if the thread has entered; cache_step_in() undoes it.  For a wait in
+ * the middle of a store. */
 uint64_t cache_step_out(struct cache_thread *thread);
 void cache_step_in(struct cache *cache, struct cache_thread *thread, uint64_t active);
-/** After this, each thread's cache_enter() from before is seen, or that thread sees what we have written. */
+/** After this, each thread's cache_enter() from before is seen, or that thread sees what we have
+ * written. */
 void cache_fence_readers(struct cache *cache);
 
 #endif

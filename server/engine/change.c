@@ -6,12 +6,13 @@
 #include "engine/find.h"
 #include "engine/store.h"
 
-#define NUMBER_LEN_MAX 20u   /* digits of 2^64 - 1 */
-#define NUMBER_FIELD_MAX 64u /* bytes of a value in which its number must end */
+#define NUMBER_LEN_MAX    20u /* digits of 2^64 - 1 */
+#define NUMBER_FIELD_MAX  64u /* bytes of a value in which its number must end */
 #define REWRITE_TRIES_MAX 64u
 
 enum cache_result
-cache_delete(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len, uint64_t cas)
+cache_delete(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
+             uint64_t cas)
 {
     assert(key_len >= 1 && key_len <= CACHE_KEY_MAX);
     uint64_t hash = hash_bytes(key, key_len, cache->options.hash_seed);
@@ -19,7 +20,8 @@ cache_delete(struct cache *cache, struct cache_thread *thread, const void *key, 
     struct bucket *head = table_lock(&cache->table, hash);
     struct found found = store_find_living(cache, head, hash, key, key_len, &living);
     enum cache_result result = living ? CACHE_OK : CACHE_MISS;
-    if (living && cas != 0 && (cache->cas_size == 0 || item_cas(cache_item(cache, found.ref)) != cas)) {
+    if (living && cas != 0 &&
+        (cache->cas_size == 0 || item_cas(cache_item(cache, found.ref)) != cas)) {
         result = CACHE_EXISTS;
     }
     bool remove = found.ref != 0 && result != CACHE_EXISTS;
@@ -42,14 +44,15 @@ cache_delete(struct cache *cache, struct cache_thread *thread, const void *key, 
 }
 
 enum cache_result
-cache_touch(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len, int64_t expires_at)
+cache_touch(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
+            int64_t expires_at)
 {
     return cache_touch_as(cache, thread, key, key_len, expires_at, CACHE_READ_HIT);
 }
 
 enum cache_result
-cache_touch_as(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len, int64_t expires_at,
-               enum cache_read_mode mode)
+cache_touch_as(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
+               int64_t expires_at, enum cache_read_mode mode)
 {
     assert(key_len >= 1 && key_len <= CACHE_KEY_MAX);
     uint64_t hash = hash_bytes(key, key_len, cache->options.hash_seed);
@@ -62,7 +65,9 @@ cache_touch_as(struct cache *cache, struct cache_thread *thread, const void *key
         item_set_expire_s(item, expire_s);
         if (mode == CACHE_READ_HIT) {
             uint32_t access = access_at(item_access(item), cache_now_s(cache)) | ACCESS_FETCHED;
-            item_set_access(item, (access & ACCESS_USES_MASK) == ACCESS_USES_MASK ? access : access + ACCESS_USE_ONE);
+            item_set_access(item, (access & ACCESS_USES_MASK) == ACCESS_USES_MASK
+                                      ? access
+                                      : access + ACCESS_USE_ONE);
         }
         expire_note(cache, found.ref, expire_s);
     }
@@ -75,11 +80,13 @@ cache_touch_as(struct cache *cache, struct cache_thread *thread, const void *key
     return CACHE_OK;
 }
 
-/* -- stale marks and tombstones -------------------------------------------------------------------------- */
+/* -- stale marks and tombstones
+ * -------------------------------------------------------------------------- */
 
 /** Marks an item stale where it lies; its bucket is locked. */
 static void
-mark_stale(struct cache *cache, struct bucket *head, const struct found *found, const struct cache_invalidation *how)
+mark_stale(struct cache *cache, struct bucket *head, const struct found *found,
+           const struct cache_invalidation *how)
 {
     struct item *item = cache_item(cache, found->ref);
     bucket_change_begin(head);
@@ -110,15 +117,16 @@ prepare_tombstone(const struct cache *cache, struct cache_store *store, const st
 }
 
 enum cache_result
-cache_invalidate(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
-                 const struct cache_invalidation *how)
+cache_invalidate(struct cache *cache, struct cache_thread *thread, const void *key,
+                 uint32_t key_len, const struct cache_invalidation *how)
 {
     assert(key_len >= 1 && key_len <= CACHE_KEY_MAX && (how->stale || how->drop_value));
     uint64_t hash = hash_bytes(key, key_len, cache->options.hash_seed);
     struct cache_store store;
     if (how->drop_value) {
-        enum cache_result begun = cache_store_begin(cache, thread, key, key_len, 0, 0,
-                                                    how->set_expiry ? how->expires_at : CACHE_NEVER, &store);
+        enum cache_result begun =
+            cache_store_begin(cache, thread, key, key_len, 0, 0,
+                              how->set_expiry ? how->expires_at : CACHE_NEVER, &store);
         if (begun != CACHE_OK) {
             return begun;
         }
@@ -128,7 +136,8 @@ cache_invalidate(struct cache *cache, struct cache_thread *thread, const void *k
     struct bucket *head = table_lock(&cache->table, hash);
     struct found found = store_find_living(cache, head, hash, key, key_len, &living);
     enum cache_result result = living ? CACHE_OK : CACHE_MISS;
-    if (living && how->cas != 0 && (cache->cas_size == 0 || item_cas(cache_item(cache, found.ref)) != how->cas)) {
+    if (living && how->cas != 0 &&
+        (cache->cas_size == 0 || item_cas(cache_item(cache, found.ref)) != how->cas)) {
         result = CACHE_EXISTS;
     }
     if (result == CACHE_OK && how->drop_value) {
@@ -151,7 +160,8 @@ cache_invalidate(struct cache *cache, struct cache_thread *thread, const void *k
     return result;
 }
 
-/* -- incr and decr ------------------------------------------------------------------------------------- */
+/* -- incr and decr
+ * ------------------------------------------------------------------------------------- */
 
 static bool
 is_blank(uint8_t byte)
@@ -159,8 +169,9 @@ is_blank(uint8_t byte)
     return byte == ' ' || (byte >= '\t' && byte <= '\r');
 }
 
-/** Reads a stored number: blanks, perhaps a plus, digits; what follows a blank or a NUL behind them does not matter.  False for
- * anything else, above 2^64 - 1, and when the bytes end within the number and are not the whole value. */
+/** Reads a stored number: blanks, perhaps a plus, digits; what follows a blank or a NUL behind them
+ * does not matter.  False for anything else, above 2^64 - 1, and when the bytes end within the
+ * number and are not the whole value. */
 static bool
 read_number(const uint8_t *bytes, uint32_t len, bool whole, uint64_t *number)
 {
@@ -209,11 +220,12 @@ struct arith {
     uint64_t delta;
     uint64_t cas;
     uint64_t cas_wanted; /* 0 for the next one */
-    uint64_t value; /* out */
-    uint64_t cas_new; /* out */
+    uint64_t value;      /* out */
+    uint64_t cas_new;    /* out */
 };
 
-/** Computes the new number from the item's value; CACHE_OK, CACHE_EXISTS or CACHE_NOT_NUMBER.  Its bucket is locked. */
+/** Computes the new number from the item's value; CACHE_OK, CACHE_EXISTS or CACHE_NOT_NUMBER.  Its
+ * bucket is locked. */
 static enum cache_result
 compute(const struct cache *cache, const struct found *found, struct arith *arith)
 {
@@ -247,8 +259,8 @@ compute(const struct cache *cache, const struct found *found, struct arith *arit
 
 /** Writes the number over the old one, blanks behind it.  Its bucket is locked. */
 static void
-rewrite_in_place(struct cache *cache, struct bucket *head, const struct found *found, struct arith *arith,
-                 const uint8_t *digits, uint32_t digits_len)
+rewrite_in_place(struct cache *cache, struct bucket *head, const struct found *found,
+                 struct arith *arith, const uint8_t *digits, uint32_t digits_len)
 {
     struct item *item = cache_item(cache, found->ref);
     uint32_t left = shape_value_len(found->shape) - digits_len;
@@ -274,8 +286,8 @@ rewrite_in_place(struct cache *cache, struct bucket *head, const struct found *f
 
 /** What one look at the item came to. */
 enum arith_step {
-    ARITH_DONE,    /* `result` is the answer */
-    ARITH_LONGER,  /* the number needs a longer item: arith.value tells how it was */
+    ARITH_DONE,   /* `result` is the answer */
+    ARITH_LONGER, /* the number needs a longer item: arith.value tells how it was */
 };
 
 static enum arith_step
@@ -293,7 +305,8 @@ try_in_place(struct cache *cache, struct arith *arith, struct found *found, uint
         if (len <= shape_value_len(found->shape)) {
             rewrite_in_place(cache, head, found, arith, digits, len);
         } else {
-            *client_flags = item_client_flags(cache_item(cache, found->ref), found->shape, cache->cas_size);
+            *client_flags =
+                item_client_flags(cache_item(cache, found->ref), found->shape, cache->cas_size);
             step = ARITH_LONGER;
         }
     }
@@ -303,14 +316,15 @@ try_in_place(struct cache *cache, struct arith *arith, struct found *found, uint
 
 /** Stores the number as a new item.  False when the old one has changed meanwhile. */
 static bool
-try_longer(struct cache *cache, struct cache_thread *thread, struct arith *arith, const struct found *found,
-           uint32_t client_flags, enum cache_result *result)
+try_longer(struct cache *cache, struct cache_thread *thread, struct arith *arith,
+           const struct found *found, uint32_t client_flags, enum cache_result *result)
 {
     uint8_t digits[NUMBER_LEN_MAX];
     uint64_t value = arith->value;
     uint32_t len = write_number(digits, value);
     struct cache_store store;
-    *result = cache_store_begin(cache, thread, arith->key, arith->key_len, len, client_flags, CACHE_NEVER, &store);
+    *result = cache_store_begin(cache, thread, arith->key, arith->key_len, len, client_flags,
+                                CACHE_NEVER, &store);
     if (*result != CACHE_OK) {
         return true;
     }
@@ -318,8 +332,10 @@ try_longer(struct cache *cache, struct cache_thread *thread, struct arith *arith
     assert(*result == CACHE_OK); /* it fits one chunk */
     bool living;
     struct bucket *head = table_lock(&cache->table, arith->hash);
-    struct found old = store_find_living(cache, head, arith->hash, arith->key, arith->key_len, &living);
-    bool same = living && old.ref == found->ref && compute(cache, &old, arith) == CACHE_OK && arith->value == value;
+    struct found old =
+        store_find_living(cache, head, arith->hash, arith->key, arith->key_len, &living);
+    bool same = living && old.ref == found->ref && compute(cache, &old, arith) == CACHE_OK &&
+                arith->value == value;
     uint32_t gone = 0;
     if (same) {
         store.expire_s = item_expire_s(cache_item(cache, old.ref));
@@ -337,8 +353,8 @@ try_longer(struct cache *cache, struct cache_thread *thread, struct arith *arith
 }
 
 static void
-count_arith(struct cache *cache, struct cache_thread *thread, const struct arith *arith, enum cache_result result,
-            uint32_t shape)
+count_arith(struct cache *cache, struct cache_thread *thread, const struct arith *arith,
+            enum cache_result result, uint32_t shape)
 {
     struct thread_counters *counters = &thread->counters;
     if (result == CACHE_MISS) {
@@ -350,15 +366,17 @@ count_arith(struct cache *cache, struct cache_thread *thread, const struct arith
 }
 
 enum cache_result
-cache_arith(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len, bool decrement,
-            uint64_t delta, uint64_t cas, uint64_t *value_out, uint64_t *cas_out)
+cache_arith(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
+            bool decrement, uint64_t delta, uint64_t cas, uint64_t *value_out, uint64_t *cas_out)
 {
-    return cache_arith_as(cache, thread, key, key_len, decrement, delta, cas, 0, value_out, cas_out);
+    return cache_arith_as(cache, thread, key, key_len, decrement, delta, cas, 0, value_out,
+                          cas_out);
 }
 
 enum cache_result
-cache_arith_as(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len, bool decrement,
-               uint64_t delta, uint64_t cas, uint64_t cas_new, uint64_t *value_out, uint64_t *cas_out)
+cache_arith_as(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
+               bool decrement, uint64_t delta, uint64_t cas, uint64_t cas_new, uint64_t *value_out,
+               uint64_t *cas_out)
 {
     assert(key_len >= 1 && key_len <= CACHE_KEY_MAX);
     struct arith arith = { .key = key,

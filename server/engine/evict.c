@@ -9,25 +9,27 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define SMALL_SHARE 10u            /* the small queue holds one in so many of the class's chunks */
-#define SMALL_SHARE_MAX 8u         /* and never more than one in so many: while memory lasts, old ones leave it too */
-#define GRADUATES_MAX 4u           /* entries that leave the small queue for one that enters */
-#define POPS_MAX 128u              /* entries of the small queue looked at for one eviction */
-#define HAND_STEPS_MAX 512u        /* chunks that the hand passes for one eviction */
-#define HAND_USED_MAX 48u          /* of these, items in use; then one of them goes all the same */
-#define HAND_AHEAD 4u              /* chunks fetched in advance */
-#define EPOCHS_PER_CLASS 40u       /* a class's chunks are evicted once in so many epochs */
-#define EPOCHS_KNOWN 36u           /* a ghost younger than that brings its key to the main queue */
-#define EPOCHS_NEAR 2u             /* a twentieth */
+#define SMALL_SHARE 10u /* the small queue holds one in so many of the class's chunks */
+#define SMALL_SHARE_MAX \
+    8u /* and never more than one in so many: while memory lasts, old ones leave it too */
+#define GRADUATES_MAX    4u   /* entries that leave the small queue for one that enters */
+#define POPS_MAX         128u /* entries of the small queue looked at for one eviction */
+#define HAND_STEPS_MAX   512u /* chunks that the hand passes for one eviction */
+#define HAND_USED_MAX    48u  /* of these, items in use; then one of them goes all the same */
+#define HAND_AHEAD       4u   /* chunks fetched in advance */
+#define EPOCHS_PER_CLASS 40u  /* a class's chunks are evicted once in so many epochs */
+#define EPOCHS_KNOWN     36u  /* a ghost younger than that brings its key to the main queue */
+#define EPOCHS_NEAR      2u   /* a twentieth */
 
 #define SEGMENT_ENTRIES 62u
-#define SEGMENT_SLACK (64u << 10)  /* bytes that queues may take past the budget for a moment */
+#define SEGMENT_SLACK   (64u << 10) /* bytes that queues may take past the budget for a moment */
 
-#define GHOST_GROUP 16u            /* entries */
-#define GHOST_SHARE 100u           /* of the memory limit */
+#define GHOST_GROUP      16u  /* entries */
+#define GHOST_SHARE      100u /* of the memory limit */
 #define GHOST_EPOCH_MASK 0x1ffu
 
-/* -- the small queue ----------------------------------------------------------------------------------- */
+/* -- the small queue
+ * ----------------------------------------------------------------------------------- */
 
 struct queue_entry {
     uint32_t ref;
@@ -105,7 +107,8 @@ evict_queue_fini(struct cache *cache, struct size_class *class)
 
 /** The item that an entry notes, if it still is in the small queue; NULL when it is not. */
 static struct item *
-noted_item(const struct cache *cache, const struct size_class *class, struct queue_entry entry, uint32_t *shape)
+noted_item(const struct cache *cache, const struct size_class *class, struct queue_entry entry,
+           uint32_t *shape)
 {
     uint32_t page = pages_page_of(&cache->pages, entry.ref);
     if (page_class(&cache->pages.page[page]) != class->id) {
@@ -119,7 +122,8 @@ noted_item(const struct cache *cache, const struct size_class *class, struct que
     return (uint32_t)cache_item_hash(cache, item, *shape) == entry.hash ? item : NULL;
 }
 
-/** The oldest entry leaves the small queue while there is memory: its item has lived long enough for the main one. */
+/** The oldest entry leaves the small queue while there is memory: its item has lived long enough
+ * for the main one. */
 static void
 graduate_one(struct cache *cache, struct size_class *class)
 {
@@ -139,15 +143,18 @@ graduate_one(struct cache *cache, struct size_class *class)
 bool
 evict_note_new(struct cache *cache, struct size_class *class, uint32_t ref, uint64_t hash)
 {
-    uint64_t chunks = (uint64_t)class->pages_count * class->per_page;
-    /* More than one at a time may go: else entries that stay would make the queue longer and longer. */
-    for (unsigned tries = 0; tries < GRADUATES_MAX && class->queue.length > chunks / SMALL_SHARE_MAX; tries++) {
+    uint64_t chunks = (uint64_t) class->pages_count * class->per_page;
+    /* More than one at a time may go: else entries that stay would make the queue longer and
+     * longer. */
+    for (unsigned tries = 0; tries<GRADUATES_MAX &&class->queue.length> chunks / SMALL_SHARE_MAX;
+         tries++) {
         graduate_one(cache, class);
     }
     return queue_push(cache, &class->queue, (struct queue_entry){ ref, (uint32_t)hash });
 }
 
-/* -- ghosts --------------------------------------------------------------------------------------------
+/* -- ghosts
+ * --------------------------------------------------------------------------------------------
  *
  *     entry  bits  meaning
  *            0-15  fingerprint: bits 40-55 of the hash
@@ -168,7 +175,8 @@ ghosts_init(struct ghosts *ghosts, struct pages *pages, uint64_t memory_limit)
     if (!pages_charge(pages, bytes, 0)) {
         return false;
     }
-    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED) {
         return false;
     }
@@ -195,14 +203,15 @@ ghost_group(struct ghosts *ghosts, uint64_t hash)
 static uint32_t
 ghost_make(const struct size_class *class, uint64_t hash)
 {
-    return (uint32_t)(hash >> 40 & 0xffffu) | (uint32_t)class->id << 16 |
+    return (uint32_t)(hash >> 40 & 0xffffu) | (uint32_t) class->id << 16 |
            (class->queue.epoch & GHOST_EPOCH_MASK) << 23;
 }
 
 static uint32_t
 ghost_load(_Atomic uint32_t *entry)
 {
-    return atomic_load_explicit(entry, memory_order_relaxed); /* relaxed: entries are hints, alone in their word */
+    return atomic_load_explicit(
+        entry, memory_order_relaxed); /* relaxed: entries are hints, alone in their word */
 }
 
 static void
@@ -211,8 +220,8 @@ ghost_store(_Atomic uint32_t *entry, uint32_t value)
     atomic_store_explicit(entry, value, memory_order_relaxed); /* relaxed: as ghost_load() */
 }
 
-/** Counts the eviction of an item of so many chunks, and remembers the key: newest first in its group, the oldest falls
- * out. */
+/** Counts the eviction of an item of so many chunks, and remembers the key: newest first in its
+ * group, the oldest falls out. */
 static void
 ghost_add(struct cache *cache, struct size_class *class, uint64_t hash, uint32_t item_chunks)
 {
@@ -246,15 +255,19 @@ ghosts_take(struct cache *cache, struct size_class *class, uint64_t hash)
         if (age > EPOCHS_KNOWN) {
             return GHOST_NONE;
         }
-        atomic_fetch_add_explicit(&cache->ghosts.hits, 1, memory_order_relaxed); /* relaxed: a figure */
+        atomic_fetch_add_explicit(&cache->ghosts.hits, 1,
+                                  memory_order_relaxed); /* relaxed: a figure */
         /* A page is the least that can be moved: with few pages it is more than a twentieth. */
-        uint32_t page_epochs = class->pages_count > 0 ? EPOCHS_PER_CLASS / class->pages_count : EPOCHS_PER_CLASS;
-        return age <= (page_epochs > EPOCHS_NEAR ? page_epochs : EPOCHS_NEAR) ? GHOST_NEAR : GHOST_FAR;
+        uint32_t page_epochs =
+            class->pages_count > 0 ? EPOCHS_PER_CLASS / class->pages_count : EPOCHS_PER_CLASS;
+        return age <= (page_epochs > EPOCHS_NEAR ? page_epochs : EPOCHS_NEAR) ? GHOST_NEAR
+                                                                              : GHOST_FAR;
     }
     return GHOST_NONE;
 }
 
-/* -- evicting ------------------------------------------------------------------------------------------ */
+/* -- evicting
+ * ------------------------------------------------------------------------------------------ */
 
 /** Counts an item that goes: for age if it is dead, else for room; whether it was for room. */
 static bool
@@ -279,15 +292,17 @@ note_gone(struct cache *cache, struct size_class *class, const struct item *item
 void
 evict_note_gone(struct cache *cache, struct size_class *class, uint32_t ref)
 {
-    /* Its key is not remembered: that it goes tells of the page that it lay on, not of a class short of memory.  With a
-     * ghost, each page taken from the long items would raise their gain, and soon be fetched back. */
+    /* Its key is not remembered: that it goes tells of the page that it lay on, not of a class
+     * short of memory.  With a ghost, each page taken from the long items would raise their gain,
+     * and soon be fetched back. */
     const struct item *item = cache_item(cache, ref);
     note_gone(cache, class, item, item_shape(item));
 }
 
 /** Takes a visible item out and frees it; false when someone else was faster, or it is pinned. */
 static bool
-evict_hashed(struct cache *cache, struct size_class *class, uint32_t ref, uint32_t shape, uint64_t hash)
+evict_hashed(struct cache *cache, struct size_class *class, uint32_t ref, uint32_t shape,
+             uint64_t hash)
 {
     struct item *item = cache_item(cache, ref);
     if (!cache_unlink(cache, hash, ref)) {
@@ -315,10 +330,12 @@ static bool
 is_draining(const struct cache *cache, uint32_t ref)
 {
     const struct page *page = &cache->pages.page[pages_page_of(&cache->pages, ref)];
-    return atomic_load_explicit(&page->state, memory_order_relaxed) == PAGE_DRAINING; /* relaxed: under the lock */
+    return atomic_load_explicit(&page->state, memory_order_relaxed) ==
+           PAGE_DRAINING; /* relaxed: under the lock */
 }
 
-/** Evicts from the old end of the small queue; items that have been used since they came stay, as main ones. */
+/** Evicts from the old end of the small queue; items that have been used since they came stay, as
+ * main ones. */
 static bool
 evict_small(struct cache *cache, struct size_class *class)
 {
@@ -330,13 +347,15 @@ evict_small(struct cache *cache, struct size_class *class)
             continue;
         }
         if (shape == SHAPE_HELD) {
-            /* Still being filled: it stays noted.  At most as many as there are stores under way. */
+            /* Still being filled: it stays noted.  At most as many as there are stores under way.
+             */
             queue_push(cache, &class->queue, entry);
             continue;
         }
         uint64_t hash = cache_item_hash(cache, item, shape);
         uint32_t access = item_access(item);
-        if ((access & ACCESS_USES_MASK) != 0 && !cache_is_dead(cache, item, shape, cache_now_s(cache))) {
+        if ((access & ACCESS_USES_MASK) != 0 &&
+            !cache_is_dead(cache, item, shape, cache_now_s(cache))) {
             item_set_access(item, access & ~ACCESS_USES_MASK);
             item_drop_flags(item, SHAPE_SMALL);
             continue;
@@ -364,11 +383,13 @@ hand_step(struct cache *cache, struct size_class *class)
         queue->hand_chunk = 0;
         return 0;
     }
-    __builtin_prefetch(cache_item(cache, slab_chunk_ref(cache, class, page, queue->hand_chunk + HAND_AHEAD)), 1);
+    __builtin_prefetch(
+        cache_item(cache, slab_chunk_ref(cache, class, page, queue->hand_chunk + HAND_AHEAD)), 1);
     return slab_chunk_ref(cache, class, page, queue->hand_chunk++);
 }
 
-/** Evicts the next item of the main queue that has not been used since the hand came by.  `any`: small ones too. */
+/** Evicts the next item of the main queue that has not been used since the hand came by.  `any`:
+ * small ones too. */
 static bool
 evict_main(struct cache *cache, struct size_class *class, bool any)
 {
@@ -383,8 +404,10 @@ evict_main(struct cache *cache, struct size_class *class, bool any)
         }
         struct item *item = cache_item(cache, ref);
         uint32_t shape = item_shape(item);
-        if (any && class->id == cache->classes && shape_key_len(shape) == 0 && (shape & SHAPE_PIECE)) {
-            /* Long items have few heads among many pieces: the hand may not meet one in all its steps. */
+        if (any && class->id == cache->classes && shape_key_len(shape) == 0 &&
+            (shape & SHAPE_PIECE)) {
+            /* Long items have few heads among many pieces: the hand may not meet one in all its
+             * steps. */
             ref = large_owner(cache, ref);
             item = cache_item(cache, ref);
             shape = item_shape(item);
@@ -411,7 +434,7 @@ evict_main(struct cache *cache, struct size_class *class, bool any)
 bool
 evict_one(struct cache *cache, struct size_class *class)
 {
-    uint64_t chunks = (uint64_t)class->pages_count * class->per_page;
+    uint64_t chunks = (uint64_t) class->pages_count * class->per_page;
     if (class->queue.length * SMALL_SHARE > chunks && evict_small(cache, class)) {
         return true;
     }
@@ -421,11 +444,13 @@ evict_one(struct cache *cache, struct size_class *class)
     if (evict_small(cache, class)) {
         return true;
     }
-    /* Small items whose note found no memory, or a class so full of items in use that the hand met no other. */
+    /* Small items whose note found no memory, or a class so full of items in use that the hand met
+     * no other. */
     return evict_main(cache, class, true);
 }
 
-/* -- check --------------------------------------------------------------------------------------------- */
+/* -- check
+ * --------------------------------------------------------------------------------------------- */
 
 void
 evict_check(struct cache *cache, struct size_class *class)

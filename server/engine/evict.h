@@ -1,15 +1,17 @@
 /* Which item goes for room: S3-FIFO within a size class.
  *
- * A new item enters the small queue, which holds about a tenth of the class.  At its end it goes, unless it has been used:
- * then it stays as an item of the main queue.  The main queue is no list: it is the class's chunks in the order of their
- * pages, with a hand that goes round; an item that has been used since the hand came by is passed over, and its count of
- * uses (0 .. 3) lowered.  So neither a hit nor an item's place costs a pointer.
+ * A new item enters the small queue, which holds about a tenth of the class.  At its end it goes,
+ * unless it has been used: then it stays as an item of the main queue.  The main queue is no list:
+ * it is the class's chunks in the order of their pages, with a hand that goes round; an item that
+ * has been used since the hand came by is passed over, and its count of uses (0 .. 3) lowered.  So
+ * neither a hit nor an item's place costs a pointer.
  *
- * An evicted key is remembered by a fingerprint (ghosts).  A key that comes back soon enters the main queue at once, and
- * tells the page mover that its class is short of memory.
+ * An evicted key is remembered by a fingerprint (ghosts).  A key that comes back soon enters the
+ * main queue at once, and tells the page mover that its class is short of memory.
  *
- * Source: Yang, Zhang, Qiu, Yue, Vinayak: FIFO queues are all you need for cache eviction (SOSP 2023).  Different here:
- * one use promotes, the main queue is a clock over chunks, and both queues' evictions leave ghosts.
+ * Source: Yang, Zhang, Qiu, Yue, Vinayak: FIFO queues are all you need for cache eviction (SOSP
+ * 2023).  Different here: one use promotes, the main queue is a clock over chunks, and both queues'
+ * evictions leave ghosts.
  */
 #ifndef LARDER_ENGINE_EVICT_H
 #define LARDER_ENGINE_EVICT_H
@@ -28,14 +30,14 @@ struct pages;
 struct evict_queue {
     struct queue_segment *head; /* oldest */
     struct queue_segment *tail;
-    uint64_t length;         /* entries, those of items that are gone included */
-    uint32_t head_at;        /* first entry in `head` */
-    uint32_t tail_at;        /* first unused entry in `tail` */
-    uint64_t segments;       /* for the budget and the check */
-    uint32_t hand_page;      /* index in class.pages */
+    uint64_t length;    /* entries, those of items that are gone included */
+    uint32_t head_at;   /* first entry in `head` */
+    uint32_t tail_at;   /* first unused entry in `tail` */
+    uint64_t segments;  /* for the budget and the check */
+    uint32_t hand_page; /* index in class.pages */
     uint32_t hand_chunk;
     uint32_t epoch_evictions; /* evictions in this epoch */
-    uint32_t epoch;          /* grows by 1 with each 40th of the class that is evicted */
+    uint32_t epoch;           /* grows by 1 with each 40th of the class that is evicted */
 };
 
 /** Fingerprints of evicted keys.  No lock: a lost entry costs a hint. */
@@ -63,14 +65,18 @@ ghosts_prefetch(const struct ghosts *ghosts, uint64_t hash)
 /** Whether a key was evicted from this class not long ago; forgets it.  Class's lock held. */
 enum ghost_age ghosts_take(struct cache *cache, struct size_class *class, uint64_t hash);
 
-/** Notes a new item, not yet visible, at the young end of the small queue.  False when there is no memory for the note. */
+/** Notes a new item, not yet visible, at the young end of the small queue.  False when there is no
+ * memory for the note. */
 bool evict_note_new(struct cache *cache, struct size_class *class, uint32_t ref, uint64_t hash);
-/** Frees at least one chunk of the class, if anything in it can be evicted.  Class's lock held; bounded. */
+/** Frees at least one chunk of the class, if anything in it can be evicted.  Class's lock held;
+ * bounded. */
 bool evict_one(struct cache *cache, struct size_class *class);
-/** Evicts this item, whose chunk lies in the class; false when it has gone or is pinned.  Class's lock held. */
+/** Evicts this item, whose chunk lies in the class; false when it has gone or is pinned.  Class's
+ * lock held. */
 bool evict_item(struct cache *cache, struct size_class *class, uint32_t ref);
 
-/** Counts an item of the class that the caller has taken out of the index for room.  Class's lock held. */
+/** Counts an item of the class that the caller has taken out of the index for room.  Class's lock
+ * held. */
 void evict_note_gone(struct cache *cache, struct size_class *class, uint32_t ref);
 
 void evict_queue_fini(struct cache *cache, struct size_class *class);

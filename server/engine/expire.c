@@ -5,11 +5,12 @@
 #include "base/assert.h"
 #include "engine/cache_priv.h"
 
-#define RECLAIM_PAGES_MAX 16u    /* pages that one store looks at for expired items */
-#define SWEEP_SLICE_CHUNKS 2048u /* chunks looked at in one slice */
+#define RECLAIM_PAGES_MAX   16u      /* pages that one store looks at for expired items */
+#define SWEEP_SLICE_CHUNKS  2048u    /* chunks looked at in one slice */
 #define SWEEP_SECOND_CHUNKS 4000000u /* and in one second: some hundredths of a core */
-#define SWEEP_FROM_END UINT32_MAX /* in place of a number of pages: none of the class has been looked at */
-#define SWEEP_SLICE_PAGES 512u   /* pages looked at in one slice, if their time has not come */
+#define SWEEP_FROM_END \
+    UINT32_MAX /* in place of a number of pages: none of the class has been looked at */
+#define SWEEP_SLICE_PAGES 512u /* pages looked at in one slice, if their time has not come */
 
 void
 expire_init(struct cache *cache)
@@ -28,10 +29,11 @@ expire_fini(struct cache *cache)
 static void
 lower(_Atomic uint32_t *expire_min, uint32_t expire_s)
 {
-    uint32_t before = atomic_load_explicit(expire_min, memory_order_relaxed); /* relaxed: one number */
-    while (expire_s < before &&
-           !atomic_compare_exchange_weak_explicit(expire_min, &before, expire_s, memory_order_relaxed,
-                                                  memory_order_relaxed)) { /* relaxed: as above */
+    uint32_t before =
+        atomic_load_explicit(expire_min, memory_order_relaxed); /* relaxed: one number */
+    while (expire_s < before && !atomic_compare_exchange_weak_explicit(
+                                    expire_min, &before, expire_s, memory_order_relaxed,
+                                    memory_order_relaxed)) { /* relaxed: as above */
     }
 }
 
@@ -47,13 +49,15 @@ expire_note(struct cache *cache, uint32_t ref, uint32_t expire_s)
 static bool
 page_is_due(const struct cache *cache, const struct page *page, uint32_t now_s)
 {
-    return atomic_load_explicit(&page->expire_min, memory_order_relaxed) <= now_s || /* relaxed: one number */
+    return atomic_load_explicit(&page->expire_min, memory_order_relaxed) <=
+               now_s || /* relaxed: one number */
            page->swept_generation != (cache_generation(cache) & (ITEM_GENERATIONS - 1));
 }
 
 /** Frees a dead item; what it counts is the caller's. */
 static bool
-free_dead(struct cache *cache, struct size_class *class, uint32_t ref, const struct item *item, uint32_t shape)
+free_dead(struct cache *cache, struct size_class *class, uint32_t ref, const struct item *item,
+          uint32_t shape)
 {
     if (!cache_unlink(cache, cache_item_hash(cache, item, shape), ref)) {
         return false;
@@ -74,7 +78,8 @@ reclaim_page(struct cache *cache, struct size_class *class, uint32_t number)
     uint32_t expire_min = UINT32_MAX;
     uint32_t freed = 0;
     /* Up first, then down to what is found: a time that a store notes meanwhile is not lost. */
-    atomic_store_explicit(&page->expire_min, UINT32_MAX, memory_order_relaxed); /* relaxed: one number */
+    atomic_store_explicit(&page->expire_min, UINT32_MAX,
+                          memory_order_relaxed); /* relaxed: one number */
     for (uint32_t chunk = 0; chunk < chunks; chunk++) {
         uint32_t ref = slab_chunk_ref(cache, class, number, chunk);
         struct item *item = cache_item(cache, ref);
@@ -114,11 +119,13 @@ expire_reclaim(struct cache *cache, struct size_class *class)
     return false;
 }
 
-/* -- the sweep ----------------------------------------------------------------------------------------- */
+/* -- the sweep
+ * ----------------------------------------------------------------------------------------- */
 
 /** Sweeps one page of the class, or gives it back if it is empty.  Class's lock held. */
 static void
-sweep_page(struct cache *cache, struct cache_thread *thread, struct size_class *class, uint32_t number)
+sweep_page(struct cache *cache, struct cache_thread *thread, struct size_class *class,
+           uint32_t number)
 {
     struct page *page = &cache->pages.page[number];
     uint32_t chunks = slab_page_chunks(cache, number);
@@ -141,13 +148,16 @@ finish_round(struct cache *cache)
     sweeper->generation = cache_generation(cache);
 }
 
-/** Looks at pages of the sweeper's class until one had to be swept; returns the chunks swept.  Class's lock held. */
+/** Looks at pages of the sweeper's class until one had to be swept; returns the chunks swept.
+ * Class's lock held. */
 static uint32_t
-sweep_one(struct cache *cache, struct cache_thread *thread, struct size_class *class, uint32_t *pages)
+sweep_one(struct cache *cache, struct cache_thread *thread, struct size_class *class,
+          uint32_t *pages)
 {
     struct sweeper *sweeper = &cache->sweeper;
     uint32_t now_s = cache_now_s(cache);
-    /* From the end on: the last page takes the place of one that leaves, and then has been looked at already. */
+    /* From the end on: the last page takes the place of one that leaves, and then has been looked
+     * at already. */
     if (sweeper->pages_ahead > class->pages_count) {
         sweeper->pages_ahead = class->pages_count;
     }
@@ -192,7 +202,8 @@ sweep_slice(struct cache *cache, struct cache_thread *thread)
     }
     sweeper->chunks += chunks;
     /* A round that found nothing ends the work until time has passed or someone has flushed. */
-    return (chunks > 0 || sweeper->class_id > 1 || sweeper->pages_ahead != SWEEP_FROM_END) && sweeper->chunks < SWEEP_SECOND_CHUNKS;
+    return (chunks > 0 || sweeper->class_id > 1 || sweeper->pages_ahead != SWEEP_FROM_END) &&
+           sweeper->chunks < SWEEP_SECOND_CHUNKS;
 }
 
 bool

@@ -1,7 +1,8 @@
 /* Which item goes for age: expired items, and those that a flush has passed over.
  *
- * Nothing is kept per item.  Each page knows a time before which nothing in it expires; a sweep looks at the pages whose
- * time has come, and a store that would have to evict looks for such a page in its class first.
+ * Nothing is kept per item.  Each page knows a time before which nothing in it expires; a sweep
+ * looks at the pages whose time has come, and a store that would have to evict looks for such a
+ * page in its class first.
  */
 #ifndef LARDER_ENGINE_EXPIRE_H
 #define LARDER_ENGINE_EXPIRE_H
@@ -20,11 +21,12 @@ struct size_class;
 struct sweeper {
     struct lock lock;
     uint8_t class_id;
-    uint32_t pages_ahead;   /* of the class's pages, those before this index are still to be looked at */
-    uint32_t generation;    /* that this round began in */
-    uint32_t second;        /* cache second that `chunks` counts in */
-    uint32_t chunks;        /* looked at in it */
-    struct metric checked;  /* chunks */
+    uint32_t
+        pages_ahead; /* of the class's pages, those before this index are still to be looked at */
+    uint32_t generation;   /* that this round began in */
+    uint32_t second;       /* cache second that `chunks` counts in */
+    uint32_t chunks;       /* looked at in it */
+    struct metric checked; /* chunks */
 };
 
 void expire_init(struct cache *cache);
@@ -32,11 +34,13 @@ void expire_fini(struct cache *cache);
 
 /** Lowers the page's time for an item that is stored in it. */
 void expire_note(struct cache *cache, uint32_t ref, uint32_t expire_s);
-/** Frees dead items of the class, if some page's time has come.  Class's lock held; bounded.  Whether it freed any. */
+/** Frees dead items of the class, if some page's time has come.  Class's lock held; bounded.
+ * Whether it freed any. */
 bool expire_reclaim(struct cache *cache, struct size_class *class);
 /** A slice of the sweep; whether there is more to do at once. */
 bool expire_sweep(struct cache *cache, struct cache_thread *thread);
-/** Sweeps all that the flushes so far have left.  Only for a flush that has run out of generations. */
+/** Sweeps all that the flushes so far have left.  Only for a flush that has run out of generations.
+ */
 void expire_sweep_all(struct cache *cache, struct cache_thread *thread);
 
 #endif

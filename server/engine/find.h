@@ -12,7 +12,8 @@ match_four(uint64_t tags, uint64_t pattern)
 {
     const uint64_t low = 0x7fff7fff7fff7fffu;
     uint64_t differ = tags ^ pattern;
-    uint64_t equal = ~(((differ & low) + low) | differ | low) >> 15; /* bit 0 of each 16 where all are zero */
+    uint64_t equal =
+        ~(((differ & low) + low) | differ | low) >> 15; /* bit 0 of each 16 where all are zero */
     return (unsigned)(equal * 0x0001000200040008u >> 48) & 0xfu;
 }
 
@@ -46,15 +47,17 @@ struct found {
 };
 
 /**
- * Looks for a key in a chain.  Without the lock what it answers is good only if the head's version has not changed; the
- * walk is bounded, whatever it meets.
+ * Looks for a key in a chain.  Without the lock what it answers is good only if the head's version
+ * has not changed; the walk is bounded, whatever it meets.
  */
 static inline struct found
-find_key(const struct cache *cache, struct bucket *head, uint16_t tag, const void *key, uint32_t key_len)
+find_key(const struct cache *cache, struct bucket *head, uint16_t tag, const void *key,
+         uint32_t key_len)
 {
     struct bucket *bucket = head;
     for (unsigned length = 0; bucket != NULL && length < TABLE_CHAIN_MAX; length++) {
-        unsigned matches = bucket_match(bucket, tag) & ((1u << bucket_slots(bucket_word(bucket))) - 1);
+        unsigned matches =
+            bucket_match(bucket, tag) & ((1u << bucket_slots(bucket_word(bucket))) - 1);
         for (; matches != 0; matches &= matches - 1) {
             unsigned slot = (unsigned)__builtin_ctz(matches);
             uint32_t ref = bucket_ref(bucket, slot);

@@ -1,11 +1,10 @@
 /* How an item lies in a chunk.
  *
  *     offset  size  meaning
- *     0       4     access: when last used, how often since the hand came by; readers write it without a lock
- *     4       4     shape: lengths and flags, see below
- *     8       4     expire_s: cache second from which on it is dead; 0 for never
- *     12      8     CAS id, low half first; not there in a cache without CAS ids
- *     20|12   4     client flags; only with SHAPE_CLIENT_FLAGS
+ *     0       4     access: when last used, how often since the hand came by; readers write it
+ * without a lock 4       4     shape: lengths and flags, see below 8       4     expire_s: cache
+ * second from which on it is dead; 0 for never 12      8     CAS id, low half first; not there in a
+ * cache without CAS ids 20|12   4     client flags; only with SHAPE_CLIENT_FLAGS
  *     ..            key
  *     ..            value; in a long item (SHAPE_LARGE) struct large instead, see large.h
  *
@@ -22,10 +21,11 @@
  *                22-25 generation: which flush it came after, modulo 16
  *                26-31 flags
  *
- * Every word is an atomic, since late readers look at chunks that have become something else; what they read is good
- * only if the version of the bucket that led them there has not changed (bucket.h).  A stray store of a late reader
- * touches `access` alone, and a page changes its class only when no reader can still be on it (rebalance.c): so it hits
- * the access word of another item at worst.
+ * Every word is an atomic, since late readers look at chunks that have become something else; what
+ * they read is good only if the version of the bucket that led them there has not changed
+ * (bucket.h).  A stray store of a late reader touches `access` alone, and a page changes its class
+ * only when no reader can still be on it (rebalance.c): so it hits the access word of another item
+ * at worst.
  */
 #ifndef LARDER_ENGINE_ITEM_H
 #define LARDER_ENGINE_ITEM_H
@@ -37,24 +37,24 @@
 
 #include "base/race.h"
 
-#define ITEM_VALUE_BITS 14u
-#define ITEM_VALUE_MAX ((1u << ITEM_VALUE_BITS) - 1) /* bytes in one chunk; longer is a chain */
+#define ITEM_VALUE_BITS  14u
+#define ITEM_VALUE_MAX   ((1u << ITEM_VALUE_BITS) - 1) /* bytes in one chunk; longer is a chain */
 #define ITEM_GENERATIONS 16u
 
-#define SHAPE_FREE 0u
-#define SHAPE_LARGE (1u << 26)        /* the value is a chain of chunks */
+#define SHAPE_FREE         0u
+#define SHAPE_LARGE        (1u << 26) /* the value is a chain of chunks */
 #define SHAPE_CLIENT_FLAGS (1u << 27) /* client flags that are not 0 lie before the key */
-#define SHAPE_STALE (1u << 28)        /* marked stale (meta protocol) */
-#define SHAPE_WIN (1u << 29)          /* someone has been told to refresh it */
-#define SHAPE_BINARY_KEY (1u << 30)   /* the key came as base64 */
-#define SHAPE_SMALL (1u << 31)        /* in the small queue */
-#define SHAPE_HELD SHAPE_WIN
-#define SHAPE_PIECE SHAPE_LARGE
+#define SHAPE_STALE        (1u << 28) /* marked stale (meta protocol) */
+#define SHAPE_WIN          (1u << 29) /* someone has been told to refresh it */
+#define SHAPE_BINARY_KEY   (1u << 30) /* the key came as base64 */
+#define SHAPE_SMALL        (1u << 31) /* in the small queue */
+#define SHAPE_HELD         SHAPE_WIN
+#define SHAPE_PIECE        SHAPE_LARGE
 
 #define ACCESS_TIME_MASK 0x00ffffffu
-#define ACCESS_USE_ONE (1u << 24)
+#define ACCESS_USE_ONE   (1u << 24)
 #define ACCESS_USES_MASK (3u << 24)
-#define ACCESS_FETCHED (1u << 26)
+#define ACCESS_FETCHED   (1u << 26)
 
 struct item {
     _Atomic uint32_t access;

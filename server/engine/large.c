@@ -14,7 +14,8 @@ piece_at(const struct cache *cache, uint32_t ref)
 static uint32_t
 load(const _Atomic uint32_t *word)
 {
-    return atomic_load_explicit(word, memory_order_relaxed); /* relaxed: ordered by the bucket's lock or by a pin */
+    return atomic_load_explicit(
+        word, memory_order_relaxed); /* relaxed: ordered by the bucket's lock or by a pin */
 }
 
 static void
@@ -69,7 +70,8 @@ large_extend(struct cache *cache, struct cache_thread *thread, struct cache_stor
     store_word(&piece->shape, SHAPE_PIECE | used << 8);
     if (store->last == 0) {
         struct item *head = cache_item(cache, (uint32_t)store->ref);
-        uint32_t shape = shape_make(store->key_len, 0, 0, store->client_flags != 0 ? SHAPE_CLIENT_FLAGS : 0);
+        uint32_t shape =
+            shape_make(store->key_len, 0, 0, store->client_flags != 0 ? SHAPE_CLIENT_FLAGS : 0);
         store_word(&large_of(head, shape, cache->cas_size)->next, ref);
     } else {
         store_word(&piece_at(cache, (uint32_t)store->last)->next, ref);
@@ -85,7 +87,8 @@ void
 large_pin(const struct cache *cache, struct item *head, uint32_t shape)
 {
     struct large *large = large_of(head, shape, cache->cas_size);
-    uint32_t before = atomic_fetch_add_explicit(&large->pins, 1, memory_order_relaxed); /* relaxed: locked bucket */
+    uint32_t before = atomic_fetch_add_explicit(&large->pins, 1,
+                                                memory_order_relaxed); /* relaxed: locked bucket */
     assert(before > 0 && before < UINT32_MAX);
 }
 
@@ -108,7 +111,8 @@ large_owner(const struct cache *cache, uint32_t piece)
 uint32_t
 large_pins(const struct cache *cache, const struct item *head, uint32_t shape)
 {
-    return atomic_load_explicit(&large_of(head, shape, cache->cas_size)->pins, memory_order_acquire); /* as unpin */
+    return atomic_load_explicit(&large_of(head, shape, cache->cas_size)->pins,
+                                memory_order_acquire); /* as unpin */
 }
 
 void
@@ -131,7 +135,8 @@ large_move_head(struct cache *cache, uint32_t from, uint32_t to, uint32_t shape)
     item_set_access(target, item_access(source));
     item_set_expire_s(target, item_expire_s(source));
     size_t header = sizeof(struct item);
-    race_copy_in((uint8_t *)target + header, (const uint8_t *)source + header, cache->chunk_max - header);
+    race_copy_in((uint8_t *)target + header, (const uint8_t *)source + header,
+                 cache->chunk_max - header);
     item_set_shape(target, shape);
     for (uint32_t ref = load(&large_of(target, shape, cache->cas_size)->next); ref != 0;) {
         struct piece *piece = piece_at(cache, ref);

@@ -14,7 +14,8 @@
  *     12  4   ref of the head
  *     16      bytes of the value
  *
- * Heads, and all pieces but the last, are chunks of the largest class.  A pinned item stays where it is.
+ * Heads, and all pieces but the last, are chunks of the largest class.  A pinned item stays where
+ * it is.
  */
 #ifndef LARDER_ENGINE_LARGE_H
 #define LARDER_ENGINE_LARGE_H
@@ -34,7 +35,8 @@ struct large {
 };
 
 struct piece {
-    _Atomic uint32_t access; /* as in an item, never used: a stray store of a late reader may land here */
+    _Atomic uint32_t
+        access; /* as in an item, never used: a stray store of a late reader may land here */
     _Atomic uint32_t shape;
     _Atomic uint32_t next;
     _Atomic uint32_t owner;
@@ -63,7 +65,8 @@ shape_piece_len(uint32_t shape)
 static inline uint32_t
 large_shape(const struct item *head)
 {
-    uint32_t shape = atomic_load_explicit(&head->shape, memory_order_acquire); /* pairs with cache_free_item() */
+    uint32_t shape =
+        atomic_load_explicit(&head->shape, memory_order_acquire); /* pairs with cache_free_item() */
     return shape == SHAPE_HELD ? item_expire_s(head) : shape;
 }
 
@@ -77,12 +80,13 @@ void large_pin(const struct cache *cache, struct item *head, uint32_t shape);
 bool large_unpin(const struct cache *cache, struct item *head, uint32_t shape);
 /** Frees head and pieces.  held_class: as cache_free_item(). */
 void large_free(struct cache *cache, uint32_t ref, uint32_t shape, uint8_t held_class);
-/** Moves a head or a piece to another chunk of its class.  The head's bucket is locked, and it is visible. */
+/** Moves a head or a piece to another chunk of its class.  The head's bucket is locked, and it is
+ * visible. */
 void large_move_head(struct cache *cache, uint32_t from, uint32_t to, uint32_t shape);
 void large_move_piece(struct cache *cache, uint32_t head, uint32_t from, uint32_t to);
 /** The value from byte `from` on as pieces in order; returns their number, at most `max`. */
-unsigned large_pieces(const struct cache *cache, const struct item *head, uint32_t shape, size_t from,
-                      struct cache_piece *pieces, unsigned max);
+unsigned large_pieces(const struct cache *cache, const struct item *head, uint32_t shape,
+                      size_t from, struct cache_piece *pieces, unsigned max);
 /** The head that a piece belongs to.  Lock of the piece's class held. */
 uint32_t large_owner(const struct cache *cache, uint32_t piece);
 /** Pins now, the index's included. */

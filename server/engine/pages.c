@@ -15,22 +15,25 @@
 #define RESERVE_ALIGN ((size_t)2 << 20) /* bytes: a huge page */
 #define REF_SHIFT_MIN 3u
 
-/* Small caches have small pages, so that the half-filled pages of many classes do not eat the budget. */
-#define PAGE_SHIFT_SMALL 14u
+/* Small caches have small pages, so that the half-filled pages of many classes do not eat the
+ * budget. */
+#define PAGE_SHIFT_SMALL  14u
 #define PAGE_SHIFT_MIDDLE 15u
-#define PAGE_SHIFT_LARGE 16u
-#define LIMIT_MIDDLE ((uint64_t)8 << 20)  /* bytes; from here on 32 KiB */
-#define LIMIT_LARGE ((uint64_t)24 << 20)  /* bytes; from here on 64 KiB */
-#define LIMIT_HUGE_PAGES ((uint64_t)1 << 30) /* bytes; from here on huge pages are asked for */
+#define PAGE_SHIFT_LARGE  16u
+#define LIMIT_MIDDLE      ((uint64_t)8 << 20)  /* bytes; from here on 32 KiB */
+#define LIMIT_LARGE       ((uint64_t)24 << 20) /* bytes; from here on 64 KiB */
+#define LIMIT_HUGE_PAGES  ((uint64_t)1 << 30)  /* bytes; from here on huge pages are asked for */
 
 static void *
 reserve(size_t bytes)
 {
-    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return at == MAP_FAILED ? NULL : at;
 }
 
-/** Reserves the range, aligned; less of it where the system allows less, but never under twice the limit. */
+/** Reserves the range, aligned; less of it where the system allows less, but never under twice the
+ * limit. */
 static bool
 reserve_range(struct pages *pages, uint64_t limit)
 {
@@ -66,7 +69,8 @@ pages_init(struct pages *pages, uint64_t limit, bool large_pages)
     if (!reserve_range(pages, limit)) {
         return false;
     }
-    pages->page_max = (uint32_t)((pages->reserved >> pages->page_shift) - 1); /* the last one guards item reads */
+    pages->page_max =
+        (uint32_t)((pages->reserved >> pages->page_shift) - 1); /* the last one guards item reads */
     pages->page = reserve(sizeof(struct page) * pages->page_max);
     if (pages->page == NULL) {
         munmap(pages->base, pages->reserved);
@@ -77,7 +81,8 @@ pages_init(struct pages *pages, uint64_t limit, bool large_pages)
     atomic_init(&pages->used, 0);
     pages->fresh = 1; /* page 0 is never given out: ref 0 is none */
 #ifdef MADV_DONTDUMP
-    madvise(pages->base, pages->reserved, MADV_DONTDUMP); /* a core file of the cache's data helps nobody */
+    madvise(pages->base, pages->reserved,
+            MADV_DONTDUMP); /* a core file of the cache's data helps nobody */
 #endif
 #ifdef MADV_HUGEPAGE
     if (large_pages || limit >= LIMIT_HUGE_PAGES) {
@@ -85,7 +90,8 @@ pages_init(struct pages *pages, uint64_t limit, bool large_pages)
     }
 #endif
 #ifdef MADV_POPULATE_WRITE
-    if (large_pages && madvise(pages->base, limit & ~(RESERVE_ALIGN - 1), MADV_POPULATE_WRITE) != 0) {
+    if (large_pages &&
+        madvise(pages->base, limit & ~(RESERVE_ALIGN - 1), MADV_POPULATE_WRITE) != 0) {
         int error = errno;
         pages_fini(pages);
         errno = error;
@@ -113,7 +119,8 @@ page_cost(const struct pages *pages)
 static uint64_t
 load(const _Atomic uint64_t *number)
 {
-    return atomic_load_explicit(number, memory_order_relaxed); /* relaxed: a level, exact under the lock only */
+    return atomic_load_explicit(
+        number, memory_order_relaxed); /* relaxed: a level, exact under the lock only */
 }
 
 static void
@@ -140,14 +147,17 @@ push(struct pages *pages, uint32_t *head, uint32_t page)
 static void
 change_free(struct pages *pages, int change)
 {
-    uint32_t count = atomic_load_explicit(&pages->free_count, memory_order_relaxed); /* relaxed: under the lock */
-    atomic_store_explicit(&pages->free_count, count + (uint32_t)change, memory_order_relaxed); /* relaxed: as load() */
+    uint32_t count = atomic_load_explicit(&pages->free_count,
+                                          memory_order_relaxed); /* relaxed: under the lock */
+    atomic_store_explicit(&pages->free_count, count + (uint32_t)change,
+                          memory_order_relaxed); /* relaxed: as load() */
 }
 
 bool
 pages_may_take(struct pages *pages)
 {
-    return atomic_load_explicit(&pages->free_count, memory_order_relaxed) > 0 || /* relaxed: a hint */
+    return atomic_load_explicit(&pages->free_count, memory_order_relaxed) >
+               0 || /* relaxed: a hint */
            load(&pages->used) + page_cost(pages) <= load(&pages->limit);
 }
 
@@ -193,7 +203,8 @@ pages_give(struct pages *pages, uint32_t page)
 static void
 cool(struct pages *pages, uint32_t page)
 {
-    madvise(pages->base + ((size_t)page << pages->page_shift), pages_page_size(pages), MADV_DONTNEED);
+    madvise(pages->base + ((size_t)page << pages->page_shift), pages_page_size(pages),
+            MADV_DONTNEED);
     pages->page[page].cold = true;
     push(pages, &pages->cold_head, page);
 }
@@ -280,7 +291,8 @@ void
 pages_count(struct pages *pages, uint64_t *free_pages, uint64_t *taken_bytes)
 {
     lock_acquire(&pages->lock);
-    *free_pages = atomic_load_explicit(&pages->free_count, memory_order_relaxed); /* relaxed: under the lock */
+    *free_pages = atomic_load_explicit(&pages->free_count,
+                                       memory_order_relaxed); /* relaxed: under the lock */
     *taken_bytes = (uint64_t)pages->taken * pages_page_size(pages);
     lock_release(&pages->lock);
 }
@@ -296,7 +308,8 @@ pages_check(struct pages *pages)
         free_count++;
         assert(free_count <= pages->fresh);
     }
-    assert(free_count == atomic_load_explicit(&pages->free_count, memory_order_relaxed)); /* relaxed: locked */
+    assert(free_count ==
+           atomic_load_explicit(&pages->free_count, memory_order_relaxed)); /* relaxed: locked */
     uint32_t cold_count = 0;
     for (uint32_t page = pages->cold_head; page != PAGE_NONE; page = pages->page[page].next) {
         assert(page < pages->fresh && pages->page[page].cold);

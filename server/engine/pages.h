@@ -1,11 +1,12 @@
 /* The byte budget, and item memory given out as pages.
  *
- * One range of address space is reserved when a cache opens, and stays mapped and readable while it lives: a late
- * reader can see stale bytes, never a fault.  Memory goes back to the kernel with madvise.  The budget counts pages
- * taken, free pages that still hold memory, and what the index and the queues charge.
+ * One range of address space is reserved when a cache opens, and stays mapped and readable while it
+ * lives: a late reader can see stale bytes, never a fault.  Memory goes back to the kernel with
+ * madvise.  The budget counts pages taken, free pages that still hold memory, and what the index
+ * and the queues charge.
  *
- * A ref names 8 bytes (or more, in a large region) of the range by a 32-bit number; 0 names nothing, since
- * page 0 is never given out.
+ * A ref names 8 bytes (or more, in a large region) of the range by a 32-bit number; 0 names
+ * nothing, since page 0 is never given out.
  */
 #ifndef LARDER_ENGINE_PAGES_H
 #define LARDER_ENGINE_PAGES_H
@@ -41,25 +42,26 @@ struct page {
     _Atomic uint8_t state;    /* (a) enum page_state; written under (c) */
     bool cold;                /* (p) free, and without memory */
     uint8_t swept_generation; /* (c) items of generations before this are gone */
-    _Atomic uint32_t expire_min; /* (a) no item expires before this cache second; UINT32_MAX for none */
+    _Atomic uint32_t
+        expire_min; /* (a) no item expires before this cache second; UINT32_MAX for none */
 };
 
 /** Locking key:  (l) lock  (a) atomic  others constant. */
 struct pages {
     uint8_t *base;
-    size_t reserved;      /* bytes */
+    size_t reserved; /* bytes */
     unsigned page_shift;
-    unsigned ref_shift;   /* a ref times 2^ref_shift is a byte offset */
-    uint32_t page_max;    /* pages that the range holds */
-    struct page *page;    /* of page_max */
+    unsigned ref_shift; /* a ref times 2^ref_shift is a byte offset */
+    uint32_t page_max;  /* pages that the range holds */
+    struct page *page;  /* of page_max */
     struct lock lock;
-    _Atomic uint64_t limit; /* (a) bytes */
-    _Atomic uint64_t used;  /* (a) bytes, written under (l) */
-    uint32_t fresh;       /* (l) pages from this one on have never been used */
-    uint32_t free_head;   /* (l) free pages that hold memory */
-    uint32_t cold_head;   /* (l) free pages without */
+    _Atomic uint64_t limit;      /* (a) bytes */
+    _Atomic uint64_t used;       /* (a) bytes, written under (l) */
+    uint32_t fresh;              /* (l) pages from this one on have never been used */
+    uint32_t free_head;          /* (l) free pages that hold memory */
+    uint32_t cold_head;          /* (l) free pages without */
     _Atomic uint32_t free_count; /* (a) of the former, written under (l) */
-    uint32_t taken;       /* (l) pages in classes */
+    uint32_t taken;              /* (l) pages in classes */
 };
 
 /** Errors: false with errno when no address space is to be had. */
@@ -74,7 +76,8 @@ bool pages_may_take(struct pages *pages);
 /** Gives a page's memory back to the kernel, and leaves its cost charged: returns the bytes. */
 uint64_t pages_give_for_charge(struct pages *pages, uint32_t page);
 
-/** Counts `bytes` of other memory (index, queues) in; false when the budget has no room, and `slack` more. */
+/** Counts `bytes` of other memory (index, queues) in; false when the budget has no room, and
+ * `slack` more. */
 bool pages_charge(struct pages *pages, uint64_t bytes, uint64_t slack);
 void pages_uncharge(struct pages *pages, uint64_t bytes);
 
@@ -89,7 +92,8 @@ void pages_count(struct pages *pages, uint64_t *free_pages, uint64_t *taken_byte
 
 void pages_check(struct pages *pages);
 
-/** The class that a page is in.  Whoever holds that class's lock, or has a chunk of the page, can rely on it. */
+/** The class that a page is in.  Whoever holds that class's lock, or has a chunk of the page, can
+ * rely on it. */
 static inline uint8_t
 page_class(const struct page *page)
 {
@@ -118,7 +122,8 @@ pages_page_of(const struct pages *pages, uint32_t ref)
 static inline uint32_t
 pages_ref(const struct pages *pages, uint32_t page, size_t offset)
 {
-    return (page << (pages->page_shift - pages->ref_shift)) + (uint32_t)(offset >> pages->ref_shift);
+    return (page << (pages->page_shift - pages->ref_shift)) +
+           (uint32_t)(offset >> pages->ref_shift);
 }
 
 #endif

@@ -24,7 +24,8 @@ cache_prefetch(const struct cache *cache, struct cache_read *reads, unsigned n)
         const struct bucket *bucket = table_bucket(&cache->table, reads[i].hash);
         unsigned matches = bucket_match(bucket, table_tag(reads[i].hash));
         if (matches != 0) {
-            __builtin_prefetch(cache_item(cache, bucket_ref(bucket, (unsigned)__builtin_ctz(matches))));
+            __builtin_prefetch(
+                cache_item(cache, bucket_ref(bucket, (unsigned)__builtin_ctz(matches))));
         }
     }
 }
@@ -53,7 +54,8 @@ drop_dead(struct cache *cache, uint64_t hash, uint32_t ref)
 
 /** Takes what the caller is told from the item's header; good only if the bucket stays as it is. */
 static void
-take_header(const struct cache *cache, struct cache_read *read, const struct item *item, uint32_t shape)
+take_header(const struct cache *cache, struct cache_read *read, const struct item *item,
+            uint32_t shape)
 {
     read->access = item_access(item);
     read->value_len = shape_value_len(shape);
@@ -123,8 +125,8 @@ cache_find(struct cache *cache, struct cache_thread *thread, struct cache_read *
         read->word = word;
         struct found found = find_key(cache, bucket, tag, read->key, read->key_len);
         if (found.ref == 0) {
-            if (read->locked ||
-                (bucket_read_valid(bucket, word) && bucket == table_bucket(&cache->table, read->hash))) {
+            if (read->locked || (bucket_read_valid(bucket, word) &&
+                                 bucket == table_bucket(&cache->table, read->hash))) {
                 return miss(thread, read, bucket);
             }
             continue;
@@ -167,11 +169,12 @@ cache_find_one(struct cache *cache, struct cache_thread *thread, struct cache_re
 void
 cache_copy(const struct cache *cache, const struct cache_read *read, void *dst)
 {
-    race_copy_out(dst, (const uint8_t *)cache_item(cache, (uint32_t)read->ref) + read->value_at, read->value_len);
+    race_copy_out(dst, (const uint8_t *)cache_item(cache, (uint32_t)read->ref) + read->value_at,
+                  read->value_len);
 }
 
-/** Marks a use: at most three are counted until the hand comes by, and the time is set once a second, so that a hot
- * item's line is written seldom. */
+/** Marks a use: at most three are counted until the hand comes by, and the time is set once a
+ * second, so that a hot item's line is written seldom. */
 static void
 mark_use(const struct cache *cache, const struct cache_read *read)
 {
@@ -216,7 +219,8 @@ cache_claim(struct cache *cache, const struct cache_read *read, bool due)
     struct bucket *bucket = read->locked ? read->bucket : table_lock(&cache->table, read->hash);
     struct table_place place;
     uint32_t ref = (uint32_t)read->ref;
-    bool changed = read->pin == NULL && !read->locked && ((bucket_word(bucket) ^ read->word) & ~BUCKET_LOCKED) != 0;
+    bool changed = read->pin == NULL && !read->locked &&
+                   ((bucket_word(bucket) ^ read->word) & ~BUCKET_LOCKED) != 0;
     if (changed) {
         claim = CACHE_CLAIM_NONE; /* at this place may be another item by now; the hit fails */
     } else if (table_find_ref(&cache->table, bucket, ref, &place)) {
@@ -234,8 +238,8 @@ cache_claim(struct cache *cache, const struct cache_read *read, bool due)
 }
 
 unsigned
-cache_pin_pieces(const struct cache *cache, const struct cache_pin *pin, size_t from, struct cache_piece *pieces,
-                 unsigned max)
+cache_pin_pieces(const struct cache *cache, const struct cache_pin *pin, size_t from,
+                 struct cache_piece *pieces, unsigned max)
 {
     const struct item *head = (const struct item *)(const void *)pin;
     return large_pieces(cache, head, large_shape(head), from, pieces, max);

@@ -9,17 +9,18 @@
 #include <sched.h>
 #include <time.h>
 
-#define LOOK_SHARE 2u          /* a look at the gains each half page evicted */
-#define SLICE_CHUNKS 16u       /* emptied by one store */
-#define STEAL_CHUNKS 8192u     /* more than any page has */
+#define LOOK_SHARE      2u     /* a look at the gains each half page evicted */
+#define SLICE_CHUNKS    16u    /* emptied by one store */
+#define STEAL_CHUNKS    8192u  /* more than any page has */
 #define STEAL_WAITS_MAX 10000u /* times that readers are waited for, before a page is given up */
-#define STEAL_YIELDS 200u      /* of these, as yields; then as pauses: a reader may have to wait for a processor */
-#define STEAL_PAUSE_NS 100000  /* so about a second in all */
-#define STEAL_TRIES_MAX 64u    /* pages */
-#define STEAL_TRIES_EACH 2u    /* of one class before another one is asked */
-#define CHOICES 8u             /* pages looked at for the emptiest */
-#define GAIN_DECAY 200u        /* a look takes one in so many off each gain */
-#define PAGES_FEW 20u          /* up to so many pages, the last twentieth is less than one */
+#define STEAL_YIELDS \
+    200u /* of these, as yields; then as pauses: a reader may have to wait for a processor */
+#define STEAL_PAUSE_NS   100000 /* so about a second in all */
+#define STEAL_TRIES_MAX  64u    /* pages */
+#define STEAL_TRIES_EACH 2u     /* of one class before another one is asked */
+#define CHOICES          8u     /* pages looked at for the emptiest */
+#define GAIN_DECAY       200u   /* a look takes one in so many off each gain */
+#define PAGES_FEW        20u    /* up to so many pages, the last twentieth is less than one */
 
 void
 rebalance_init(struct cache *cache)
@@ -36,16 +37,19 @@ rebalance_fini(struct cache *cache)
 static enum mover_state
 state_of(const struct mover *mover)
 {
-    return (enum mover_state)atomic_load_explicit(&mover->state, memory_order_relaxed); /* relaxed: a hint, or locked */
+    return (enum mover_state)atomic_load_explicit(
+        &mover->state, memory_order_relaxed); /* relaxed: a hint, or locked */
 }
 
 static void
 set_state(struct mover *mover, enum mover_state next)
 {
     enum mover_state state = state_of(mover);
-    assert(next == MOVER_IDLE ? state != MOVER_IDLE
-                              : next == MOVER_DRAIN ? state == MOVER_IDLE : state != MOVER_WAIT);
-    atomic_store_explicit(&mover->state, (uint32_t)next, memory_order_relaxed); /* relaxed: as state_of() */
+    assert(next == MOVER_IDLE    ? state != MOVER_IDLE
+           : next == MOVER_DRAIN ? state == MOVER_IDLE
+                                 : state != MOVER_WAIT);
+    atomic_store_explicit(&mover->state, (uint32_t)next,
+                          memory_order_relaxed); /* relaxed: as state_of() */
 }
 
 static void
@@ -54,7 +58,8 @@ count(_Atomic uint64_t *figure)
     atomic_fetch_add_explicit(figure, 1, memory_order_relaxed); /* relaxed: a figure */
 }
 
-/* -- gains --------------------------------------------------------------------------------------------- */
+/* -- gains
+ * --------------------------------------------------------------------------------------------- */
 
 static uint64_t
 gain_of(const struct size_class *class)
@@ -65,14 +70,17 @@ gain_of(const struct size_class *class)
 static void
 set_gain(struct size_class *class, uint64_t gain)
 {
-    atomic_store_explicit(&class->gain, gain, memory_order_relaxed); /* relaxed: an estimate; a lost step is none */
+    atomic_store_explicit(&class->gain, gain,
+                          memory_order_relaxed); /* relaxed: an estimate; a lost step is none */
 }
 
 void
 rebalance_note_ghost(struct cache *cache, struct size_class *class)
 {
     (void)cache;
-    uint64_t hit = class->pages_count <= PAGES_FEW ? GAIN_ONE : (uint64_t)GAIN_ONE * PAGES_FEW / class->pages_count;
+    uint64_t hit = class->pages_count <= PAGES_FEW
+                       ? GAIN_ONE
+                       : (uint64_t)GAIN_ONE * PAGES_FEW / class->pages_count;
     set_gain(class, gain_of(class) + hit);
 }
 
@@ -128,7 +136,8 @@ decay_gains(struct cache *cache)
     }
 }
 
-/* -- one move ------------------------------------------------------------------------------------------ */
+/* -- one move
+ * ------------------------------------------------------------------------------------------ */
 
 /** A page of the class, rather an empty one, that no move has failed on just now. */
 static uint32_t
@@ -169,7 +178,8 @@ begin(struct cache *cache, uint8_t from, uint8_t to)
 
 /** Copies a visible item of one chunk to another, in the index too.  Its bucket is locked. */
 static void
-move_item(struct cache *cache, const struct table_place *place, uint32_t from, uint32_t to, uint32_t shape)
+move_item(struct cache *cache, const struct table_place *place, uint32_t from, uint32_t to,
+          uint32_t shape)
 {
     struct item *source = cache_item(cache, from);
     struct item *target = cache_item(cache, to);
@@ -185,7 +195,8 @@ move_item(struct cache *cache, const struct table_place *place, uint32_t from, u
     bucket_change_end(place->head);
 }
 
-/** Moves a visible item, or a piece of one, to the chunk `to`; false when it has gone or is pinned. */
+/** Moves a visible item, or a piece of one, to the chunk `to`; false when it has gone or is pinned.
+ */
 static bool
 rescue(struct cache *cache, uint32_t from, uint32_t to)
 {
@@ -193,7 +204,8 @@ rescue(struct cache *cache, uint32_t from, uint32_t to)
     uint32_t shape = item_shape(item);
     uint32_t head = from;
     if (shape_key_len(shape) == 0) {
-        head = atomic_load_explicit(&((struct piece *)(void *)item)->owner, memory_order_relaxed); /* relaxed: ours */
+        head = atomic_load_explicit(&((struct piece *)(void *)item)->owner,
+                                    memory_order_relaxed); /* relaxed: ours */
         shape = item_shape(cache_item(cache, head));
         if (shape_key_len(shape) == 0) {
             return false;
@@ -231,7 +243,8 @@ worth_rescue(struct cache *cache, const struct item *item, uint32_t shape)
     if (shape_key_len(shape) == 0) {
         return true; /* a piece: its item is judged where its head lies */
     }
-    return (item_access(item) & ACCESS_USES_MASK) != 0 && !cache_is_dead(cache, item, shape, cache_now_s(cache));
+    return (item_access(item) & ACCESS_USES_MASK) != 0 &&
+           !cache_is_dead(cache, item, shape, cache_now_s(cache));
 }
 
 /** What became of a chunk that should be empty. */
@@ -241,7 +254,8 @@ enum emptied {
     STUCK,      /* being filled or sent, or without evictions there is no room for it elsewhere */
 };
 
-/** Moves an item or a piece to another chunk of its class; false when there is none, or it has gone or is pinned. */
+/** Moves an item or a piece to another chunk of its class; false when there is none, or it has gone
+ * or is pinned. */
 static bool
 move_elsewhere(struct cache *cache, struct size_class *class, uint32_t ref)
 {
@@ -265,15 +279,18 @@ move_elsewhere(struct cache *cache, struct size_class *class, uint32_t ref)
     return true;
 }
 
-/** Takes the long item that a piece belongs to out of the index; its head, or 0 when it is not there or pinned. */
+/** Takes the long item that a piece belongs to out of the index; its head, or 0 when it is not
+ * there or pinned. */
 static uint32_t
 unlink_owner(struct cache *cache, uint32_t ref)
 {
     const struct piece *piece = (const struct piece *)(const void *)cache_item(cache, ref);
-    uint32_t head = atomic_load_explicit(&piece->owner, memory_order_relaxed); /* relaxed: set before it was linked */
+    uint32_t head = atomic_load_explicit(
+        &piece->owner, memory_order_relaxed); /* relaxed: set before it was linked */
     const struct item *item = cache_item(cache, head);
     uint32_t shape = item_shape(item);
-    if (shape_key_len(shape) == 0 || !(shape & SHAPE_LARGE) || large_pins(cache, item, shape) != 1) {
+    if (shape_key_len(shape) == 0 || !(shape & SHAPE_LARGE) ||
+        large_pins(cache, item, shape) != 1) {
         return 0;
     }
     return cache_unlink(cache, cache_item_hash(cache, item, shape), head) ? head : 0;
@@ -294,7 +311,8 @@ empty_chunk(struct cache *cache, struct size_class *class, uint32_t ref, uint32_
     if (worth_rescue(cache, item, shape) && move_elsewhere(cache, class, ref)) {
         return EMPTIED;
     }
-    if (cache->options.evictions_disabled && !cache_is_dead(cache, item, shape, cache_now_s(cache))) {
+    if (cache->options.evictions_disabled &&
+        !cache_is_dead(cache, item, shape, cache_now_s(cache))) {
         return STUCK;
     }
     if (shape_key_len(shape) == 0) {
@@ -362,7 +380,8 @@ drain(struct cache *cache, unsigned chunks)
     uint32_t end = slab_page_chunks(cache, mover->page);
     for (; chunks > 0 && mover->chunk < end; chunks--) {
         uint32_t owner = 0;
-        switch (empty_chunk(cache, class, slab_chunk_ref(cache, class, mover->page, mover->chunk), &owner)) {
+        switch (empty_chunk(cache, class, slab_chunk_ref(cache, class, mover->page, mover->chunk),
+                            &owner)) {
         case EMPTIED:
             mover->chunk++;
             break;
@@ -424,7 +443,8 @@ step(struct cache *cache, const struct cache_thread *thread, unsigned chunks)
     }
 }
 
-/* -- when ---------------------------------------------------------------------------------------------- */
+/* -- when
+ * ---------------------------------------------------------------------------------------------- */
 
 /** Begins a move towards `to` if that gains more than it loses. */
 static void
@@ -444,7 +464,8 @@ consider(struct cache *cache, uint8_t to)
 }
 
 void
-rebalance_note_evicted(struct cache *cache, struct cache_thread *thread, uint8_t class_id, uint64_t bytes)
+rebalance_note_evicted(struct cache *cache, struct cache_thread *thread, uint8_t class_id,
+                       uint64_t bytes)
 {
     struct mover *mover = &cache->mover;
     uint64_t threshold = pages_page_size(&cache->pages) / LOOK_SHARE;
@@ -484,13 +505,15 @@ rebalance_run(struct cache *cache, struct cache_thread *thread, unsigned chunks)
         }
     }
     step(cache, thread, chunks);
-    bool more = state_of(mover) == MOVER_DRAIN || (state_of(mover) == MOVER_IDLE && state != MOVER_IDLE);
+    bool more =
+        state_of(mover) == MOVER_DRAIN || (state_of(mover) == MOVER_IDLE && state != MOVER_IDLE);
     lock_release(&mover->lock);
     return more;
 }
 
 bool
-rebalance_release_page(struct cache *cache, struct cache_thread *thread, struct size_class *class, uint32_t page)
+rebalance_release_page(struct cache *cache, struct cache_thread *thread, struct size_class *class,
+                       uint32_t page)
 {
     (void)thread;
     struct mover *mover = &cache->mover;
@@ -526,7 +549,8 @@ bool
 rebalance_steal(struct cache *cache, struct cache_thread *thread, uint8_t class_id)
 {
     struct mover *mover = &cache->mover;
-    /* While we wait for others to leave, others must not wait for us: between two reads nothing of ours is on a page. */
+    /* While we wait for others to leave, others must not wait for us: between two reads nothing of
+     * ours is on a page. */
     uint64_t active = cache_step_out(thread);
     lock_acquire(&mover->lock);
     for (unsigned waits = 0; state_of(mover) != MOVER_IDLE && waits < STEAL_WAITS_MAX; waits++) {
@@ -538,7 +562,8 @@ rebalance_steal(struct cache *cache, struct cache_thread *thread, uint8_t class_
     bool stolen = false;
     struct class_set tried = { 0 };
     set_add(&tried, class_id);
-    for (unsigned tries = 0; tries < STEAL_TRIES_MAX && !stolen && state_of(mover) == MOVER_IDLE; tries++) {
+    for (unsigned tries = 0; tries < STEAL_TRIES_MAX && !stolen && state_of(mover) == MOVER_IDLE;
+         tries++) {
         uint8_t donor = find_donor(cache, &tried);
         if (donor == 0) {
             break;
@@ -551,7 +576,8 @@ rebalance_steal(struct cache *cache, struct cache_thread *thread, uint8_t class_
         if (state_of(mover) == MOVER_IDLE && tries % STEAL_TRIES_EACH == STEAL_TRIES_EACH - 1) {
             set_add(&tried, donor); /* its pages hold what is being filled or sent */
         }
-        for (unsigned waits = 0; state_of(mover) == MOVER_WAIT && waits < STEAL_WAITS_MAX; waits++) {
+        for (unsigned waits = 0; state_of(mover) == MOVER_WAIT && waits < STEAL_WAITS_MAX;
+             waits++) {
             step(cache, thread, STEAL_CHUNKS);
             stolen = state_of(mover) == MOVER_IDLE;
             if (!stolen) {
@@ -560,7 +586,8 @@ rebalance_steal(struct cache *cache, struct cache_thread *thread, uint8_t class_
         }
     }
     if (stolen) {
-        /* Before anyone else can begin a move, which would rather take an empty page than any other. */
+        /* Before anyone else can begin a move, which would rather take an empty page than any
+         * other. */
         lock_acquire(&cache->size_class[class_id].lock);
     }
     lock_release(&mover->lock);

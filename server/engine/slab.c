@@ -8,17 +8,20 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define CHUNK_MIN 24u            /* bytes of the smallest class, rounded from a header and a key of some bytes */
-#define CHUNK_STEP 8u            /* bytes: sizes are multiples */
-#define FACTOR_DEFAULT 1.08      /* between classes */
-#define STEALS_MAX 4u            /* pages that one store may fetch from other classes */
-#define STEAL_FAILURES_MAX 2u    /* tries to fetch one that end without */
+#define CHUNK_MIN \
+    24u /* bytes of the smallest class, rounded from a header and a key of some bytes */
+#define CHUNK_STEP              8u   /* bytes: sizes are multiples */
+#define FACTOR_DEFAULT          1.08 /* between classes */
+#define STEALS_MAX              4u   /* pages that one store may fetch from other classes */
+#define STEAL_FAILURES_MAX      2u   /* tries to fetch one that end without */
 #define EVICTIONS_PER_STORE_MAX 64u
-#define ITEMS_REPORT 16          /* change of a class's items that is told to the cache at once */
+#define ITEMS_REPORT            16 /* change of a class's items that is told to the cache at once */
 
-/* -- size classes -------------------------------------------------------------------------------------- */
+/* -- size classes
+ * -------------------------------------------------------------------------------------- */
 
-/** The next chunk size: as far as the factor goes, then up to where one chunk less would fit a page. */
+/** The next chunk size: as far as the factor goes, then up to where one chunk less would fit a
+ * page. */
 static uint32_t
 next_chunk_size(uint32_t size, double factor, uint32_t page_size, uint32_t step)
 {
@@ -48,8 +51,10 @@ bool
 slab_classes_init(struct cache *cache)
 {
     uint32_t page_size = (uint32_t)pages_page_size(&cache->pages);
-    uint32_t step = CHUNK_STEP > (1u << cache->pages.ref_shift) ? CHUNK_STEP : 1u << cache->pages.ref_shift;
-    double factor = cache->options.growth_factor > 1.0 ? cache->options.growth_factor : FACTOR_DEFAULT;
+    uint32_t step =
+        CHUNK_STEP > (1u << cache->pages.ref_shift) ? CHUNK_STEP : 1u << cache->pages.ref_shift;
+    double factor =
+        cache->options.growth_factor > 1.0 ? cache->options.growth_factor : FACTOR_DEFAULT;
     cache->chunk_max = page_size / SLAB_CHUNKS_PER_PAGE_MIN;
     cache->size_class = calloc(CACHE_CLASSES_MAX + 1, sizeof(struct size_class));
     cache->class_by_size = calloc(cache->chunk_max / CHUNK_STEP + 1, 1);
@@ -67,7 +72,8 @@ slab_classes_init(struct cache *cache)
         class->chunk_size = size;
         class->per_page = page_size / size;
         class->inverse = (uint32_t)(((uint64_t)1 << 32) / size + 1);
-        lock_init(&class->lock, size == cache->chunk_max ? LOCK_RANK_CLASS_LARGEST : LOCK_RANK_CLASS);
+        lock_init(&class->lock,
+                  size == cache->chunk_max ? LOCK_RANK_CLASS_LARGEST : LOCK_RANK_CLASS);
         for (uint32_t k = covered / CHUNK_STEP + (covered > 0); k <= size / CHUNK_STEP; k++) {
             cache->class_by_size[k] = (uint8_t)id;
         }
@@ -91,10 +97,12 @@ slab_classes_fini(struct cache *cache)
     free(cache->class_by_size);
 }
 
-/* -- pages and chunks ---------------------------------------------------------------------------------- */
+/* -- pages and chunks
+ * ---------------------------------------------------------------------------------- */
 
 uint32_t
-slab_chunk_ref(const struct cache *cache, const struct size_class *class, uint32_t page, uint32_t chunk)
+slab_chunk_ref(const struct cache *cache, const struct size_class *class, uint32_t page,
+               uint32_t chunk)
 {
     return pages_ref(&cache->pages, page, (size_t)chunk * class->chunk_size);
 }
@@ -109,19 +117,22 @@ chunk_number(const struct cache *cache, const struct size_class *class, uint32_t
 static enum page_state
 state_of(const struct page *page)
 {
-    return (enum page_state)atomic_load_explicit(&page->state, memory_order_relaxed); /* relaxed: under the lock */
+    return (enum page_state)atomic_load_explicit(
+        &page->state, memory_order_relaxed); /* relaxed: under the lock */
 }
 
 static void
 set_state(struct page *page, enum page_state state)
 {
-    atomic_store_explicit(&page->state, (uint8_t)state, memory_order_relaxed); /* relaxed: as state_of() */
+    atomic_store_explicit(&page->state, (uint8_t)state,
+                          memory_order_relaxed); /* relaxed: as state_of() */
 }
 
 static void
 set_class(struct page *page, uint8_t class_id)
 {
-    atomic_store_explicit(&page->class_id, class_id, memory_order_relaxed); /* relaxed: as page_class() */
+    atomic_store_explicit(&page->class_id, class_id,
+                          memory_order_relaxed); /* relaxed: as page_class() */
 }
 
 uint32_t
@@ -157,7 +168,8 @@ partial_remove(struct cache *cache, struct size_class *class, uint32_t number)
     }
 }
 
-/* A free chunk holds the number of the next free one of its page, plus 1, where an item's expiry is. */
+/* A free chunk holds the number of the next free one of its page, plus 1, where an item's expiry
+ * is. */
 
 uint32_t
 slab_take_free(struct cache *cache, struct size_class *class)
@@ -183,8 +195,8 @@ slab_take_free(struct cache *cache, struct size_class *class)
     class->free_chunks--;
     class->used_chunks++;
     uint32_t ref = slab_chunk_ref(cache, class, number, chunk);
-    /* release: whoever sees this chunk's new bytes without a lock also sees the change of the bucket that let go of the
-     * old ones.  Pairs with the acquire fence of bucket_read_valid(). */
+    /* release: whoever sees this chunk's new bytes without a lock also sees the change of the
+     * bucket that let go of the old ones.  Pairs with the acquire fence of bucket_read_valid(). */
     atomic_thread_fence(memory_order_release);
     item_set_shape(cache_item(cache, ref), SHAPE_HELD);
     return ref;
@@ -230,10 +242,11 @@ slab_add_page(struct cache *cache, struct size_class *class, uint32_t number)
     page->position = class->pages_count;
     page->free_head = 0;
     page->fresh = 0;
-    page->free_count = (uint16_t)class->per_page;
+    page->free_count = (uint16_t) class->per_page;
     page->swept_generation = (uint8_t)(cache_generation(cache) & (ITEM_GENERATIONS - 1));
     set_state(page, PAGE_IN_CLASS);
-    atomic_store_explicit(&page->expire_min, UINT32_MAX, memory_order_relaxed); /* relaxed: nobody else knows the page */
+    atomic_store_explicit(&page->expire_min, UINT32_MAX,
+                          memory_order_relaxed); /* relaxed: nobody else knows the page */
     class->pages[class->pages_count++] = number;
     class->free_chunks += class->per_page;
     partial_push(cache, class, number);
@@ -279,7 +292,8 @@ slab_end_draining(struct cache *cache, struct size_class *class, uint32_t number
     }
 }
 
-/* -- giving out ---------------------------------------------------------------------------------------- */
+/* -- giving out
+ * ---------------------------------------------------------------------------------------- */
 
 static void
 count_items(struct cache *cache, struct size_class *class, int change, uint64_t size)
@@ -289,12 +303,14 @@ count_items(struct cache *cache, struct size_class *class, int change, uint64_t 
     class->items_unreported += change;
     if (class->items_unreported >= ITEMS_REPORT || class->items_unreported <= -ITEMS_REPORT) {
         /* relaxed: a hint for the index's growth */
-        atomic_fetch_add_explicit(&cache->items_hint, (uint64_t)(int64_t)class->items_unreported, memory_order_relaxed);
+        atomic_fetch_add_explicit(&cache->items_hint, (uint64_t)(int64_t) class->items_unreported,
+                                  memory_order_relaxed);
         class->items_unreported = 0;
     }
 }
 
-/** A chunk of the class from what is free, from a new page, or by evicting; 0 for none.  Class's lock held. */
+/** A chunk of the class from what is free, from a new page, or by evicting; 0 for none.  Class's
+ * lock held. */
 static uint32_t
 take_or_evict(struct cache *cache, struct size_class *class, uint64_t *evicted)
 {
@@ -322,9 +338,11 @@ take_or_evict(struct cache *cache, struct size_class *class, uint64_t *evicted)
     return 0;
 }
 
-/** As take_or_evict(), and fetches pages from other classes.  Returns with the class's lock held, if it gives a chunk. */
+/** As take_or_evict(), and fetches pages from other classes.  Returns with the class's lock held,
+ * if it gives a chunk. */
 static uint32_t
-alloc_locked(struct cache *cache, struct cache_thread *thread, struct size_class *class, uint64_t *evicted)
+alloc_locked(struct cache *cache, struct cache_thread *thread, struct size_class *class,
+             uint64_t *evicted)
 {
     unsigned failures = 0;
     lock_acquire(&class->lock);
@@ -333,14 +351,16 @@ alloc_locked(struct cache *cache, struct cache_thread *thread, struct size_class
         if (ref != 0) {
             return ref;
         }
-        if (cache->options.evictions_disabled || steals == STEALS_MAX || failures == STEAL_FAILURES_MAX) {
+        if (cache->options.evictions_disabled || steals == STEALS_MAX ||
+            failures == STEAL_FAILURES_MAX) {
             class->outofmemory++;
             lock_release(&class->lock);
             return 0;
         }
         lock_release(&class->lock);
         if (!rebalance_steal(cache, thread, class->id)) {
-            /* Nobody else has a page to give: but what was being filled or moved here may have come free meanwhile. */
+            /* Nobody else has a page to give: but what was being filled or moved here may have come
+             * free meanwhile. */
             failures++;
             lock_acquire(&class->lock);
         }
@@ -348,7 +368,8 @@ alloc_locked(struct cache *cache, struct cache_thread *thread, struct size_class
 }
 
 struct slab_grant
-slab_alloc(struct cache *cache, struct cache_thread *thread, uint8_t class_id, uint64_t hash, uint64_t size)
+slab_alloc(struct cache *cache, struct cache_thread *thread, uint8_t class_id, uint64_t hash,
+           uint64_t size)
 {
     struct size_class *class = &cache->size_class[class_id];
     ghosts_prefetch(&cache->ghosts, hash);
@@ -416,7 +437,8 @@ slab_item_gone(struct cache *cache, uint8_t class_id, uint64_t size, uint8_t hel
     lock_release(&class->lock);
 }
 
-/* -- check --------------------------------------------------------------------------------------------- */
+/* -- check
+ * --------------------------------------------------------------------------------------------- */
 
 static void
 check_class(struct cache *cache, struct size_class *class)
@@ -451,15 +473,18 @@ check_class(struct cache *cache, struct size_class *class)
         uint32_t listed = 0;
         for (uint32_t chunk = page->free_head; chunk != 0; listed++) {
             assert(listed <= class->per_page);
-            chunk = item_expire_s(cache_item(cache, slab_chunk_ref(cache, class, number, chunk - 1)));
+            chunk =
+                item_expire_s(cache_item(cache, slab_chunk_ref(cache, class, number, chunk - 1)));
         }
         assert(listed + class->per_page - page->fresh == free_chunks);
     }
     assert(used == class->used_chunks && unused == class->free_chunks);
-    assert(items <= class->items && bytes <= class->bytes); /* stores that are being filled are counted already */
+    assert(items <= class->items &&
+           bytes <= class->bytes); /* stores that are being filled are counted already */
     uint32_t previous = PAGE_NONE;
     uint64_t partial = 0;
-    for (uint32_t number = class->partial; number != PAGE_NONE; number = cache->pages.page[number].next) {
+    for (uint32_t number = class->partial; number != PAGE_NONE;
+         number = cache->pages.page[number].next) {
         struct page *page = &cache->pages.page[number];
         assert(page->prev == previous && page_class(page) == class->id && page->free_count > 0);
         partial += page->free_count;

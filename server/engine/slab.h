@@ -19,32 +19,32 @@
 struct size_class {
     struct lock lock;
     uint8_t id;
-    uint32_t chunk_size;    /* bytes */
-    uint32_t per_page;      /* chunks in a page */
-    uint32_t inverse;       /* 2^32 / chunk_size, rounded up: division by a product */
-    uint32_t *pages;        /* (k) its pages */
-    uint32_t pages_count;   /* (k) */
-    uint32_t pages_cap;     /* (k) */
-    uint32_t partial;       /* (k) first page with free chunks; PAGE_NONE for none */
-    uint64_t used_chunks;   /* (k) */
-    uint64_t free_chunks;   /* (k) in pages that are not draining */
-    uint64_t items;         /* (k) those being filled included */
-    uint64_t bytes;         /* (k) of these items */
+    uint32_t chunk_size;      /* bytes */
+    uint32_t per_page;        /* chunks in a page */
+    uint32_t inverse;         /* 2^32 / chunk_size, rounded up: division by a product */
+    uint32_t *pages;          /* (k) its pages */
+    uint32_t pages_count;     /* (k) */
+    uint32_t pages_cap;       /* (k) */
+    uint32_t partial;         /* (k) first page with free chunks; PAGE_NONE for none */
+    uint64_t used_chunks;     /* (k) */
+    uint64_t free_chunks;     /* (k) in pages that are not draining */
+    uint64_t items;           /* (k) those being filled included */
+    uint64_t bytes;           /* (k) of these items */
     int32_t items_unreported; /* (k) change since cache.items_hint was told */
     struct evict_queue queue; /* (k) */
-    _Atomic uint64_t gain;  /* (a) see rebalance.h */
-    uint32_t expire_cursor; /* (k) index in pages of where to look for expired items next */
+    _Atomic uint64_t gain;    /* (a) see rebalance.h */
+    uint32_t expire_cursor;   /* (k) index in pages of where to look for expired items next */
     /* figures */
-    uint32_t evicted_age_s;    /* (k) */
-    uint32_t age_s;            /* (k) */
-    uint64_t evicted;          /* (k) */
-    uint64_t evicted_nonzero;  /* (k) */
+    uint32_t evicted_age_s;     /* (k) */
+    uint32_t age_s;             /* (k) */
+    uint64_t evicted;           /* (k) */
+    uint64_t evicted_nonzero;   /* (k) */
     uint64_t evicted_unfetched; /* (k) */
-    uint64_t evicted_active;   /* (k) */
+    uint64_t evicted_active;    /* (k) */
     uint64_t expired_unfetched; /* (k) */
-    uint64_t reclaimed;        /* (k) */
-    uint64_t swept;            /* (k) */
-    uint64_t outofmemory;      /* (k) */
+    uint64_t reclaimed;         /* (k) */
+    uint64_t swept;             /* (k) */
+    uint64_t outofmemory;       /* (k) */
 };
 
 /** Errors: false when there is no heap for the tables. */
@@ -58,13 +58,13 @@ struct slab_grant {
 };
 
 /**
- * Takes a chunk for a new item, evicting for it when need be.  Its shape is SHAPE_HELD.  An item whose key was evicted
- * not long ago belongs to the main queue at once, any other to the small one.
+ * Takes a chunk for a new item, evicting for it when need be.  Its shape is SHAPE_HELD.  An item
+ * whose key was evicted not long ago belongs to the main queue at once, any other to the small one.
  *
  * hash, size   the item's, for the queue and the figures
  */
-struct slab_grant slab_alloc(struct cache *cache, struct cache_thread *thread, uint8_t class_id, uint64_t hash,
-                             uint64_t size);
+struct slab_grant slab_alloc(struct cache *cache, struct cache_thread *thread, uint8_t class_id,
+                             uint64_t hash, uint64_t size);
 /** Takes a chunk for a piece of a long item.  0 when no memory can be had. */
 uint32_t slab_alloc_piece(struct cache *cache, struct cache_thread *thread, uint8_t class_id);
 /** Gives a chunk back.  held_class: as cache_free_item(). */
@@ -83,7 +83,8 @@ void slab_remove_page(struct cache *cache, struct size_class *class, uint32_t pa
 void slab_begin_draining(struct cache *cache, struct size_class *class, uint32_t page);
 void slab_end_draining(struct cache *cache, struct size_class *class, uint32_t page);
 
-uint32_t slab_chunk_ref(const struct cache *cache, const struct size_class *class, uint32_t page, uint32_t chunk);
+uint32_t slab_chunk_ref(const struct cache *cache, const struct size_class *class, uint32_t page,
+                        uint32_t chunk);
 /** Chunks of a page that have been used at least once. */
 uint32_t slab_page_chunks(const struct cache *cache, uint32_t page);
 

@@ -11,63 +11,63 @@
 #define VISIT_CHUNKS 256u /* looked at while the class's lock is held once */
 
 /* Every counter that stats reset sets back, by member name. */
-#define CLASS_COUNTERS(X)                                                                          \
-    X(evicted)                                                                                     \
-    X(evicted_nonzero)                                                                             \
-    X(evicted_unfetched)                                                                           \
-    X(evicted_active)                                                                              \
-    X(expired_unfetched)                                                                           \
-    X(reclaimed)                                                                                   \
-    X(swept)                                                                                       \
-    X(outofmemory)                                                                                 \
-    X(get_hits)                                                                                    \
-    X(set_cmds)                                                                                    \
-    X(delete_hits)                                                                                 \
-    X(incr_hits)                                                                                   \
-    X(decr_hits)                                                                                   \
-    X(cas_hits)                                                                                    \
-    X(cas_badval)                                                                                  \
+#define CLASS_COUNTERS(X) \
+    X(evicted)            \
+    X(evicted_nonzero)    \
+    X(evicted_unfetched)  \
+    X(evicted_active)     \
+    X(expired_unfetched)  \
+    X(reclaimed)          \
+    X(swept)              \
+    X(outofmemory)        \
+    X(get_hits)           \
+    X(set_cmds)           \
+    X(delete_hits)        \
+    X(incr_hits)          \
+    X(decr_hits)          \
+    X(cas_hits)           \
+    X(cas_badval)         \
     X(touch_hits)
 
-#define CACHE_COUNTERS(X)                                                                          \
-    X(pages_moved)                                                                                 \
-    X(items_rescued)                                                                               \
-    X(items_total)                                                                                 \
-    X(get_misses)                                                                                  \
-    X(get_expired)                                                                                 \
-    X(get_flushed)                                                                                 \
-    X(delete_misses)                                                                               \
-    X(incr_misses)                                                                                 \
-    X(decr_misses)                                                                                 \
-    X(cas_misses)                                                                                  \
-    X(touch_misses)                                                                                \
-    X(store_too_large)                                                                             \
-    X(store_no_memory)                                                                             \
-    X(ghost_hits)                                                                                  \
+#define CACHE_COUNTERS(X) \
+    X(pages_moved)        \
+    X(items_rescued)      \
+    X(items_total)        \
+    X(get_misses)         \
+    X(get_expired)        \
+    X(get_flushed)        \
+    X(delete_misses)      \
+    X(incr_misses)        \
+    X(decr_misses)        \
+    X(cas_misses)         \
+    X(touch_misses)       \
+    X(store_too_large)    \
+    X(store_no_memory)    \
+    X(ghost_hits)         \
     X(chunks_checked)
 
 /* The members of struct thread_counters and struct class_counters that are sums over threads. */
-#define THREAD_SUMS(X)                                                                             \
-    X(get_misses)                                                                                  \
-    X(get_expired)                                                                                 \
-    X(get_flushed)                                                                                 \
-    X(delete_misses)                                                                               \
-    X(incr_misses)                                                                                 \
-    X(decr_misses)                                                                                 \
-    X(cas_misses)                                                                                  \
-    X(touch_misses)                                                                                \
-    X(store_too_large)                                                                             \
-    X(store_no_memory)                                                                             \
+#define THREAD_SUMS(X) \
+    X(get_misses)      \
+    X(get_expired)     \
+    X(get_flushed)     \
+    X(delete_misses)   \
+    X(incr_misses)     \
+    X(decr_misses)     \
+    X(cas_misses)      \
+    X(touch_misses)    \
+    X(store_too_large) \
+    X(store_no_memory) \
     X(items_total)
 
-#define THREAD_CLASS_SUMS(X)                                                                       \
-    X(get_hits)                                                                                    \
-    X(set_cmds)                                                                                    \
-    X(delete_hits)                                                                                 \
-    X(incr_hits)                                                                                   \
-    X(decr_hits)                                                                                   \
-    X(cas_hits)                                                                                    \
-    X(cas_badval)                                                                                  \
+#define THREAD_CLASS_SUMS(X) \
+    X(get_hits)              \
+    X(set_cmds)              \
+    X(delete_hits)           \
+    X(incr_hits)             \
+    X(decr_hits)             \
+    X(cas_hits)              \
+    X(cas_badval)            \
     X(touch_hits)
 
 static void
@@ -134,8 +134,8 @@ read_all(struct cache *cache, struct cache_stats *out)
     out->index_growing = table_is_growing(&cache->table, load(&cache->items_hint));
     out->pages_moved = load(&cache->mover.moved);
     out->items_rescued = load(&cache->mover.rescued);
-    out->page_moving =
-        atomic_load_explicit(&cache->mover.state, memory_order_relaxed) != MOVER_IDLE; /* relaxed: a figure */
+    out->page_moving = atomic_load_explicit(&cache->mover.state, memory_order_relaxed) !=
+                       MOVER_IDLE; /* relaxed: a figure */
     out->ghost_hits = load(&cache->ghosts.hits);
     out->chunks_checked = metric_get(&cache->sweeper.checked);
     read_threads(cache, out);
@@ -193,7 +193,8 @@ cache_stats_reset(struct cache *cache)
     free(before);
 }
 
-/* -- visiting ------------------------------------------------------------------------------------------ */
+/* -- visiting
+ * ------------------------------------------------------------------------------------------ */
 
 /** An item as its visitor sees it; false when the chunk holds no living one. */
 static bool
@@ -213,7 +214,8 @@ describe(struct cache *cache, uint32_t ref, struct cache_item_info *info)
 }
 
 void
-cache_visit_class(struct cache *cache, unsigned class_id, uint64_t limit, cache_visit_fn *visit, void *arg)
+cache_visit_class(struct cache *cache, unsigned class_id, uint64_t limit, cache_visit_fn *visit,
+                  void *arg)
 {
     assert(class_id >= 1 && class_id <= cache->classes);
     struct size_class *class = &cache->size_class[class_id];

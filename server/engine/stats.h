@@ -11,26 +11,26 @@
 
 /* Counters of one size class. */
 struct cache_class_stats {
-    uint32_t chunk_size;      /* bytes */
+    uint32_t chunk_size; /* bytes */
     uint32_t chunks_per_page;
     uint64_t pages;
-    uint64_t used_chunks;     /* items and pieces of long items */
+    uint64_t used_chunks; /* items and pieces of long items */
     uint64_t free_chunks;
     uint64_t items;
-    uint64_t items_small;     /* in the small queue: new, not yet proven */
-    uint64_t mem_requested;   /* bytes of items: header, key, value */
-    uint32_t age_s;           /* idle time of the item evicted last, or that the hand met last */
-    uint32_t evicted_age_s;   /* seconds between last use and eviction, of the last item evicted */
+    uint64_t items_small;   /* in the small queue: new, not yet proven */
+    uint64_t mem_requested; /* bytes of items: header, key, value */
+    uint32_t age_s;         /* idle time of the item evicted last, or that the hand met last */
+    uint32_t evicted_age_s; /* seconds between last use and eviction, of the last item evicted */
     uint64_t evicted;
     uint64_t evicted_nonzero; /* of these: with an expiry */
     uint64_t evicted_unfetched;
-    uint64_t evicted_active;  /* of these: read twice or more */
+    uint64_t evicted_active; /* of these: read twice or more */
     uint64_t expired_unfetched;
-    uint64_t reclaimed;       /* expired or flushed items whose memory was taken back for a store */
-    uint64_t swept;           /* the same, by cache_maintain() */
+    uint64_t reclaimed; /* expired or flushed items whose memory was taken back for a store */
+    uint64_t swept;     /* the same, by cache_maintain() */
     uint64_t outofmemory;
     uint64_t get_hits;
-    uint64_t set_cmds;        /* stores that were begun, by the class of the item */
+    uint64_t set_cmds; /* stores that were begun, by the class of the item */
     uint64_t delete_hits;
     uint64_t incr_hits;
     uint64_t decr_hits;
@@ -40,22 +40,22 @@ struct cache_class_stats {
 };
 
 struct cache_stats {
-    uint64_t memory_limit;   /* bytes */
-    uint64_t memory_used;    /* bytes of the limit that are taken: pages, index, queues */
-    uint64_t pages_bytes;    /* bytes in item pages */
+    uint64_t memory_limit; /* bytes */
+    uint64_t memory_used;  /* bytes of the limit that are taken: pages, index, queues */
+    uint64_t pages_bytes;  /* bytes in item pages */
     uint64_t index_bytes;
-    uint32_t page_size;      /* bytes */
-    uint64_t pages_free;     /* in the global pool */
+    uint32_t page_size;  /* bytes */
+    uint64_t pages_free; /* in the global pool */
     uint64_t pages_moved;
-    uint64_t items_rescued;  /* moved to another page rather than evicted */
+    uint64_t items_rescued; /* moved to another page rather than evicted */
     bool page_moving;
-    uint64_t bytes;          /* of living items: header, key, value */
+    uint64_t bytes; /* of living items: header, key, value */
     uint64_t items;
-    uint64_t items_total;    /* ever stored */
+    uint64_t items_total; /* ever stored */
     uint64_t index_buckets;
     bool index_growing;
-    uint64_t get_misses;     /* all of them: */
-    uint64_t get_expired;    /* of these, the item was there and had expired */
+    uint64_t get_misses;  /* all of them: */
+    uint64_t get_expired; /* of these, the item was there and had expired */
     uint64_t get_flushed;
     uint64_t delete_misses;
     uint64_t incr_misses;
@@ -65,9 +65,9 @@ struct cache_stats {
     uint64_t store_too_large;
     uint64_t store_no_memory;
     uint64_t ghost_hits;
-    uint64_t chunks_checked; /* by cache_maintain() */
+    uint64_t chunks_checked;      /* by cache_maintain() */
     struct cache_class_stats sum; /* over the classes; chunk_size and ages are 0 */
-    unsigned classes;        /* class ids 1 .. classes */
+    unsigned classes;             /* class ids 1 .. classes */
     struct cache_class_stats of_class[CACHE_CLASSES_MAX + 1];
 };
 
@@ -77,8 +77,9 @@ void cache_stats_read(struct cache *cache, struct cache_stats *out);
 void cache_stats_reset(struct cache *cache);
 
 /**
- * Calls `visit` for up to `limit` living items of a class, in no order, oldest pages first.  The key is borrowed for the
- * call.  Takes the class's lock in slices.  Stops when `visit` says false.  For stats cachedump.
+ * Calls `visit` for up to `limit` living items of a class, in no order, oldest pages first.  The
+ * key is borrowed for the call.  Takes the class's lock in slices.  Stops when `visit` says false.
+ * For stats cachedump.
  */
 struct cache_item_info {
     const void *key;
@@ -88,6 +89,7 @@ struct cache_item_info {
     int64_t expires_at; /* unix seconds, CACHE_NEVER for none */
 };
 typedef bool cache_visit_fn(void *arg, const struct cache_item_info *item);
-void cache_visit_class(struct cache *cache, unsigned class_id, uint64_t limit, cache_visit_fn *visit, void *arg);
+void cache_visit_class(struct cache *cache, unsigned class_id, uint64_t limit,
+                       cache_visit_fn *visit, void *arg);
 
 #endif

@@ -9,11 +9,13 @@
 
 #define REWRITE_TRIES_MAX 64u /* of a value that others keep changing */
 
-/* -- filling ------------------------------------------------------------------------------------------- */
+/* -- filling
+ * ------------------------------------------------------------------------------------------- */
 
 enum cache_result
-cache_store_begin(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
-                  uint64_t value_len, uint32_t client_flags, int64_t expires_at, struct cache_store *store)
+cache_store_begin(struct cache *cache, struct cache_thread *thread, const void *key,
+                  uint32_t key_len, uint64_t value_len, uint32_t client_flags, int64_t expires_at,
+                  struct cache_store *store)
 {
     assert(key_len >= 1 && key_len <= CACHE_KEY_MAX);
     uint32_t flags = client_flags != 0 ? SHAPE_CLIENT_FLAGS : 0;
@@ -36,7 +38,8 @@ cache_store_begin(struct cache *cache, struct cache_thread *thread, const void *
     struct item *item = cache_item(cache, grant.ref);
     if (client_flags != 0) {
         /* relaxed: nobody can see the item yet, but for late readers, see item.h */
-        atomic_store_explicit(&item->cas[cache->cas_size / sizeof(uint32_t)], client_flags, memory_order_relaxed);
+        atomic_store_explicit(&item->cas[cache->cas_size / sizeof(uint32_t)], client_flags,
+                              memory_order_relaxed);
     }
     race_copy_in((uint8_t *)item + key_offset, key, key_len);
     *store = (struct cache_store){ .ref = grant.ref,
@@ -58,7 +61,8 @@ cache_store_begin(struct cache *cache, struct cache_thread *thread, const void *
 }
 
 enum cache_result
-cache_store_filled(struct cache *cache, struct cache_thread *thread, struct cache_store *store, size_t len)
+cache_store_filled(struct cache *cache, struct cache_thread *thread, struct cache_store *store,
+                   size_t len)
 {
     assert(len <= store->room);
     store->at += len;
@@ -75,8 +79,8 @@ cache_store_filled(struct cache *cache, struct cache_thread *thread, struct cach
 }
 
 enum cache_result
-cache_store_write(struct cache *cache, struct cache_thread *thread, struct cache_store *store, const void *bytes,
-                  size_t len)
+cache_store_write(struct cache *cache, struct cache_thread *thread, struct cache_store *store,
+                  const void *bytes, size_t len)
 {
     const uint8_t *from = bytes;
     while (len > 0) {
@@ -97,10 +101,12 @@ cache_store_write(struct cache *cache, struct cache_thread *thread, struct cache
 static uint32_t
 store_shape(const struct cache *cache, const struct cache_store *store)
 {
-    uint32_t flags = (store->client_flags != 0 ? SHAPE_CLIENT_FLAGS : 0) | (store->small ? SHAPE_SMALL : 0) |
-                     (store->large ? SHAPE_LARGE : 0) | (store->binary_key ? SHAPE_BINARY_KEY : 0) |
-                     (store->claimed ? SHAPE_WIN : 0) | store->marks;
-    return shape_make(store->key_len, store->large ? 0 : store->value_len, cache_generation(cache), flags);
+    uint32_t flags = (store->client_flags != 0 ? SHAPE_CLIENT_FLAGS : 0) |
+                     (store->small ? SHAPE_SMALL : 0) | (store->large ? SHAPE_LARGE : 0) |
+                     (store->binary_key ? SHAPE_BINARY_KEY : 0) | (store->claimed ? SHAPE_WIN : 0) |
+                     store->marks;
+    return shape_make(store->key_len, store->large ? 0 : store->value_len, cache_generation(cache),
+                      flags);
 }
 
 void
@@ -109,7 +115,8 @@ cache_store_abort(struct cache *cache, struct cache_thread *thread, struct cache
     (void)thread;
     uint32_t ref = (uint32_t)store->ref;
     uint32_t shape = store_shape(cache, store);
-    uint64_t size = (uint64_t)item_key_offset(shape, cache->cas_size) + store->key_len + store->value_len;
+    uint64_t size =
+        (uint64_t)item_key_offset(shape, cache->cas_size) + store->key_len + store->value_len;
     slab_item_gone(cache, store->class_id, size, 0);
     if (store->large) {
         large_free(cache, ref, shape, 0);
@@ -119,15 +126,18 @@ cache_store_abort(struct cache *cache, struct cache_thread *thread, struct cache
     store->ref = 0;
 }
 
-/* -- taking the place in the index --------------------------------------------------------------------- */
+/* -- taking the place in the index
+ * --------------------------------------------------------------------- */
 
 uint64_t
 store_next_cas(struct cache *cache)
 {
-    return atomic_fetch_add_explicit(&cache->cas_last, 1, memory_order_relaxed) + 1; /* relaxed: unique, that is all */
+    return atomic_fetch_add_explicit(&cache->cas_last, 1, memory_order_relaxed) +
+           1; /* relaxed: unique, that is all */
 }
 
-/** No overflow bucket is to be had: the item takes the slot of another of its bucket.  Returns what it displaced. */
+/** No overflow bucket is to be had: the item takes the slot of another of its bucket.  Returns what
+ * it displaced. */
 static uint32_t
 displace(struct bucket *head, uint16_t tag, uint32_t ref)
 {
@@ -137,14 +147,15 @@ displace(struct bucket *head, uint16_t tag, uint32_t ref)
 }
 
 uint32_t
-store_publish(struct cache *cache, struct cache_store *store, struct bucket *head, const struct found *old,
-              uint64_t *cas_out)
+store_publish(struct cache *cache, struct cache_store *store, struct bucket *head,
+              const struct found *old, uint64_t *cas_out)
 {
     uint32_t ref = (uint32_t)store->ref;
     struct item *item = cache_item(cache, ref);
     uint32_t now_s = cache_now_s(cache);
     uint32_t access = (now_s & ACCESS_TIME_MASK) | (store->fetched ? ACCESS_FETCHED : 0);
-    if (old->ref != 0 && !(old->shape & SHAPE_SMALL) && !cache_is_dead(cache, cache_item(cache, old->ref), old->shape, now_s)) {
+    if (old->ref != 0 && !(old->shape & SHAPE_SMALL) &&
+        !cache_is_dead(cache, cache_item(cache, old->ref), old->shape, now_s)) {
         /* A key of the main queue stays there, with the uses that it has. */
         store->small = false;
         access |= item_access(cache_item(cache, old->ref)) & ACCESS_USES_MASK;
@@ -183,14 +194,16 @@ store_publish(struct cache *cache, struct cache_store *store, struct bucket *hea
 static void
 count_displaced(struct cache *cache, uint32_t ref)
 {
-    struct size_class *class = &cache->size_class[cache_item_class(cache, item_shape(cache_item(cache, ref)))];
+    struct size_class *class =
+        &cache->size_class[cache_item_class(cache, item_shape(cache_item(cache, ref)))];
     lock_acquire(&class->lock);
     evict_note_gone(cache, class, ref);
     lock_release(&class->lock);
 }
 
 void
-store_finish(struct cache *cache, struct cache_thread *thread, const struct cache_store *store, uint32_t gone)
+store_finish(struct cache *cache, struct cache_thread *thread, const struct cache_store *store,
+             uint32_t gone)
 {
     metric_add(&thread->counters.items_total, 1);
     expire_note(cache, (uint32_t)store->ref, store->expire_s);
@@ -206,8 +219,8 @@ store_finish(struct cache *cache, struct cache_thread *thread, const struct cach
 }
 
 struct found
-store_find_living(struct cache *cache, struct bucket *head, uint64_t hash, const void *key, uint32_t key_len,
-                  bool *living)
+store_find_living(struct cache *cache, struct bucket *head, uint64_t hash, const void *key,
+                  uint32_t key_len, bool *living)
 {
     struct found found = find_key(cache, head, table_tag(hash), key, key_len);
     *living = found.ref != 0 &&
@@ -224,8 +237,8 @@ store_key(const struct cache *cache, const struct cache_store *store)
 
 /** Whether the mode lets the store take place; counts what cas commands come to. */
 static enum cache_result
-may_store(struct cache *cache, struct cache_thread *thread, struct cache_store *store, enum cache_store_mode mode,
-          const struct found *old, bool living, uint64_t cas)
+may_store(struct cache *cache, struct cache_thread *thread, struct cache_store *store,
+          enum cache_store_mode mode, const struct found *old, bool living, uint64_t cas)
 {
     switch (mode) {
     case CACHE_SET:
@@ -243,7 +256,8 @@ may_store(struct cache *cache, struct cache_thread *thread, struct cache_store *
             metric_add(&thread->counters.cas_misses, 1);
             return CACHE_MISS;
         }
-        struct class_counters *counters = &thread->counters.of_class[cache_item_class(cache, old->shape)];
+        struct class_counters *counters =
+            &thread->counters.of_class[cache_item_class(cache, old->shape)];
         struct item *item = cache_item(cache, old->ref);
         if (cache->cas_size > 0 && store->late_is_stale && cas < item_cas(item)) {
             store->marks = SHAPE_STALE | (old->shape & SHAPE_WIN);
@@ -262,17 +276,18 @@ may_store(struct cache *cache, struct cache_thread *thread, struct cache_store *
     return CACHE_NOT_STORED;
 }
 
-/* -- append and prepend -------------------------------------------------------------------------------- */
+/* -- append and prepend
+ * -------------------------------------------------------------------------------- */
 
 /** The value that is to be lengthened, held so that it can be read in peace. */
 struct base {
     uint32_t ref;
     const struct bucket *head;
-    uint32_t word;            /* of that bucket, when it was taken */
+    uint32_t word; /* of that bucket, when it was taken */
     uint32_t client_flags;
     uint32_t expire_s;
     uint32_t value_len;
-    struct cache_pin *pin;    /* a long one */
+    struct cache_pin *pin;         /* a long one */
     uint8_t bytes[CACHE_COPY_MAX]; /* a short one, copied */
 };
 
@@ -281,7 +296,8 @@ take_base(struct cache *cache, const struct cache_store *store, uint64_t cas, st
 {
     bool living;
     struct bucket *head = table_lock(&cache->table, store->hash);
-    struct found found = store_find_living(cache, head, store->hash, store_key(cache, store), store->key_len, &living);
+    struct found found = store_find_living(cache, head, store->hash, store_key(cache, store),
+                                           store->key_len, &living);
     enum cache_result result = CACHE_OK;
     if (!living) {
         result = CACHE_NOT_STORED;
@@ -301,7 +317,8 @@ take_base(struct cache *cache, const struct cache_store *store, uint64_t cas, st
                 large_pin(cache, item, found.shape);
                 base->pin = (struct cache_pin *)(void *)item;
             } else {
-                race_copy_out(base->bytes, item_key(item, found.shape, cache->cas_size) + store->key_len,
+                race_copy_out(base->bytes,
+                              item_key(item, found.shape, cache->cas_size) + store->key_len,
                               base->value_len);
             }
         }
@@ -311,7 +328,8 @@ take_base(struct cache *cache, const struct cache_store *store, uint64_t cas, st
 }
 
 static enum cache_result
-write_base(struct cache *cache, struct cache_thread *thread, struct cache_store *joined, const struct base *base)
+write_base(struct cache *cache, struct cache_thread *thread, struct cache_store *joined,
+           const struct base *base)
 {
     if (base->pin == NULL) {
         return cache_store_write(cache, thread, joined, base->bytes, base->value_len);
@@ -330,12 +348,14 @@ write_base(struct cache *cache, struct cache_thread *thread, struct cache_store 
 
 /** Writes the bytes that the request brought. */
 static enum cache_result
-write_added(struct cache *cache, struct cache_thread *thread, struct cache_store *joined, const struct cache_store *store)
+write_added(struct cache *cache, struct cache_thread *thread, struct cache_store *joined,
+            const struct cache_store *store)
 {
     uint32_t shape = store_shape(cache, store);
     const struct item *item = cache_item(cache, (uint32_t)store->ref);
     if (!store->large) {
-        return cache_store_write(cache, thread, joined, item_key(item, shape, cache->cas_size) + store->key_len,
+        return cache_store_write(cache, thread, joined,
+                                 item_key(item, shape, cache->cas_size) + store->key_len,
                                  store->value_len);
     }
     struct cache_piece piece;
@@ -352,28 +372,31 @@ write_added(struct cache *cache, struct cache_thread *thread, struct cache_store
 
 /** One try: CACHE_MISS when the item has changed meanwhile. */
 static enum cache_result
-join_once(struct cache *cache, struct cache_thread *thread, struct cache_store *store, bool prepend, struct base *base,
-          uint64_t *cas_out)
+join_once(struct cache *cache, struct cache_thread *thread, struct cache_store *store, bool prepend,
+          struct base *base, uint64_t *cas_out)
 {
     struct cache_store joined;
-    enum cache_result result =
-        cache_store_begin(cache, thread, store_key(cache, store), store->key_len,
-                          (uint64_t)base->value_len + store->value_len, base->client_flags, CACHE_NEVER, &joined);
+    enum cache_result result = cache_store_begin(
+        cache, thread, store_key(cache, store), store->key_len,
+        (uint64_t)base->value_len + store->value_len, base->client_flags, CACHE_NEVER, &joined);
     if (result != CACHE_OK) {
         return result;
     }
     joined.expire_s = base->expire_s;
     joined.cas_new = store->cas_new;
-    result = prepend ? write_added(cache, thread, &joined, store) : write_base(cache, thread, &joined, base);
+    result = prepend ? write_added(cache, thread, &joined, store)
+                     : write_base(cache, thread, &joined, base);
     if (result == CACHE_OK) {
-        result = prepend ? write_base(cache, thread, &joined, base) : write_added(cache, thread, &joined, store);
+        result = prepend ? write_base(cache, thread, &joined, base)
+                         : write_added(cache, thread, &joined, store);
     }
     if (result != CACHE_OK) {
         return result;
     }
     bool living;
     struct bucket *head = table_lock(&cache->table, store->hash);
-    struct found old = store_find_living(cache, head, store->hash, store_key(cache, store), store->key_len, &living);
+    struct found old = store_find_living(cache, head, store->hash, store_key(cache, store),
+                                         store->key_len, &living);
     bool same = living && old.ref == base->ref &&
                 (base->pin != NULL ||
                  (head == base->head && ((bucket_word(head) ^ base->word) & ~BUCKET_LOCKED) == 0));
@@ -394,8 +417,8 @@ join_once(struct cache *cache, struct cache_thread *thread, struct cache_store *
 }
 
 static enum cache_result
-commit_joined(struct cache *cache, struct cache_thread *thread, struct cache_store *store, bool prepend, uint64_t cas,
-              uint64_t *cas_out)
+commit_joined(struct cache *cache, struct cache_thread *thread, struct cache_store *store,
+              bool prepend, uint64_t cas, uint64_t *cas_out)
 {
     struct base base;
     enum cache_result result = CACHE_MISS;
@@ -426,7 +449,8 @@ cache_store_commit(struct cache *cache, struct cache_thread *thread, struct cach
     }
     bool living;
     struct bucket *head = table_lock(&cache->table, store->hash);
-    struct found old = store_find_living(cache, head, store->hash, store_key(cache, store), store->key_len, &living);
+    struct found old = store_find_living(cache, head, store->hash, store_key(cache, store),
+                                         store->key_len, &living);
     enum cache_result result = may_store(cache, thread, store, mode, &old, living, cas);
     uint32_t gone = 0;
     if (result == CACHE_OK) {

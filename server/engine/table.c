@@ -6,12 +6,13 @@
 
 #include <sys/mman.h>
 
-#define LOAD_MAX 9u               /* items per bucket above which the table grows */
-#define BUCKETS_MIN 64u           /* buckets of a new table: 4 KiB */
-#define CHARGE_BUCKETS 64u        /* buckets charged to the budget at once: 4 KiB */
-#define RANGE_SHARE 4u            /* the index may grow to a quarter of the items' range */
-#define OVERFLOW_SLACK (256u << 10) /* bytes that overflow buckets may take past the budget for a moment */
-#define GROW_STEPS 2u             /* buckets split by one call */
+#define LOAD_MAX       9u  /* items per bucket above which the table grows */
+#define BUCKETS_MIN    64u /* buckets of a new table: 4 KiB */
+#define CHARGE_BUCKETS 64u /* buckets charged to the budget at once: 4 KiB */
+#define RANGE_SHARE    4u  /* the index may grow to a quarter of the items' range */
+#define OVERFLOW_SLACK \
+    (256u << 10)      /* bytes that overflow buckets may take past the budget for a moment */
+#define GROW_STEPS 2u /* buckets split by one call */
 
 static struct bucket *
 reserve_buckets(uint32_t count)
@@ -24,7 +25,8 @@ reserve_buckets(uint32_t count)
 bool
 table_init(struct table *table, struct pages *pages, table_hash_fn *hash, void *hash_arg)
 {
-    *table = (struct table){ .pages = pages, .hash = hash, .hash_arg = hash_arg, .overflow_fresh = 1 };
+    *table =
+        (struct table){ .pages = pages, .hash = hash, .hash_arg = hash_arg, .overflow_fresh = 1 };
     table->bucket_max = (uint32_t)(pages->reserved / RANGE_SHARE / sizeof(struct bucket));
     table->overflow_max = table->bucket_max / 2;
     table->charged = BUCKETS_MIN * sizeof(struct bucket);
@@ -61,7 +63,8 @@ table_lock(struct table *table, uint64_t hash)
     for (;;) {
         struct bucket *bucket = table_bucket(table, hash);
         bucket_lock(bucket);
-        /* A split may have moved the hash on between the look and the lock; it cannot while we hold the lock. */
+        /* A split may have moved the hash on between the look and the lock; it cannot while we hold
+         * the lock. */
         if (bucket == table_bucket(table, hash)) {
             return bucket;
         }
@@ -70,7 +73,8 @@ table_lock(struct table *table, uint64_t hash)
 }
 
 bool
-table_find_ref(const struct table *table, struct bucket *head, uint32_t ref, struct table_place *place)
+table_find_ref(const struct table *table, struct bucket *head, uint32_t ref,
+               struct table_place *place)
 {
     for (struct bucket *bucket = head; bucket != NULL; bucket = table_next(table, bucket)) {
         unsigned slots = bucket_slots(bucket_word(bucket));
@@ -89,10 +93,11 @@ static bool
 charge_buckets(struct table *table, uint64_t slack)
 {
     uint64_t bytes = CHARGE_BUCKETS * sizeof(struct bucket);
-    uint64_t credit = atomic_load_explicit(&table->credit, memory_order_relaxed); /* relaxed: a sum of its own */
+    uint64_t credit =
+        atomic_load_explicit(&table->credit, memory_order_relaxed); /* relaxed: a sum of its own */
     while (credit >= bytes) {
-        if (atomic_compare_exchange_weak_explicit(&table->credit, &credit, credit - bytes, memory_order_relaxed,
-                                                  memory_order_relaxed)) {
+        if (atomic_compare_exchange_weak_explicit(&table->credit, &credit, credit - bytes,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
             return true;
         }
     }
@@ -102,10 +107,12 @@ charge_buckets(struct table *table, uint64_t slack)
 void
 table_add_credit(struct table *table, uint64_t bytes)
 {
-    atomic_fetch_add_explicit(&table->credit, bytes, memory_order_relaxed); /* relaxed: as charge_buckets() */
+    atomic_fetch_add_explicit(&table->credit, bytes,
+                              memory_order_relaxed); /* relaxed: as charge_buckets() */
 }
 
-/* -- overflow buckets ---------------------------------------------------------------------------------- */
+/* -- overflow buckets
+ * ---------------------------------------------------------------------------------- */
 
 /** An empty overflow bucket's number; 0 when the budget has no room. */
 static uint32_t
@@ -143,7 +150,8 @@ overflow_give(struct table *table, uint32_t number)
     lock_acquire(&table->overflow_lock);
     assert(table->overflow_used > 0);
     table->overflow_used--;
-    atomic_store_explicit(&bucket->word, 0, memory_order_relaxed); /* relaxed: no longer in a chain */
+    atomic_store_explicit(&bucket->word, 0,
+                          memory_order_relaxed); /* relaxed: no longer in a chain */
     bucket_set(bucket, 0, 0, table->overflow_free);
     table->overflow_free = number;
     lock_release(&table->overflow_lock);
@@ -167,7 +175,8 @@ struct spares {
 
 /** As table_insert(); takes an overflow bucket from `spares` first, if there are any. */
 static bool
-insert_from(struct table *table, struct bucket *head, uint16_t tag, uint32_t ref, struct spares *spares)
+insert_from(struct table *table, struct bucket *head, uint16_t tag, uint32_t ref,
+            struct spares *spares)
 {
     assert(ref != 0);
     struct bucket *bucket = head;
@@ -189,14 +198,16 @@ insert_from(struct table *table, struct bucket *head, uint16_t tag, uint32_t ref
         bucket = next;
     }
 
-    uint32_t number = spares != NULL && spares->count > 0 ? spares->number[--spares->count] : overflow_take(table);
+    uint32_t number = spares != NULL && spares->count > 0 ? spares->number[--spares->count]
+                                                          : overflow_take(table);
     if (number == 0) {
         atomic_store_explicit(&table->starved, true, memory_order_relaxed); /* relaxed: a hint */
         return false;
     }
     /* The last slot's item moves on to make room for the chain's link. */
     struct bucket *fresh = &table->overflow[number];
-    bucket_set(fresh, 0, bucket_tag(bucket, BUCKET_SLOTS - 1), bucket_ref(bucket, BUCKET_SLOTS - 1));
+    bucket_set(fresh, 0, bucket_tag(bucket, BUCKET_SLOTS - 1),
+               bucket_ref(bucket, BUCKET_SLOTS - 1));
     bucket_set(fresh, 1, tag, ref);
     bucket_set(bucket, BUCKET_SLOTS - 1, 0, number);
     set_chained(bucket, true);
@@ -253,7 +264,8 @@ table_remove(struct table *table, const struct table_place *place)
     }
 }
 
-/* -- growth -------------------------------------------------------------------------------------------- */
+/* -- growth
+ * -------------------------------------------------------------------------------------------- */
 
 /* One chain's items, taken out while it is split. */
 struct chain {
@@ -262,7 +274,8 @@ struct chain {
     uint32_t ref[TABLE_CHAIN_MAX * BUCKET_SLOTS];
 };
 
-/** Moves all of a locked chain's items to `chain`, and its overflow buckets to `spares`.  Within a change. */
+/** Moves all of a locked chain's items to `chain`, and its overflow buckets to `spares`.  Within a
+ * change. */
 static void
 chain_take(struct table *table, struct bucket *head, struct chain *chain, struct spares *spares)
 {
@@ -299,7 +312,8 @@ split_one(struct table *table, uint32_t count)
     }
     if ((uint64_t)(count + 1) * sizeof(struct bucket) > table->charged) {
         if (!charge_buckets(table, 0)) {
-            atomic_store_explicit(&table->starved, true, memory_order_relaxed); /* relaxed: a hint */
+            atomic_store_explicit(&table->starved, true,
+                                  memory_order_relaxed); /* relaxed: a hint */
             return false;
         }
         table->charged += CHARGE_BUCKETS * sizeof(struct bucket);
@@ -325,7 +339,8 @@ split_one(struct table *table, uint32_t count)
         uint64_t hash = table->hash(table->hash_arg, chain.ref[i]);
         struct bucket *to = table_slot_of(hash, count + 1) == count ? new : old;
         bool inserted = insert_from(table, to, chain.tag[i], chain.ref[i], &spares);
-        assert(inserted); /* two chains of together n items need no more overflow buckets than one of n */
+        assert(inserted); /* two chains of together n items need no more overflow buckets than one
+                             of n */
     }
     /* release: pairs with table_count(). */
     atomic_store_explicit(&table->count, count + 1, memory_order_release);
@@ -360,7 +375,8 @@ table_take_starved(struct table *table)
 {
     bool starved = table_is_starved(table);
     if (starved) {
-        atomic_store_explicit(&table->starved, false, memory_order_relaxed); /* relaxed: a lost hint comes again */
+        atomic_store_explicit(&table->starved, false,
+                              memory_order_relaxed); /* relaxed: a lost hint comes again */
     }
     return starved;
 }
@@ -413,7 +429,8 @@ table_check(struct table *table)
     lock_acquire(&table->overflow_lock);
     assert(links == table->overflow_used);
     uint32_t unused = 0;
-    for (uint32_t number = table->overflow_free; number != 0; number = bucket_ref(&table->overflow[number], 0)) {
+    for (uint32_t number = table->overflow_free; number != 0;
+         number = bucket_ref(&table->overflow[number], 0)) {
         unused++;
         assert(unused < table->overflow_fresh);
     }

@@ -1,10 +1,11 @@
 /* The index: from a key's hash to the ref of its item.
  *
- * Linear hashing over buckets of one cache line: the table grows by one bucket at a time, by splitting the next in turn,
- * so no store waits for growth.  A bucket that is full goes on in an overflow bucket.
+ * Linear hashing over buckets of one cache line: the table grows by one bucket at a time, by
+ * splitting the next in turn, so no store waits for growth.  A bucket that is full goes on in an
+ * overflow bucket.
  *
- * The table knows hashes and refs, not items: table_find() calls back to compare keys, and a split asks for the hash of
- * each ref that it may have to move.
+ * The table knows hashes and refs, not items: table_find() calls back to compare keys, and a split
+ * asks for the hash of each ref that it may have to move.
  */
 #ifndef LARDER_ENGINE_TABLE_H
 #define LARDER_ENGINE_TABLE_H
@@ -29,16 +30,17 @@ struct table {
     uint32_t overflow_max;
     table_hash_fn *hash;
     void *hash_arg;
-    _Atomic uint32_t count;  /* (a) buckets in use; written under (g) */
-    struct lock grow;        /* one split at a time */
-    uint64_t charged;        /* (g) bytes of buckets within the budget */
+    _Atomic uint32_t count; /* (a) buckets in use; written under (g) */
+    struct lock grow;       /* one split at a time */
+    uint64_t charged;       /* (g) bytes of buckets within the budget */
     struct lock overflow_lock;
-    uint32_t overflow_free;  /* (o) head of the free ones, chained by ref[0] */
-    uint32_t overflow_fresh; /* (o) from here on never used */
-    uint32_t overflow_used;  /* (o) in chains */
+    uint32_t overflow_free;    /* (o) head of the free ones, chained by ref[0] */
+    uint32_t overflow_fresh;   /* (o) from here on never used */
+    uint32_t overflow_used;    /* (o) in chains */
     uint64_t overflow_charged; /* (o) bytes within the budget */
-    _Atomic bool starved;    /* (a) the budget had no room for a bucket */
-    _Atomic uint64_t credit; /* (a) bytes charged in advance: a page that was given up for the index */
+    _Atomic bool starved;      /* (a) the budget had no room for a bucket */
+    _Atomic uint64_t
+        credit; /* (a) bytes charged in advance: a page that was given up for the index */
 };
 
 /** A place in a locked chain. */
@@ -97,14 +99,18 @@ table_next(const struct table *table, const struct bucket *bucket)
 }
 
 /** Finds the slot with exactly this ref in a locked chain. */
-bool table_find_ref(const struct table *table, struct bucket *head, uint32_t ref, struct table_place *place);
+bool table_find_ref(const struct table *table, struct bucket *head, uint32_t ref,
+                    struct table_place *place);
 
-/** Adds an item to a locked chain.  Within a change.  False when the chain is full and no overflow bucket is to be had. */
+/** Adds an item to a locked chain.  Within a change.  False when the chain is full and no overflow
+ * bucket is to be had. */
 bool table_insert(struct table *table, struct bucket *head, uint16_t tag, uint32_t ref);
-/** Takes an item out of a locked chain, and closes the hole from the chain's end.  Within a change. */
+/** Takes an item out of a locked chain, and closes the hole from the chain's end.  Within a change.
+ */
 void table_remove(struct table *table, const struct table_place *place);
 
-/** Splits one bucket if there are more than `items` warrant.  Bounded; does nothing while another thread splits. */
+/** Splits one bucket if there are more than `items` warrant.  Bounded; does nothing while another
+ * thread splits. */
 void table_grow(struct table *table, uint64_t items);
 /** Whether growth has stopped for want of budget since the last call. */
 bool table_take_starved(struct table *table);
@@ -121,7 +127,8 @@ void table_add_credit(struct table *table, uint64_t bytes);
 uint64_t table_bytes(struct table *table);
 bool table_is_growing(struct table *table, uint64_t items);
 
-/** Walks all buckets: chains whole, each ref in the bucket of its hash.  Returns the number of items. */
+/** Walks all buckets: chains whole, each ref in the bucket of its hash.  Returns the number of
+ * items. */
 uint64_t table_check(struct table *table);
 
 #endif

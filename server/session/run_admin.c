@@ -4,9 +4,9 @@
 #include "session/session_priv.h"
 
 #define REFRESH_ERROR_MAX 250u /* bytes of an error text; the rest is cut */
-#define MEMLIMIT_MB_MIN 8u
-#define MEMLIMIT_MB_MAX 1000000000u
-#define VERBOSITY_MAX   2
+#define MEMLIMIT_MB_MIN   8u
+#define MEMLIMIT_MB_MAX   1000000000u
+#define VERBOSITY_MAX     2
 
 bool
 word_is(const struct span *word, const char *text)

@@ -216,8 +216,8 @@ read_and_touch(struct session_worker *worker, struct span key, int64_t expires_a
             hit = found == CACHE_OK && answer(arg, read);
             metric_add(hit ? &worker->stats.gat_hits : &worker->stats.gat_misses, 1);
         } else {
-            found = cache_touch(worker->cache, worker->thread, key.at, (uint32_t)key.len,
-                                expires_at);
+            found =
+                cache_touch(worker->cache, worker->thread, key.at, (uint32_t)key.len, expires_at);
         }
         if (found != CACHE_OK && !last) {
             break;

@@ -57,8 +57,8 @@ store_drop(struct session *session)
 }
 
 struct upload *
-upload_begin(struct session *session, struct cache_store *store, enum cache_store_mode mode, struct span key,
-             enum upload_kind kind)
+upload_begin(struct session *session, struct cache_store *store, enum cache_store_mode mode,
+             struct span key, enum upload_kind kind)
 {
     assert(session->upload == NULL && key.len <= KEY_LEN_MAX);
     struct upload *upload = malloc(sizeof(*upload));

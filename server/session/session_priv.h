@@ -117,8 +117,8 @@ struct meta_batch {
 /** Binary gets, decoded and not yet looked up. */
 struct binary_batch {
     unsigned count;
-    uint8_t marks[CACHE_BATCH_MAX];         /* BINARY_HIT_ */
-    uint32_t request_at[CACHE_BATCH_MAX];   /* where each begins in the receive buffer */
+    uint8_t marks[CACHE_BATCH_MAX];       /* BINARY_HIT_ */
+    uint32_t request_at[CACHE_BATCH_MAX]; /* where each begins in the receive buffer */
     struct binary_echo echo[CACHE_BATCH_MAX];
     struct cache_read reads[CACHE_BATCH_MAX];
 };
@@ -165,12 +165,12 @@ enum upload_kind {
 /** A store whose data block has not come whole with its line. */
 struct upload {
     struct cache_store store;
-    uint64_t cas;              /* as cache_store_commit() wants it */
-    uint32_t value_left;       /* bytes of the block to come */
-    uint8_t mode;              /* enum cache_store_mode */
+    uint64_t cas;        /* as cache_store_commit() wants it */
+    uint32_t value_left; /* bytes of the block to come */
+    uint8_t mode;        /* enum cache_store_mode */
     uint8_t key_len;
-    uint8_t kind;              /* enum upload_kind */
-    bool noreply;              /* text; binary: no reply to success */
+    uint8_t kind; /* enum upload_kind */
+    bool noreply; /* text; binary: no reply to success */
     uint8_t key[KEY_LEN_MAX];
     union {
         struct {
@@ -339,34 +339,38 @@ enum step store_value_run(struct session *session);
 enum step store_end_run(struct session *session);
 /** Gives back an unfinished store. */
 void store_drop(struct session *session);
-/** A store has begun whose data block is not whole yet: takes it over.  The caller sets `cas`, `noreply` and what `kind`
- * asks for.  NULL without memory: the store is aborted. */
-struct upload *upload_begin(struct session *session, struct cache_store *store, enum cache_store_mode mode,
-                            struct span key, enum upload_kind kind);
+/** A store has begun whose data block is not whole yet: takes it over.  The caller sets `cas`,
+ * `noreply` and what `kind` asks for.  NULL without memory: the store is aborted. */
+struct upload *upload_begin(struct session *session, struct cache_store *store,
+                            enum cache_store_mode mode, struct span key, enum upload_kind kind);
 /** A `set` that fails takes the older value with it: what the client meant to replace must not be
  * read any more. */
 void store_unlink_old(struct session_worker *worker, const void *key, size_t key_len);
 
-/** One line for which meta_is_command() holds, at rx_at; steps `cur` on.  STEP_READ when it has no LF. */
+/** One line for which meta_is_command() holds, at rx_at; steps `cur` on.  STEP_READ when it has no
+ * LF. */
 enum step meta_line(struct session *session, struct cursor *cur);
 /** Looks up what is in the meta batch.  As read_batch_run(). */
 enum step meta_batch_run(struct session *session);
 /** The reply to an ms, when its data block is whole; `line_end` is what stands behind it. */
-enum step meta_store_finish(struct session *session, const struct meta_request *request, struct cache_store *store,
-                            const uint8_t *line_end);
+enum step meta_store_finish(struct session *session, const struct meta_request *request,
+                            struct cache_store *store, const uint8_t *line_end);
 
-/** COMMAND of the binary protocol: runs requests.  Gets gather in a batch, as in the other protocols. */
+/** COMMAND of the binary protocol: runs requests.  Gets gather in a batch, as in the other
+ * protocols. */
 enum step binary_run(struct session *session);
 /** Commits a store whose value is whole, and replies. */
-enum step binary_store_finish(struct session *session, struct cache_store *store, enum cache_store_mode mode,
-                              uint64_t cas, struct binary_echo echo, bool quiet);
+enum step binary_store_finish(struct session *session, struct cache_store *store,
+                              enum cache_store_mode mode, uint64_t cas, struct binary_echo echo,
+                              bool quiet);
 /** An error with its default text. */
-void binary_put_error(struct session_worker *worker, struct binary_echo echo, enum binary_status status);
+void binary_put_error(struct session_worker *worker, struct binary_echo echo,
+                      enum binary_status status);
 /** Success without a body. */
 void binary_put_ok(struct session_worker *worker, struct binary_echo echo, uint64_t cas);
 /** A body of text; at most 200 bytes. */
-void binary_put_text(struct session_worker *worker, struct binary_echo echo, enum binary_status status,
-                     const char *text);
+void binary_put_text(struct session_worker *worker, struct binary_echo echo,
+                     enum binary_status status, const char *text);
 
 void arith_incr_decr(struct session *session, const struct request *request);
 void arith_delete(struct session *session, const struct request *request);

@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT_LEN_MAX 300u /* bytes; XXH3 takes other ways up to 16, 128 and 240 bytes, and above \
-                           */
+#define TEXT_LEN_MAX                                                            \
+    300u /* bytes; XXH3 takes other ways up to 16, 128 and 240 bytes, and above \
+          */
 
 START_TEST(hash_of_nothing_is_the_published_one)
 {

@@ -127,7 +127,8 @@ static const struct meta_case good_cases[] = {
          .op = META_MG, OPAQUE("1"), .exptime = 1, .vivify_exptime = 1, .recache_s = 1, .cas = 1,
          .ttl_before_touch = true, .ttl_before_vivify = true),
     LINE("ms k 2 O1 k c s t f h l u q P L I v T1 N1 C1\r\n", "k", "OkcstfhluqPLIvTNC", "Okcs",
-         MS(OPAQUE("1"), .exptime = 1, .vivify_exptime = 1, .cas = 1, .ttl_before_touch = true, .ttl_before_vivify = true)),
+         MS(OPAQUE("1"), .exptime = 1, .vivify_exptime = 1, .cas = 1, .ttl_before_touch = true,
+            .ttl_before_vivify = true)),
 };
 
 #define BAD(line, which) \
