@@ -204,8 +204,7 @@ rescue(struct cache *cache, uint32_t from, uint32_t to)
     uint32_t shape = item_shape(item);
     uint32_t head = from;
     if (shape_key_len(shape) == 0) {
-        head = atomic_load_explicit(&((struct piece *)(void *)item)->owner,
-                                    memory_order_relaxed); /* relaxed: ours */
+        head = large_owner(cache, from);
         shape = item_shape(cache_item(cache, head));
         if (shape_key_len(shape) == 0) {
             return false;
@@ -284,9 +283,7 @@ move_elsewhere(struct cache *cache, struct size_class *class, uint32_t ref)
 static uint32_t
 unlink_owner(struct cache *cache, uint32_t ref)
 {
-    const struct piece *piece = (const struct piece *)(const void *)cache_item(cache, ref);
-    uint32_t head = atomic_load_explicit(
-        &piece->owner, memory_order_relaxed); /* relaxed: set before it was linked */
+    uint32_t head = large_owner(cache, ref);
     const struct item *item = cache_item(cache, head);
     uint32_t shape = item_shape(item);
     if (shape_key_len(shape) == 0 || !(shape & SHAPE_LARGE) ||
