@@ -41,6 +41,10 @@ enum request_op {
     REQUEST_CACHE_MEMLIMIT, /* args, noreply */
     REQUEST_SHUTDOWN,       /* args, noreply */
     REQUEST_REFRESH_CERTS,  /* args, noreply */
+    REQUEST_SLABS,          /* args, noreply */
+    REQUEST_LRU,            /* args, noreply */
+    REQUEST_LRU_CRAWLER,    /* args, noreply */
+    REQUEST_WATCH,          /* args */
     REQUEST_UNKNOWN_HTTP,   /* unknown command whose last word begins with "HTTP/": close without
                                reply */
     REQUEST_ERROR,          /* error, noreply, swallow */

@@ -192,6 +192,10 @@ find_op(struct span command)
         NAME("cache_memlimit", REQUEST_CACHE_MEMLIMIT),
         NAME("shutdown", REQUEST_SHUTDOWN),
         NAME("refresh_certs", REQUEST_REFRESH_CERTS),
+        NAME("slabs", REQUEST_SLABS),
+        NAME("lru", REQUEST_LRU),
+        NAME("lru_crawler", REQUEST_LRU_CRAWLER),
+        NAME("watch", REQUEST_WATCH),
     };
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (commands[i].name_len == command.len &&
@@ -250,11 +254,15 @@ words_command(const struct words *words, struct request *out)
     case REQUEST_CACHE_MEMLIMIT:
     case REQUEST_SHUTDOWN:
     case REQUEST_REFRESH_CERTS:
+    case REQUEST_SLABS:
+    case REQUEST_LRU:
+    case REQUEST_LRU_CRAWLER:
         out->noreply = out->args_count > 0 && span_equals(words->last, "noreply");
         break;
     case REQUEST_QUIT:
     case REQUEST_VERSION:
     case REQUEST_STATS:
+    case REQUEST_WATCH:
         break;
     case REQUEST_ERROR:
     case REQUEST_UNKNOWN_HTTP:

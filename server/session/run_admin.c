@@ -148,6 +148,9 @@ admin_run(struct session *session, const struct request *request)
         text = run_cache_memlimit(worker, request);
     } else if (request->op == REQUEST_SHUTDOWN) {
         text = run_shutdown(worker, request);
+    } else if (request->op == REQUEST_SLABS || request->op == REQUEST_LRU ||
+               request->op == REQUEST_LRU_CRAWLER || request->op == REQUEST_WATCH) {
+        text = "ERROR\r\n";
     } else {
         assert(request->op == REQUEST_VERSION);
         text = "VERSION " SERVER_COMPAT_VERSION "\r\n";

@@ -38,6 +38,10 @@ store_mode(enum request_op op)
     case REQUEST_CACHE_MEMLIMIT:
     case REQUEST_SHUTDOWN:
     case REQUEST_REFRESH_CERTS:
+    case REQUEST_SLABS:
+    case REQUEST_LRU:
+    case REQUEST_LRU_CRAWLER:
+    case REQUEST_WATCH:
     case REQUEST_UNKNOWN_HTTP:
     case REQUEST_ERROR:
         break;

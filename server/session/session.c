@@ -228,7 +228,11 @@ run_request(struct session *session, const struct request *request)
     case REQUEST_VERBOSITY:
     case REQUEST_CACHE_MEMLIMIT:
     case REQUEST_SHUTDOWN:
-    case REQUEST_REFRESH_CERTS: {
+    case REQUEST_REFRESH_CERTS:
+    case REQUEST_SLABS:
+    case REQUEST_LRU:
+    case REQUEST_LRU_CRAWLER:
+    case REQUEST_WATCH: {
         /* They may take long or wait for others, who may wait for readers. */
         cache_leave(worker->thread);
         enum step step = admin_run(session, request);

@@ -94,12 +94,16 @@ check_request(const struct request *got, const uint8_t *line, const uint8_t *lf)
     case REQUEST_QUIT:
     case REQUEST_VERSION:
     case REQUEST_STATS:
+    case REQUEST_WATCH:
         assert(!got->noreply);
         /* fall through */
     case REQUEST_VERBOSITY:
     case REQUEST_CACHE_MEMLIMIT:
     case REQUEST_SHUTDOWN:
     case REQUEST_REFRESH_CERTS:
+    case REQUEST_SLABS:
+    case REQUEST_LRU:
+    case REQUEST_LRU_CRAWLER:
         assert(got->args_count <= ARGS_MAX);
         for (unsigned i = 0; i < got->args_count; i++) {
             check_inside(got->args[i], line, lf);
@@ -174,10 +178,14 @@ check_same(const struct request *a, const struct request *b)
     case REQUEST_QUIT:
     case REQUEST_VERSION:
     case REQUEST_STATS:
+    case REQUEST_WATCH:
     case REQUEST_VERBOSITY:
     case REQUEST_CACHE_MEMLIMIT:
     case REQUEST_SHUTDOWN:
     case REQUEST_REFRESH_CERTS:
+    case REQUEST_SLABS:
+    case REQUEST_LRU:
+    case REQUEST_LRU_CRAWLER:
         assert(a->args_count == b->args_count);
         for (unsigned i = 0; i < a->args_count; i++) {
             assert(same_bytes(a->args[i], b->args[i]));

@@ -115,6 +115,10 @@ check_request(const struct request *got, const struct line_case *row, const stru
     case REQUEST_CACHE_MEMLIMIT:
     case REQUEST_SHUTDOWN:
     case REQUEST_REFRESH_CERTS:
+    case REQUEST_SLABS:
+    case REQUEST_LRU:
+    case REQUEST_LRU_CRAWLER:
+    case REQUEST_WATCH:
         check_args(got, row->words, inside);
         break;
     case REQUEST_UNKNOWN_HTTP:

@@ -138,6 +138,15 @@ static const struct line_case admin_cases[] = {
     LINE("shutdown noreply\r\n", "noreply", OP(SHUTDOWN), QUIET),
     LINE("refresh_certs\r\n", "", OP(REFRESH_CERTS)),
     LINE("refresh_certs noreply\r\n", "noreply", OP(REFRESH_CERTS), QUIET),
+    LINE("slabs\r\n", "", OP(SLABS)),
+    LINE("slabs automove 1\r\n", "automove 1", OP(SLABS)),
+    LINE("slabs reassign 1 2 noreply\r\n", "reassign 1 2 noreply", OP(SLABS), QUIET),
+    LINE("lru tune 10 20 0.2 2.0\r\n", "tune 10 20 0.2 2.0", OP(LRU)),
+    LINE("lru mode flat noreply\r\n", "mode flat noreply", OP(LRU), QUIET),
+    LINE("lru_crawler metadump all\r\n", "metadump all", OP(LRU_CRAWLER)),
+    LINE("lru_crawler enable noreply\r\n", "enable noreply", OP(LRU_CRAWLER), QUIET),
+    LINE("watch\r\n", "", OP(WATCH)),
+    LINE("watch fetchers noreply\n", "fetchers noreply", OP(WATCH)),
 };
 
 #define ERR(which)          .op = REQUEST_ERROR, .error = REQUEST_ERR_##which
@@ -274,8 +283,8 @@ static const struct line_case error_cases[] = {
     LINE("flush_all noreply noreply\r\n", NULL, SILENT(EXPTIME)),
     /* commands of later issues */
     LINE("mg k v\r\n", NULL, ERR(UNKNOWN)),
-    LINE("slabs automove 1\r\n", NULL, ERR(UNKNOWN)),
-    LINE("watch\r\n", NULL, ERR(UNKNOWN)),
+    LINE("slab automove 1\r\n", NULL, ERR(UNKNOWN)),
+    LINE("watchx\r\n", NULL, ERR(UNKNOWN)),
 };
 
 #endif
