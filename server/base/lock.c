@@ -3,6 +3,14 @@
 #include "base/lock.h"
 
 #include "base/assert.h"
+#include "base/race.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SPINS_MAX 100u /* looks at a held lock before the thread sleeps: some microseconds */
 
 #ifdef LARDER_DEBUG
 
@@ -15,7 +23,6 @@ static void
 note_acquired(enum lock_rank rank, bool ordered)
 {
     assert(held_count < LOCKS_HELD_MAX);
-    /* A try never waits, so it cannot close a circle of waiting threads: any order will do. */
     assert(!ordered || held_count == 0 || held[held_count - 1] < rank ||
            (held[held_count - 1] == rank && rank == LOCK_RANK_BUCKET));
     held[held_count++] = rank;
@@ -25,6 +32,12 @@ void
 lock_note_acquired(enum lock_rank rank)
 {
     note_acquired(rank, true);
+}
+
+void
+lock_note_tried(enum lock_rank rank)
+{
+    note_acquired(rank, false);
 }
 
 void
@@ -42,54 +55,49 @@ lock_note_released(enum lock_rank rank)
     assert(false && "a lock is released by a thread that does not hold it");
 }
 
-#else
-
-static void
-note_acquired(enum lock_rank rank, bool ordered)
-{
-    (void)rank;
-    (void)ordered;
-}
-
 #endif
 
 void
 lock_init(struct lock *lock, enum lock_rank rank)
 {
-    int rc = pthread_mutex_init(&lock->mutex, NULL);
-    assert(rc == 0);
+    atomic_init(&lock->word, LOCK_FREE);
     lock->rank = rank;
 }
 
 void
 lock_fini(struct lock *lock)
 {
-    int rc = pthread_mutex_destroy(&lock->mutex);
-    assert(rc == 0);
+    /* relaxed: nobody else knows the lock any more */
+    assert(atomic_load_explicit(&lock->word, memory_order_relaxed) == LOCK_FREE);
+}
+
+static long
+futex(_Atomic uint32_t *word, int operation, uint32_t value)
+{
+    return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
 }
 
 void
-lock_acquire(struct lock *lock)
+lock_wait(struct lock *lock)
 {
-    note_acquired(lock->rank, true);
-    int rc = pthread_mutex_lock(&lock->mutex);
-    assert(rc == 0);
-}
-
-bool
-lock_try_acquire(struct lock *lock)
-{
-    if (pthread_mutex_trylock(&lock->mutex) != 0) {
-        return false;
+    for (unsigned spins = 0; spins < SPINS_MAX; spins++) {
+        cpu_relax();
+        /* relaxed: a look; the exchange below orders */
+        if (atomic_load_explicit(&lock->word, memory_order_relaxed) == LOCK_FREE) {
+            break;
+        }
     }
-    note_acquired(lock->rank, false);
-    return true;
+    /* AWAITED also when nobody else waits: one needless wake-up, but none is ever left out.
+     * acquire: pairs with lock_release(). */
+    while (atomic_exchange_explicit(&lock->word, LOCK_AWAITED, memory_order_acquire) != LOCK_FREE) {
+        long rc = futex(&lock->word, FUTEX_WAIT, LOCK_AWAITED);
+        assert(rc == 0 || errno == EAGAIN || errno == EINTR);
+        (void)rc;
+    }
 }
 
 void
-lock_release(struct lock *lock)
+lock_wake(struct lock *lock)
 {
-    lock_note_released(lock->rank);
-    int rc = pthread_mutex_unlock(&lock->mutex);
-    assert(rc == 0);
+    (void)futex(&lock->word, FUTEX_WAKE, 1);
 }

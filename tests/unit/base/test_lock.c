@@ -1,6 +1,7 @@
 #include "base/lock.h"
 
 #include <check.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 
