@@ -75,6 +75,7 @@ struct request {
     enum request_op op;
     enum request_error error; /* with REQUEST_ERROR */
     bool noreply;
+    bool keys_one;      /* get family: `keys` is one key of 1 to KEY_LEN_MAX bytes, for certain */
     uint32_t flags;     /* client flags */
     uint32_t value_len; /* bytes of the data block, its CR LF not counted */
     int64_t exptime;    /* as on the wire: 0, relative, absolute or negative */

@@ -83,7 +83,8 @@ hot_keys(const uint8_t *at, const uint8_t *end, enum request_op op, struct reque
         return NULL;
     }
     const uint8_t *next;
-    if (*behind == ' ') {
+    bool is_one = *behind != ' ';
+    if (!is_one) {
         const uint8_t *lf = memchr(behind, '\n', (size_t)(end - behind));
         if (lf == NULL) {
             return NULL;
@@ -97,6 +98,7 @@ hot_keys(const uint8_t *at, const uint8_t *end, enum request_op op, struct reque
     out->noreply = false;
     out->keys.at = at;
     out->keys.len = (size_t)(behind - at);
+    out->keys_one = is_one && out->keys.len <= KEY_LEN_MAX;
     return next;
 }
 

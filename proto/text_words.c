@@ -60,6 +60,7 @@ words_get(const struct words *words, struct request *out)
     }
     out->keys.at = out->args[0].at;
     out->keys.len = (size_t)(words->behind - out->keys.at);
+    out->keys_one = false;
 }
 
 /** Without a key the time is not looked at.  Source: contract 1.3, "No key". */
@@ -76,6 +77,7 @@ words_gat(const struct words *words, struct request *out)
     }
     out->keys.at = out->args[1].at;
     out->keys.len = (size_t)(words->behind - out->keys.at);
+    out->keys_one = false;
 }
 
 /**

@@ -93,7 +93,24 @@ race_equal(const void *racy, const void *ours, size_t len)
     return true;
 #else
     __asm__ volatile("" ::: "memory");
-    return memcmp(racy, ours, len) == 0;
+    if (len < sizeof(uint64_t)) {
+        return memcmp(racy, ours, len) == 0;
+    }
+    /* Keys are short: eight bytes at a time, the last eight overlapping those before them, cost
+     * less than the call. */
+    const uint8_t *left = racy;
+    const uint8_t *right = ours;
+    uint64_t a, b;
+    for (size_t i = 0; i < len - sizeof(a); i += sizeof(a)) {
+        memcpy(&a, left + i, sizeof(a));
+        memcpy(&b, right + i, sizeof(b));
+        if (a != b) {
+            return false;
+        }
+    }
+    memcpy(&a, left + len - sizeof(a), sizeof(a));
+    memcpy(&b, right + len - sizeof(b), sizeof(b));
+    return a == b;
 #endif
 }
 

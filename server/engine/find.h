@@ -6,6 +6,11 @@
 
 #include "engine/cache_priv.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#ifndef __SSE2__
 /** Where four tags of 16 bits equal the pattern: one bit each, lowest first. */
 static inline unsigned
 match_four(uint64_t tags, uint64_t pattern)
@@ -16,20 +21,32 @@ match_four(uint64_t tags, uint64_t pattern)
         ~(((differ & low) + low) | differ | low) >> 15; /* bit 0 of each 16 where all are zero */
     return (unsigned)(equal * 0x0001000200040008u >> 48) & 0xfu;
 }
+#endif
 
 /** The slots of a bucket whose tag is `tag`: one bit each.  Empty slots may be among them. */
 static inline unsigned
 bucket_match(const struct bucket *bucket, uint16_t tag)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    uint64_t pattern = tag * 0x0001000100010001u;
-    uint64_t words[3];
     /* The tags lie at bytes 4 to 23; relaxed: see bucket_read_valid(). */
-    words[0] = __atomic_load_n((const uint32_t *)(const void *)&bucket->tag[0], __ATOMIC_RELAXED);
-    words[1] = __atomic_load_n((const uint64_t *)(const void *)&bucket->tag[2], __ATOMIC_RELAXED);
-    words[2] = __atomic_load_n((const uint64_t *)(const void *)&bucket->tag[6], __ATOMIC_RELAXED);
-    return (match_four(words[0], pattern) & 3u) | match_four(words[1], pattern) << 2 |
-           match_four(words[2], pattern) << 6;
+    uint32_t first =
+        __atomic_load_n((const uint32_t *)(const void *)&bucket->tag[0], __ATOMIC_RELAXED);
+    uint64_t low =
+        __atomic_load_n((const uint64_t *)(const void *)&bucket->tag[2], __ATOMIC_RELAXED);
+    uint64_t high =
+        __atomic_load_n((const uint64_t *)(const void *)&bucket->tag[6], __ATOMIC_RELAXED);
+#ifdef __SSE2__
+    __m128i pattern = _mm_set1_epi16((short)tag);
+    __m128i upper = _mm_cmpeq_epi16(_mm_set_epi64x((long long)high, (long long)low), pattern);
+    __m128i lower = _mm_cmpeq_epi16(_mm_cvtsi32_si128((int)first), pattern);
+    /* Words of all ones become bytes of them, a bit of which is taken each. */
+    unsigned eight = (unsigned)_mm_movemask_epi8(_mm_packs_epi16(upper, lower));
+    return (eight & 0xffu) << 2 | (eight >> 8 & 3u);
+#else
+    uint64_t pattern = tag * 0x0001000100010001u;
+    return (match_four(first, pattern) & 3u) | match_four(low, pattern) << 2 |
+           match_four(high, pattern) << 6;
+#endif
 #else
     unsigned matches = 0;
     for (unsigned slot = 0; slot < BUCKET_SLOTS; slot++) {
@@ -70,6 +87,30 @@ find_key(const struct cache *cache, struct bucket *head, uint16_t tag, const voi
             }
         }
         bucket = table_next(&cache->table, bucket);
+    }
+    return (struct found){ 0 };
+}
+
+/** The same for the head alone and its first slot with the tag, where nearly all that is there is
+ * found.  ref 0: not there, look with find_key(). */
+static inline struct found
+find_key_first(const struct cache *cache, struct bucket *head, uint16_t tag, const void *key,
+               uint32_t key_len)
+{
+    unsigned matches = bucket_match(head, tag);
+    if (__builtin_expect(bucket_word(head) & BUCKET_CHAINED, 0)) {
+        matches &= (1u << (BUCKET_SLOTS - 1)) - 1; /* the last slot is the link */
+    }
+    if (matches != 0) {
+        unsigned slot = (unsigned)__builtin_ctz(matches);
+        uint32_t ref = bucket_ref(head, slot);
+        RACE_POINT();
+        const struct item *item = cache_item(cache, ref);
+        uint32_t shape = item_shape(item);
+        if (ref != 0 && shape_key_len(shape) == key_len &&
+            race_equal(item_key(item, shape, cache->cas_size), key, key_len)) {
+            return (struct found){ ref, shape, head, slot };
+        }
     }
     return (struct found){ 0 };
 }

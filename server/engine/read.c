@@ -53,7 +53,7 @@ drop_dead(struct cache *cache, uint64_t hash, uint32_t ref)
 }
 
 /** Takes what the caller is told from the item's header; good only if the bucket stays as it is. */
-static void
+static inline void
 take_header(const struct cache *cache, struct cache_read *read, const struct item *item,
             uint32_t shape)
 {
@@ -107,8 +107,54 @@ miss(struct cache_thread *thread, struct cache_read *read, struct bucket *bucket
     return CACHE_MISS;
 }
 
-enum cache_result
-cache_find(struct cache *cache, struct cache_thread *thread, struct cache_read *read)
+/** What a look at the index came to. */
+enum look {
+    LOOK_FOUND,
+    LOOK_MISS,
+    LOOK_AGAIN, /* the item or its bucket has changed meanwhile */
+};
+
+/** A dead item is a miss, and goes; unless what was seen was an item in the middle of a change. */
+static __attribute__((noinline)) enum look
+look_at_dead(struct cache *cache, struct cache_thread *thread, struct cache_read *read,
+             const struct found *found)
+{
+    struct bucket *bucket = read->bucket;
+    if (!read->locked && !bucket_read_valid(bucket, read->word)) {
+        return LOOK_AGAIN;
+    }
+    (void)miss(thread, read, bucket);
+    metric_add(cache_is_flushed(cache, found->shape) ? &thread->counters.get_flushed
+                                                     : &thread->counters.get_expired,
+               1);
+    drop_dead(cache, read->hash, found->ref);
+    return LOOK_MISS;
+}
+
+/** An item with the key has been found. */
+static inline enum look
+look_at_found(struct cache *cache, struct cache_thread *thread, struct cache_read *read,
+              const struct found *found)
+{
+    const struct item *item = cache_item(cache, found->ref);
+    if (__builtin_expect(cache_is_dead(cache, item, found->shape, cache_now_s(cache)), 0)) {
+        return look_at_dead(cache, thread, read, found);
+    }
+    read->ref = found->ref;
+    if (__builtin_expect((found->shape & SHAPE_LARGE) != 0, 0)) {
+        if (read->locked) {
+            read->locked = false;
+            bucket_unlock(read->bucket);
+        }
+        return pin(cache, read) ? LOOK_FOUND : LOOK_AGAIN;
+    }
+    take_header(cache, read, item, found->shape);
+    return LOOK_FOUND;
+}
+
+/** All of the chain; after some tries under the bucket's lock. */
+static __attribute__((noinline)) enum cache_result
+find_in_chain(struct cache *cache, struct cache_thread *thread, struct cache_read *read)
 {
     uint16_t tag = table_tag(read->hash);
     for (;;) {
@@ -131,32 +177,36 @@ cache_find(struct cache *cache, struct cache_thread *thread, struct cache_read *
             }
             continue;
         }
-        const struct item *item = cache_item(cache, found.ref);
-        uint32_t now_s = cache_now_s(cache);
-        bool flushed = cache_is_flushed(cache, found.shape);
-        if (__builtin_expect(flushed || cache_is_expired(item_expire_s(item), now_s), 0)) {
-            if (!read->locked && !bucket_read_valid(bucket, word)) {
-                continue;
-            }
-            enum cache_result result = miss(thread, read, bucket);
-            metric_add(flushed ? &thread->counters.get_flushed : &thread->counters.get_expired, 1);
-            drop_dead(cache, read->hash, found.ref);
-            return result;
+        switch (look_at_found(cache, thread, read, &found)) {
+        case LOOK_FOUND:
+            return CACHE_OK;
+        case LOOK_MISS:
+            return CACHE_MISS;
+        case LOOK_AGAIN:
+            break;
         }
-        read->ref = found.ref;
-        if (__builtin_expect((found.shape & SHAPE_LARGE) != 0, 0)) {
-            if (read->locked) {
-                read->locked = false;
-                bucket_unlock(bucket);
-            }
-            if (pin(cache, read)) {
-                return CACHE_OK;
-            }
-            continue;
-        }
-        take_header(cache, read, item, found.shape);
-        return CACHE_OK;
     }
+}
+
+enum cache_result
+cache_find(struct cache *cache, struct cache_thread *thread, struct cache_read *read)
+{
+    if (__builtin_expect(read->tries == 0, 1)) {
+        struct bucket *bucket = table_bucket(&cache->table, read->hash);
+        read->locked = false;
+        read->bucket = bucket;
+        read->word = bucket_read_begin(bucket);
+        struct found found =
+            find_key_first(cache, bucket, table_tag(read->hash), read->key, read->key_len);
+        if (found.ref != 0) {
+            read->tries = 1;
+            enum look look = look_at_found(cache, thread, read, &found);
+            if (__builtin_expect(look != LOOK_AGAIN, 1)) {
+                return look == LOOK_FOUND ? CACHE_OK : CACHE_MISS;
+            }
+        }
+    }
+    return find_in_chain(cache, thread, read);
 }
 
 enum cache_result
@@ -178,15 +228,16 @@ cache_copy(const struct cache *cache, const struct cache_read *read, void *dst)
 static void
 mark_use(const struct cache *cache, const struct cache_read *read)
 {
+    uint32_t now_s = cache_now_s(cache);
+    if (read->access == ((now_s & ACCESS_TIME_MASK) | ACCESS_USES_MASK | ACCESS_FETCHED)) {
+        return; /* as hot as can be */
+    }
     uint32_t access = read->access | ACCESS_FETCHED;
     if ((access & ACCESS_USES_MASK) != ACCESS_USES_MASK) {
         access += ACCESS_USE_ONE;
     }
-    access = access_at(access, cache_now_s(cache));
-    if (access != read->access) {
-        /* By now this may be another item's access word; that costs nothing but a wrong mark. */
-        item_set_access(cache_item(cache, (uint32_t)read->ref), access);
-    }
+    /* By now this may be another item's access word; that costs nothing but a wrong mark. */
+    item_set_access(cache_item(cache, (uint32_t)read->ref), access_at(access, now_s));
 }
 
 bool

@@ -321,9 +321,11 @@ commands_run(struct session *session)
             cur.at = worker->rx + worker->rx_at;
             continue;
         }
-        step = meta_batch_run(session);
-        if (step != STEP_ON) {
-            return step;
+        if (__builtin_expect(worker->meta.count > 0, 0)) {
+            step = meta_batch_run(session);
+            if (step != STEP_ON) {
+                return step;
+            }
         }
         if (text_parse(&cur, request) != PARSE_DONE) {
             step = read_batch_run(session);

@@ -299,20 +299,18 @@ enum step session_swallow(struct session *session, uint64_t len);
 /** Decodes a get or gets line into the batch; runs it when it is full. */
 enum step read_get(struct session *session, const struct request *request);
 enum step read_gat(struct session *session, const struct request *request);
-/** The same as read_get() for a line of one key, as nearly all are.  False: not such a line, or no
- * room for it. */
+/** The same as read_get() for a line of one key, as nearly all are.  False: not known to be such a
+ * line, or no room for it. */
 static inline bool
 read_get_one(struct session_worker *worker, const struct request *request)
 {
     struct read_batch *batch = &worker->batch;
-    size_t len = request->keys.len;
-    if (len - 1 >= KEY_LEN_MAX || batch->count >= CACHE_BATCH_MAX - 1 ||
-        memchr(request->keys.at, ' ', len) != NULL) {
+    if (!request->keys_one || batch->count >= CACHE_BATCH_MAX - 1) {
         return false;
     }
     struct cache_read *read = &batch->reads[batch->count];
     read->key = request->keys.at;
-    read->key_len = (uint32_t)len;
+    read->key_len = (uint32_t)request->keys.len;
     read->mode = CACHE_READ_HIT;
     batch->marks[batch->count++] =
         request->op == REQUEST_GET ? READ_FIRST | READ_LAST : READ_FIRST | READ_LAST | READ_CAS;

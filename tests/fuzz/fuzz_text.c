@@ -73,6 +73,9 @@ check_request(const struct request *got, const uint8_t *line, const uint8_t *lf)
     case REQUEST_GATS:
         assert(!got->noreply);
         check_keys(got->keys, line, lf);
+        if (got->keys_one) {
+            check_key(got->keys, line, lf);
+        }
         break;
     case REQUEST_SET:
     case REQUEST_ADD:

@@ -79,6 +79,9 @@ check_request(const struct request *got, const struct line_case *row, const stru
     case REQUEST_GET:
     case REQUEST_GETS:
         check_keys(got->keys, row->words, inside);
+        /* Known for the plain form alone, and never said of anything else. */
+        ck_assert(!got->keys_one ||
+                  (strchr(row->words, ' ') == NULL && strlen(row->words) <= KEY_LEN_MAX));
         break;
     case REQUEST_CAS:
         ck_assert_uint_eq(got->cas, want->cas);
