@@ -288,8 +288,8 @@ RUN_TEST = $(TEST_ENV) tests/support/run_test.sh $(@:$(R)/%=%) $@
 
 UNIT_RESULTS := $(patsubst tests/%.c,$(R)/%,$(UNIT_SOURCES))
 STRESS_RESULTS := $(patsubst tests/%.c,$(R)/%,$(STRESS_SOURCES))
-# read_race without the order that it is about: it must fail.
-BROKEN_RESULTS := $(if $(filter release debug,$(VARIANT)),$(R)/stress/read_race_broken)
+# Stress tests without the order that they are about must fail.
+BROKEN_RESULTS := $(if $(filter release debug,$(VARIANT)),$(R)/stress/read_race_broken $(R)/stress/prefix_race_broken)
 WIRE_RESULTS := $(if $(WIRE_SOURCES),$(R)/wire/in_process $(R)/wire/socket)
 EMBED_RESULTS := $(foreach name,$(basename $(EMBED_C_SOURCES) $(EMBED_CC_SOURCES)),\
     $(name:tests/%=$(R)/%)-static $(name:tests/%=$(R)/%)-shared)
@@ -324,9 +324,11 @@ $(R)/fuzz/replay_$(1): $(T)/fuzz/replay_$(1) $(sort $(wildcard tests/fuzz/corpus
 endef
 $(foreach target,$(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ_SOURCES)),$(eval $(call replay_rule,$(target))))
 
-$(R)/stress/read_race_broken: tests/stress/read_race_broken.sh tests/stress/read_race.c \
+$(R)/stress/%_broken: tests/stress/must_fail.sh tests/stress/%.c \
     $(wildcard server/engine/*.[ch] server/base/*.[ch]) config.h
-	@CC='$(CC)' $(RUN_TEST) $< $(OUT)/broken
+	@CC='$(CC)' $(RUN_TEST) $< $* $(broken_$*) $(OUT)/broken
+broken_read_race := LARDER_BREAK_BUCKET_ORDER 'every value that was read is whole'
+broken_prefix_race := LARDER_BREAK_PREFIX_ORDER 'nothing survives a flush'
 
 E2E_HELPERS := tests/support/server.py $(wildcard tests/e2e/*/*.py)
 # The system's python first: packages such as pymemcache come for it.

@@ -31,6 +31,7 @@ enum lock_rank {
         59, /* engine: the largest size class; long items' last pieces lie in others */
     LOCK_RANK_CLASS = 60,    /* engine: one size class: chunks, queues */
     LOCK_RANK_BUCKET = 70,   /* engine: the bit in a bucket's word; not a struct lock */
+    LOCK_RANK_PREFIXES = 72, /* engine: flushed and bypassed prefixes */
     LOCK_RANK_OVERFLOW = 75, /* engine: the index's overflow buckets */
     LOCK_RANK_PAGES = 80,    /* engine: the page pool */
 };

@@ -112,6 +112,28 @@ cache_free_item(struct cache *cache, uint32_t ref, uint8_t held_class)
     return true;
 }
 
+bool
+cache_is_void(struct cache *cache, const struct item *item, uint32_t shape)
+{
+    uint64_t high = atomic_load_explicit(&cache->prefixes.cas_high,
+                                         memory_order_relaxed); /* relaxed: as the caller's look */
+    uint64_t cas = cache->cas_size > 0 ? item_cas(item) : UINT64_MAX;
+    if (cas > high) {
+        return false;
+    }
+    uint8_t key[UINT8_MAX];
+    race_copy_out(key, item_key(item, shape, cache->cas_size), shape_key_len(shape));
+    return prefixes_cover(&cache->prefixes, cas, key, shape_key_len(shape));
+}
+
+bool
+cache_is_bypassed(struct cache *cache, const void *key, uint32_t key_len)
+{
+    /* relaxed: a switch */
+    return atomic_load_explicit(&cache->prefixes.cas_high, memory_order_relaxed) == UINT64_MAX &&
+           prefixes_bypass(&cache->prefixes, key, key_len);
+}
+
 /* -- create, destroy
  * ----------------------------------------------------------------------------------- */
 
@@ -157,12 +179,18 @@ cache_create(const struct cache_options *options)
     if (!ghosts_init(&cache->ghosts, &cache->pages, options->memory_limit)) {
         goto fail_ghosts;
     }
+    if (!prefixes_init(&cache->prefixes)) {
+        errno = ENOMEM;
+        goto fail_prefixes;
+    }
     rebalance_init(cache);
     expire_init(cache);
     lock_init(&cache->threads_lock, LOCK_RANK_THREADS);
     lock_init(&cache->stats_lock, LOCK_RANK_STATS);
     return cache;
 
+fail_prefixes:
+    ghosts_fini(&cache->ghosts);
 fail_ghosts:
     table_fini(&cache->table);
 fail_classes:
@@ -189,6 +217,8 @@ cache_destroy(struct cache *cache)
     free(cache->stats_base);
     expire_fini(cache);
     rebalance_fini(cache);
+    holdoff_fini(&cache->holdoff);
+    prefixes_fini(&cache->prefixes);
     ghosts_fini(&cache->ghosts);
     table_fini(&cache->table);
     slab_classes_fini(cache);
@@ -306,8 +336,9 @@ begin_generation(struct cache *cache, struct cache_thread *thread)
     if (cache_generation(cache) - swept >= GENERATIONS_UNSWEPT_MAX) {
         expire_sweep_all(cache, thread);
     }
-    atomic_fetch_add_explicit(&cache->generation, 1,
-                              memory_order_relaxed); /* relaxed: a number that only grows */
+    /* relaxed: numbers that only grow */
+    atomic_fetch_add_explicit(&cache->generation, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&cache->sweep_stamp, 1, memory_order_relaxed);
 }
 
 /** Does a flush whose time has come.  One thread gets to do it. */

@@ -32,6 +32,7 @@
 #define CACHE_THREADS_MAX     1024u                 /* struct cache_thread per cache */
 #define CACHE_ITEM_SIZE_LIMIT (1024u * 1024 * 1024) /* bytes; largest item_size_max */
 #define CACHE_NEVER           0                     /* expiry: never */
+#define CACHE_PREFIXES_MAX    256u /* prefixes that are flushed and not yet swept, or bypassed */
 
 struct cache;
 struct cache_thread;
@@ -175,6 +176,7 @@ struct cache_store {
     bool vivify;        /* CACHE_APPEND, CACHE_PREPEND: without an item, this becomes it */
     bool late_is_stale; /* CACHE_CAS with an id below the item's: store, keep the expiry, mark stale
                          */
+    bool by_observer;   /* of the source of truth itself: no hold-off, no bypass */
     /* out of commit */
     uint32_t value_len_out; /* bytes of the item's value now */
     /* the engine's */
@@ -254,6 +256,7 @@ struct cache_invalidation {
                          here */
     bool set_expiry;
     int64_t expires_at; /* as in cache_store_begin() */
+    bool by_observer;   /* begins the key's hold-off, and counts in no command's figures */
 };
 /** Leaves an item in place, but marked stale or emptied.  Errors: CACHE_MISS, CACHE_EXISTS,
  * CACHE_NO_MEMORY. */
@@ -284,6 +287,47 @@ enum cache_result cache_touch_as(struct cache *cache, struct cache_thread *threa
  * that is still to come.
  */
 void cache_flush(struct cache *cache, struct cache_thread *thread, int64_t at);
+
+/* -- voiding: what an observer of the source of truth does --------------------------------------
+ */
+
+/**
+ * Makes all items a miss whose key begins with `prefix` and that were stored before.  Their memory
+ * comes back with the sweep of cache_maintain().  An id that a client chooses (cas_new) counts as
+ * old until then if it is not above all ids before.
+ *
+ * prefix_len   0 .. CACHE_KEY_MAX bytes; 0 for all keys
+ *
+ * Errors:  false with cas_disabled, and when CACHE_PREFIXES_MAX prefixes are in use.
+ * Threads: any; not between cache_enter() and cache_leave().
+ */
+bool cache_flush_prefix(struct cache *cache, struct cache_thread *thread, const void *prefix,
+                        uint32_t prefix_len);
+/**
+ * From now on keys with this prefix are a miss and are not stored (CACHE_NOT_STORED; what was there
+ * goes), until the same with `bypassed` false.  Items that nobody tries to store stay.
+ *
+ * Errors: false when CACHE_PREFIXES_MAX prefixes are in use.
+ */
+bool cache_bypass_prefix(struct cache *cache, const void *prefix, uint32_t prefix_len,
+                         bool bypassed);
+
+/** How stores are treated that may bring an old value: see engine/holdoff.h. */
+struct cache_holdoff_options {
+    uint32_t cells;   /* a power of two; 4 bytes each, in the heap */
+    uint32_t seconds; /* at least 1 */
+    bool refuse; /* such stores are CACHE_NOT_STORED, instead of living for `seconds` at most */
+};
+/** Once, before other threads use the cache.  Errors: false without memory. */
+bool cache_holdoff_open(struct cache *cache, const struct cache_holdoff_options *options);
+void cache_holdoff_stats(const struct cache *cache, uint64_t *shortened, uint64_t *refused);
+
+/** Deletes a key and begins its hold-off; counts in no command's figures.  CACHE_OK or CACHE_MISS.
+ *
+ * was_claimed   out: someone had been told to make the item anew, and can't any more
+ */
+enum cache_result cache_void(struct cache *cache, struct cache_thread *thread, const void *key,
+                             uint32_t key_len, bool *was_claimed);
 
 /* -- running
  * ------------------------------------------------------------------------------------------- */

@@ -12,8 +12,10 @@
 #include "engine/cache.h"
 #include "engine/evict.h"
 #include "engine/expire.h"
+#include "engine/holdoff.h"
 #include "engine/item.h"
 #include "engine/pages.h"
+#include "engine/prefixes.h"
 #include "engine/rebalance.h"
 #include "engine/slab.h"
 #include "engine/stats.h"
@@ -73,10 +75,13 @@ struct cache {
     _Atomic uint64_t items_hint; /* (a) items, some few per class behind */
     _Atomic uint32_t generation; /* (a) flushes so far; items carry it modulo ITEM_GENERATIONS */
     _Atomic uint32_t generation_swept; /* (a) no item of a generation before this is left */
+    _Atomic uint32_t sweep_stamp;      /* (a) flushes of all or of a prefix so far */
     _Atomic uint32_t flush_at_s;       /* (a) cache second of the flush to come; 0 for none */
     _Atomic uint64_t epoch;            /* (a) grows when pages wait for readers to leave */
     struct pages pages;
     struct table table;
+    struct prefixes prefixes;
+    struct holdoff holdoff;
     struct ghosts ghosts;
     struct mover mover;
     struct sweeper sweeper;
@@ -117,7 +122,7 @@ cache_class_of(const struct cache *cache, uint32_t size)
     return cache->class_by_size[(size + 7) / 8];
 }
 
-/** Whether an item's time is over, or a flush has passed over it. */
+/** Whether a flush of all has passed over an item. */
 static inline bool
 cache_is_flushed(const struct cache *cache, uint32_t shape)
 {
@@ -130,10 +135,26 @@ cache_is_expired(uint32_t expire_s, uint32_t now_s)
     return expire_s != 0 && expire_s <= now_s;
 }
 
+/** Whether some prefix is flushed or bypassed: what follows need not be asked else. */
 static inline bool
-cache_is_dead(const struct cache *cache, const struct item *item, uint32_t shape, uint32_t now_s)
+cache_has_prefixes(const struct cache *cache)
 {
-    return cache_is_expired(item_expire_s(item), now_s) || cache_is_flushed(cache, shape);
+    /* relaxed: a flush is seen in time; cache_is_void_now() orders */
+    return __builtin_expect(
+        atomic_load_explicit(&cache->prefixes.cas_high, memory_order_relaxed) != 0, 0);
+}
+
+/** Whether a flush of its prefix has passed over an item. */
+bool cache_is_void(struct cache *cache, const struct item *item, uint32_t shape);
+/** Whether its key is not to be read nor stored. */
+bool cache_is_bypassed(struct cache *cache, const void *key, uint32_t key_len);
+
+/** Whether an item's time is over, or a flush has passed over it. */
+static inline bool
+cache_is_dead(struct cache *cache, const struct item *item, uint32_t shape, uint32_t now_s)
+{
+    return cache_is_expired(item_expire_s(item), now_s) || cache_is_flushed(cache, shape) ||
+           (cache_has_prefixes(cache) && cache_is_void(cache, item, shape));
 }
 
 /** Bytes of an item: header, key and value, a long one's pieces included. */

@@ -44,6 +44,31 @@ cache_delete(struct cache *cache, struct cache_thread *thread, const void *key, 
 }
 
 enum cache_result
+cache_void(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
+           bool *was_claimed)
+{
+    assert(key_len >= 1 && key_len <= CACHE_KEY_MAX);
+    (void)thread;
+    uint64_t hash = hash_bytes(key, key_len, cache->options.hash_seed);
+    struct bucket *head = table_lock(&cache->table, hash);
+    holdoff_note(&cache->holdoff, hash, cache_now_s(cache));
+    struct found found = find_key(cache, head, table_tag(hash), key, key_len);
+    if (found.ref != 0) {
+        struct table_place place = { head, found.bucket, found.slot };
+        bucket_change_begin(head);
+        table_remove(&cache->table, &place);
+        bucket_change_end(head);
+    }
+    bucket_unlock(head);
+    *was_claimed = found.ref != 0 && (found.shape & SHAPE_WIN) != 0;
+    if (found.ref == 0) {
+        return CACHE_MISS;
+    }
+    cache_free_item(cache, found.ref, 0);
+    return CACHE_OK;
+}
+
+enum cache_result
 cache_touch(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
             int64_t expires_at)
 {
@@ -62,6 +87,9 @@ cache_touch_as(struct cache *cache, struct cache_thread *thread, const void *key
     struct found found = store_find_living(cache, head, hash, key, key_len, &living);
     if (living) {
         struct item *item = cache_item(cache, found.ref);
+        if (__builtin_expect(cache->holdoff.cell != NULL, 0)) {
+            expire_s = store_held_expiry(cache, hash, item_expire_s(item), expire_s);
+        }
         item_set_expire_s(item, expire_s);
         if (mode == CACHE_READ_HIT) {
             uint32_t access = access_at(item_access(item), cache_now_s(cache)) | ACCESS_FETCHED;
@@ -83,23 +111,29 @@ cache_touch_as(struct cache *cache, struct cache_thread *thread, const void *key
 /* -- stale marks and tombstones
  * -------------------------------------------------------------------------- */
 
-/** Marks an item stale where it lies; its bucket is locked. */
-static void
+/** Marks an item stale where it lies; its bucket is locked.  CACHE_MISS when it was flushed
+ * meanwhile. */
+static enum cache_result
 mark_stale(struct cache *cache, struct bucket *head, const struct found *found,
            const struct cache_invalidation *how)
 {
     struct item *item = cache_item(cache, found->ref);
+    uint64_t cas = store_cas_for_change(cache, found, how->cas_new);
+    if (cas == 0) {
+        return CACHE_MISS;
+    }
     bucket_change_begin(head);
     item_drop_flags(item, SHAPE_WIN);
     item_add_flags(item, SHAPE_STALE);
     if (cache->cas_size > 0) {
-        item_set_cas(item, how->cas_new != 0 ? how->cas_new : store_next_cas(cache));
+        item_set_cas(item, cas);
     }
     if (how->set_expiry) {
         item_set_expire_s(item, cache_expire_s(cache, how->expires_at));
     }
     bucket_change_end(head);
     expire_note(cache, found->ref, item_expire_s(item));
+    return CACHE_OK;
 }
 
 /** What the empty item in place of this one carries. */
@@ -134,6 +168,9 @@ cache_invalidate(struct cache *cache, struct cache_thread *thread, const void *k
     bool living;
     uint32_t gone = 0;
     struct bucket *head = table_lock(&cache->table, hash);
+    if (how->by_observer) {
+        holdoff_note(&cache->holdoff, hash, cache_now_s(cache));
+    }
     struct found found = store_find_living(cache, head, hash, key, key_len, &living);
     enum cache_result result = living ? CACHE_OK : CACHE_MISS;
     if (living && how->cas != 0 &&
@@ -144,13 +181,16 @@ cache_invalidate(struct cache *cache, struct cache_thread *thread, const void *k
         prepare_tombstone(cache, &store, &found, how);
         gone = store_publish(cache, &store, head, &found, NULL);
     } else if (result == CACHE_OK) {
-        mark_stale(cache, head, &found, how);
+        result = mark_stale(cache, head, &found, how);
     }
     bucket_unlock(head);
     if (how->drop_value && result == CACHE_OK) {
         store_finish(cache, thread, &store, gone);
     } else if (how->drop_value) {
         cache_store_abort(cache, thread, &store);
+    }
+    if (how->by_observer) {
+        return result;
     }
     if (result == CACHE_OK) {
         metric_add(&thread->counters.of_class[cache_item_class(cache, found.shape)].delete_hits, 1);
@@ -257,12 +297,17 @@ compute(const struct cache *cache, const struct found *found, struct arith *arit
     return CACHE_OK;
 }
 
-/** Writes the number over the old one, blanks behind it.  Its bucket is locked. */
-static void
+/** Writes the number over the old one, blanks behind it.  Its bucket is locked.  CACHE_MISS when
+ * the item was flushed meanwhile. */
+static enum cache_result
 rewrite_in_place(struct cache *cache, struct bucket *head, const struct found *found,
                  struct arith *arith, const uint8_t *digits, uint32_t digits_len)
 {
     struct item *item = cache_item(cache, found->ref);
+    uint64_t cas = store_cas_for_change(cache, found, arith->cas_wanted);
+    if (cas == 0) {
+        return CACHE_MISS;
+    }
     uint32_t left = shape_value_len(found->shape) - digits_len;
     uint8_t *at = item_key(item, found->shape, cache->cas_size) + arith->key_len;
     uint8_t blanks[NUMBER_FIELD_MAX];
@@ -277,11 +322,12 @@ rewrite_in_place(struct cache *cache, struct bucket *head, const struct found *f
         left -= part;
     }
     if (cache->cas_size > 0) {
-        arith->cas_new = arith->cas_wanted != 0 ? arith->cas_wanted : store_next_cas(cache);
-        item_set_cas(item, arith->cas_new);
+        arith->cas_new = cas;
+        item_set_cas(item, cas);
     }
     item_set_access(item, access_at(item_access(item), cache_now_s(cache)));
     bucket_change_end(head);
+    return CACHE_OK;
 }
 
 /** What one look at the item came to. */
@@ -303,7 +349,7 @@ try_in_place(struct cache *cache, struct arith *arith, struct found *found, uint
         uint8_t digits[NUMBER_LEN_MAX];
         uint32_t len = write_number(digits, arith->value);
         if (len <= shape_value_len(found->shape)) {
-            rewrite_in_place(cache, head, found, arith, digits, len);
+            *result = rewrite_in_place(cache, head, found, arith, digits, len);
         } else {
             *client_flags =
                 item_client_flags(cache_item(cache, found->ref), found->shape, cache->cas_size);
@@ -338,8 +384,11 @@ try_longer(struct cache *cache, struct cache_thread *thread, struct arith *arith
                 arith->value == value;
     uint32_t gone = 0;
     if (same) {
+        store.cas_new = store_cas_for_change(cache, &old, arith->cas_wanted);
+        same = store.cas_new != 0;
+    }
+    if (same) {
         store.expire_s = item_expire_s(cache_item(cache, old.ref));
-        store.cas_new = arith->cas_wanted;
         store.binary_key = (old.shape & SHAPE_BINARY_KEY) != 0;
         gone = store_publish(cache, &store, head, &old, &arith->cas_new);
     }

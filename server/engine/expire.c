@@ -45,13 +45,20 @@ expire_note(struct cache *cache, uint32_t ref, uint32_t expire_s)
     }
 }
 
+static uint32_t
+sweep_stamp(const struct cache *cache)
+{
+    /* relaxed: a number that only grows */
+    return atomic_load_explicit(&cache->sweep_stamp, memory_order_relaxed);
+}
+
 /** Whether something on a page may be dead. */
 static bool
 page_is_due(const struct cache *cache, const struct page *page, uint32_t now_s)
 {
     return atomic_load_explicit(&page->expire_min, memory_order_relaxed) <=
                now_s || /* relaxed: one number */
-           page->swept_generation != (cache_generation(cache) & (ITEM_GENERATIONS - 1));
+           page->swept_stamp != sweep_stamp(cache);
 }
 
 /** Frees a dead item; what it counts is the caller's. */
@@ -73,7 +80,7 @@ reclaim_page(struct cache *cache, struct size_class *class, uint32_t number)
 {
     struct page *page = &cache->pages.page[number];
     uint32_t now_s = cache_now_s(cache);
-    uint8_t generation = (uint8_t)(cache_generation(cache) & (ITEM_GENERATIONS - 1));
+    uint32_t stamp = sweep_stamp(cache);
     uint32_t chunks = slab_page_chunks(cache, number);
     uint32_t expire_min = UINT32_MAX;
     uint32_t freed = 0;
@@ -94,7 +101,7 @@ reclaim_page(struct cache *cache, struct size_class *class, uint32_t number)
             expire_min = expire_s;
         }
     }
-    page->swept_generation = generation;
+    page->swept_stamp = stamp;
     lower(&page->expire_min, expire_min);
     return freed;
 }
@@ -136,6 +143,15 @@ sweep_page(struct cache *cache, struct cache_thread *thread, struct size_class *
     }
 }
 
+/** Flushes of a prefix before this cache second no longer hold stores off. */
+static uint32_t
+holdoff_begin(const struct cache *cache)
+{
+    uint32_t now_s = cache_now_s(cache);
+    uint32_t span_s = holdoff_span_s(&cache->holdoff);
+    return span_s == 0 ? UINT32_MAX : now_s > span_s ? now_s - span_s : 0;
+}
+
 /** A round is over: all that was flushed before it began is gone. */
 static void
 finish_round(struct cache *cache)
@@ -146,6 +162,8 @@ finish_round(struct cache *cache)
     sweeper->class_id = 1;
     sweeper->pages_ahead = SWEEP_FROM_END;
     sweeper->generation = cache_generation(cache);
+    prefixes_retire(&cache->prefixes, sweeper->stamp, holdoff_begin(cache));
+    sweeper->stamp = sweep_stamp(cache);
 }
 
 /** Looks at pages of the sweeper's class until one had to be swept; returns the chunks swept.
@@ -220,6 +238,7 @@ expire_sweep(struct cache *cache, struct cache_thread *thread)
 void
 expire_sweep_all(struct cache *cache, struct cache_thread *thread)
 {
+    uint32_t stamp = sweep_stamp(cache);
     for (unsigned id = 1; id <= cache->classes; id++) {
         struct size_class *class = &cache->size_class[id];
         for (uint32_t ahead = SWEEP_FROM_END; ahead > 0;) {
@@ -232,4 +251,5 @@ expire_sweep_all(struct cache *cache, struct cache_thread *thread)
         }
     }
     (void)thread;
+    prefixes_retire(&cache->prefixes, stamp, holdoff_begin(cache));
 }

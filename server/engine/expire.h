@@ -24,6 +24,7 @@ struct sweeper {
     uint32_t
         pages_ahead; /* of the class's pages, those before this index are still to be looked at */
     uint32_t generation;   /* that this round began in */
+    uint32_t stamp;        /* the same: cache.sweep_stamp */
     uint32_t second;       /* cache second that `chunks` counts in */
     uint32_t chunks;       /* looked at in it */
     struct metric checked; /* chunks */

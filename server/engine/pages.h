@@ -41,7 +41,7 @@ struct page {
     _Atomic uint8_t class_id; /* (a) 0 for none; written under (c) */
     _Atomic uint8_t state;    /* (a) enum page_state; written under (c) */
     bool cold;                /* (p) free, and without memory */
-    uint8_t swept_generation; /* (c) items of generations before this are gone */
+    uint32_t swept_stamp;     /* (c) what was flushed up to this cache.sweep_stamp is gone */
     _Atomic uint32_t
         expire_min; /* (a) no item expires before this cache second; UINT32_MAX for none */
 };

@@ -53,7 +53,7 @@ drop_dead(struct cache *cache, uint64_t hash, uint32_t ref)
 }
 
 /** Takes what the caller is told from the item's header; good only if the bucket stays as it is. */
-static inline void
+static inline __attribute__((always_inline)) void
 take_header(const struct cache *cache, struct cache_read *read, const struct item *item,
             uint32_t shape)
 {
@@ -115,40 +115,59 @@ enum look {
 };
 
 /** A dead item is a miss, and goes; unless what was seen was an item in the middle of a change. */
-static __attribute__((noinline)) enum look
+static enum look
 look_at_dead(struct cache *cache, struct cache_thread *thread, struct cache_read *read,
-             const struct found *found)
+             uint32_t ref)
 {
-    struct bucket *bucket = read->bucket;
-    if (!read->locked && !bucket_read_valid(bucket, read->word)) {
+    if (!read->locked && !bucket_read_valid(read->bucket, read->word)) {
         return LOOK_AGAIN;
     }
-    (void)miss(thread, read, bucket);
-    metric_add(cache_is_flushed(cache, found->shape) ? &thread->counters.get_flushed
-                                                     : &thread->counters.get_expired,
-               1);
-    drop_dead(cache, read->hash, found->ref);
+    (void)miss(thread, read, read->bucket);
+    bool expired = cache_is_expired(item_expire_s(cache_item(cache, ref)), cache_now_s(cache));
+    metric_add(expired ? &thread->counters.get_expired : &thread->counters.get_flushed, 1);
+    drop_dead(cache, read->hash, ref);
     return LOOK_MISS;
 }
 
-/** An item with the key has been found. */
-static inline enum look
-look_at_found(struct cache *cache, struct cache_thread *thread, struct cache_read *read,
-              const struct found *found)
+/** What is not a short item in the prime of its life, or may not be. */
+static __attribute__((noinline)) enum look
+look_closer(struct cache *cache, struct cache_thread *thread, struct cache_read *read, uint32_t ref,
+            uint32_t shape)
 {
-    const struct item *item = cache_item(cache, found->ref);
-    if (__builtin_expect(cache_is_dead(cache, item, found->shape, cache_now_s(cache)), 0)) {
-        return look_at_dead(cache, thread, read, found);
+    const struct item *item = cache_item(cache, ref);
+    if (cache_is_dead(cache, item, shape, cache_now_s(cache))) {
+        return look_at_dead(cache, thread, read, ref);
     }
-    read->ref = found->ref;
-    if (__builtin_expect((found->shape & SHAPE_LARGE) != 0, 0)) {
-        if (read->locked) {
-            read->locked = false;
-            bucket_unlock(read->bucket);
-        }
-        return pin(cache, read) ? LOOK_FOUND : LOOK_AGAIN;
+    if (cache_has_prefixes(cache) && cache_is_bypassed(cache, read->key, read->key_len)) {
+        (void)miss(thread, read, read->bucket);
+        return LOOK_MISS;
     }
-    take_header(cache, read, item, found->shape);
+    read->ref = ref;
+    if ((shape & SHAPE_LARGE) == 0) {
+        take_header(cache, read, item, shape);
+        return LOOK_FOUND;
+    }
+    if (read->locked) {
+        read->locked = false;
+        bucket_unlock(read->bucket);
+    }
+    return pin(cache, read) ? LOOK_FOUND : LOOK_AGAIN;
+}
+
+/** An item with the key has been found. */
+static inline __attribute__((always_inline)) enum look
+look_at_found(struct cache *cache, struct cache_thread *thread, struct cache_read *read,
+              uint32_t ref, uint32_t shape)
+{
+    const struct item *item = cache_item(cache, ref);
+    if (__builtin_expect((shape & SHAPE_LARGE) != 0 || cache_is_flushed(cache, shape) ||
+                             cache_is_expired(item_expire_s(item), cache_now_s(cache)) ||
+                             cache_has_prefixes(cache),
+                         0)) {
+        return look_closer(cache, thread, read, ref, shape);
+    }
+    read->ref = ref;
+    take_header(cache, read, item, shape);
     return LOOK_FOUND;
 }
 
@@ -177,7 +196,7 @@ find_in_chain(struct cache *cache, struct cache_thread *thread, struct cache_rea
             }
             continue;
         }
-        switch (look_at_found(cache, thread, read, &found)) {
+        switch (look_at_found(cache, thread, read, found.ref, found.shape)) {
         case LOOK_FOUND:
             return CACHE_OK;
         case LOOK_MISS:
@@ -200,7 +219,7 @@ cache_find(struct cache *cache, struct cache_thread *thread, struct cache_read *
             find_key_first(cache, bucket, table_tag(read->hash), read->key, read->key_len);
         if (found.ref != 0) {
             read->tries = 1;
-            enum look look = look_at_found(cache, thread, read, &found);
+            enum look look = look_at_found(cache, thread, read, found.ref, found.shape);
             if (__builtin_expect(look != LOOK_AGAIN, 1)) {
                 return look == LOOK_FOUND ? CACHE_OK : CACHE_MISS;
             }

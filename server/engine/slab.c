@@ -243,7 +243,8 @@ slab_add_page(struct cache *cache, struct size_class *class, uint32_t number)
     page->free_head = 0;
     page->fresh = 0;
     page->free_count = (uint16_t) class->per_page;
-    page->swept_generation = (uint8_t)(cache_generation(cache) & (ITEM_GENERATIONS - 1));
+    /* relaxed: a number that only grows */
+    page->swept_stamp = atomic_load_explicit(&cache->sweep_stamp, memory_order_relaxed);
     set_state(page, PAGE_IN_CLASS);
     atomic_store_explicit(&page->expire_min, UINT32_MAX,
                           memory_order_relaxed); /* relaxed: nobody else knows the page */

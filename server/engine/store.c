@@ -132,8 +132,29 @@ cache_store_abort(struct cache *cache, struct cache_thread *thread, struct cache
 uint64_t
 store_next_cas(struct cache *cache)
 {
-    return atomic_fetch_add_explicit(&cache->cas_last, 1, memory_order_relaxed) +
-           1; /* relaxed: unique, that is all */
+    /* seq_cst: see flush_at_last_id() in prefixes.c; otherwise it need only be unique. */
+    return atomic_fetch_add_explicit(&cache->cas_last, 1, memory_order_seq_cst) + 1;
+}
+
+uint64_t
+store_cas_for_change(struct cache *cache, const struct found *old, uint64_t wanted)
+{
+    if (cache->cas_size == 0) {
+        return CAS_NONE;
+    }
+    RACE_POINT();
+#ifdef LARDER_BREAK_PREFIX_ORDER
+    /* For the stress test that must fail: see tests/stress/prefix_race.c. */
+    return wanted != 0 ? wanted : store_next_cas(cache);
+#endif
+    if (wanted != 0) {
+        prefixes_note_explicit(&cache->prefixes, wanted);
+    }
+    uint64_t cas = wanted != 0 ? wanted : store_next_cas(cache);
+    /* seq_cst: after the id was taken; see flush_at_last_id(). */
+    bool flushed = atomic_load_explicit(&cache->prefixes.cas_high, memory_order_seq_cst) != 0 &&
+                   cache_is_void(cache, cache_item(cache, old->ref), old->shape);
+    return flushed ? 0 : cas;
 }
 
 /** No overflow bucket is to be had: the item takes the slot of another of its bucket.  Returns what
@@ -162,6 +183,9 @@ store_publish(struct cache *cache, struct cache_store *store, struct bucket *hea
     }
     uint64_t cas = 0;
     if (cache->cas_size > 0) {
+        if (store->cas_new != 0) {
+            prefixes_note_explicit(&cache->prefixes, store->cas_new);
+        }
         cas = store->cas_new != 0 ? store->cas_new : store_next_cas(cache);
         item_set_cas(item, cas);
     }
@@ -402,6 +426,10 @@ join_once(struct cache *cache, struct cache_thread *thread, struct cache_store *
                  (head == base->head && ((bucket_word(head) ^ base->word) & ~BUCKET_LOCKED) == 0));
     uint32_t gone = 0;
     if (same) {
+        joined.cas_new = store_cas_for_change(cache, &old, joined.cas_new);
+        same = joined.cas_new != 0;
+    }
+    if (same) {
         joined.expire_s = item_expire_s(cache_item(cache, old.ref)); /* a touch since then */
         joined.binary_key = (old.shape & SHAPE_BINARY_KEY) != 0;
         gone = store_publish(cache, &joined, head, &old, cas_out);
@@ -439,11 +467,76 @@ commit_joined(struct cache *cache, struct cache_thread *thread, struct cache_sto
     return result == CACHE_MISS ? CACHE_NO_MEMORY : result;
 }
 
+uint32_t
+store_held_expiry(const struct cache *cache, uint64_t hash, uint32_t old_s, uint32_t new_s)
+{
+    uint32_t since = holdoff_since(&cache->holdoff, hash);
+    bool held = since != 0 && cache_now_s(cache) - since <= holdoff_span_s(&cache->holdoff);
+    return held && old_s != 0 && (new_s == 0 || new_s > old_s) ? old_s : new_s;
+}
+
+/**
+ * A plain store of a key that was voided a moment ago may bring an old value: it lives for the
+ * hold-off at most, or is refused.  A store against an id may bring what was made of such a value,
+ * unless the id was given for making the item anew.  Its bucket is locked.
+ */
+static enum cache_result
+hold_off(struct cache *cache, struct cache_store *store, enum cache_store_mode mode,
+         const struct found *old)
+{
+    struct holdoff *holdoff = &cache->holdoff;
+    if (store->by_observer || store->claimed) {
+        return CACHE_OK; /* an empty item that is about to be made brings nothing */
+    }
+    if (mode == CACHE_CAS) {
+        if (!(old->shape & SHAPE_WIN)) {
+            store->expire_s = store_held_expiry(
+                cache, store->hash, item_expire_s(cache_item(cache, old->ref)), store->expire_s);
+        }
+        return CACHE_OK;
+    }
+    uint32_t now_s = cache_now_s(cache);
+    uint32_t since = holdoff_since(holdoff, store->hash);
+    /* relaxed: a hint; there is none as a rule */
+    if (atomic_load_explicit(&cache->prefixes.count, memory_order_relaxed) > 0) {
+        uint32_t flushed =
+            prefixes_held_s(&cache->prefixes, store_key(cache, store), store->key_len);
+        since = flushed > since ? flushed : since;
+    }
+    if (since == 0 || now_s - since > holdoff->seconds) {
+        return CACHE_OK;
+    }
+    if (holdoff->refuse) {
+        metric_add_shared(&holdoff->refused, 1);
+        return CACHE_NOT_STORED;
+    }
+    uint32_t expire_s = now_s + holdoff->seconds;
+    if (store->expire_s == 0 || store->expire_s > expire_s) {
+        store->expire_s = expire_s;
+        metric_add_shared(&holdoff->shortened, 1);
+    }
+    return CACHE_OK;
+}
+
+/** A bypassed key is not stored, and what is there goes: the client meant to replace it. */
+static enum cache_result
+refuse_bypassed(struct cache *cache, struct cache_thread *thread, struct cache_store *store)
+{
+    bool was_claimed;
+    (void)cache_void(cache, thread, store_key(cache, store), store->key_len, &was_claimed);
+    cache_store_abort(cache, thread, store);
+    return CACHE_NOT_STORED;
+}
+
 enum cache_result
 cache_store_commit(struct cache *cache, struct cache_thread *thread, struct cache_store *store,
                    enum cache_store_mode mode, uint64_t cas, uint64_t *cas_out)
 {
     assert(store->room == 0 && store->missing == 0);
+    if (cache_has_prefixes(cache) && !store->by_observer &&
+        cache_is_bypassed(cache, store_key(cache, store), store->key_len)) {
+        return refuse_bypassed(cache, thread, store);
+    }
     if (mode == CACHE_APPEND || mode == CACHE_PREPEND) {
         return commit_joined(cache, thread, store, mode == CACHE_PREPEND, cas, cas_out);
     }
@@ -453,6 +546,13 @@ cache_store_commit(struct cache *cache, struct cache_thread *thread, struct cach
                                          store->key_len, &living);
     enum cache_result result = may_store(cache, thread, store, mode, &old, living, cas);
     uint32_t gone = 0;
+    if (result == CACHE_OK && mode == CACHE_CAS) {
+        store->cas_new = store_cas_for_change(cache, &old, store->cas_new);
+        result = store->cas_new != 0 ? CACHE_OK : CACHE_MISS;
+    }
+    if (result == CACHE_OK && __builtin_expect(cache->holdoff.cell != NULL, 0)) {
+        result = hold_off(cache, store, mode, &old);
+    }
     if (result == CACHE_OK) {
         gone = store_publish(cache, store, head, &old, cas_out);
     }

@@ -8,7 +8,15 @@
 #include "engine/cache.h"
 #include "engine/find.h"
 
+#define CAS_NONE UINT64_MAX /* in place of an id, in a cache without them */
+
 uint64_t store_next_cas(struct cache *cache);
+/**
+ * The id for an item that keeps contents of `old`, or that counts on old's id: `wanted`, or the
+ * next one if that is 0.  Returns 0 when a flush has voided the old item since it was found living:
+ * then the change is not to be made.  Its bucket is locked.
+ */
+uint64_t store_cas_for_change(struct cache *cache, const struct found *old, uint64_t wanted);
 /** Looks a key up in its locked bucket; `living` tells whether it is there for a client. */
 struct found store_find_living(struct cache *cache, struct bucket *head, uint64_t hash,
                                const void *key, uint32_t key_len, bool *living);
@@ -17,6 +25,10 @@ struct found store_find_living(struct cache *cache, struct bucket *head, uint64_
  * evictions, there is no place for it. */
 uint32_t store_publish(struct cache *cache, struct cache_store *store, struct bucket *head,
                        const struct found *old, uint64_t *cas_out);
+/** With a hold-off: the expiry for contents that come from an item with `old_s`.  Not later, while
+ * that item's life may have been cut. */
+uint32_t store_held_expiry(const struct cache *cache, uint64_t hash, uint32_t old_s,
+                           uint32_t new_s);
 void store_finish(struct cache *cache, struct cache_thread *thread, const struct cache_store *store,
                   uint32_t gone);
 

@@ -9,7 +9,7 @@
  * index grew), nothing was refused, the structures are whole, and no chunk is left over.
  *
  * Built with LARDER_BREAK_BUCKET_ORDER, where a reader believes all it sees, it must fail:
- * read_race_broken.sh.
+ * must_fail.sh.
  *
  * environment: STRESS_SECONDS (5), STRESS_SEED (1), STRESS_MB (3)
  */
