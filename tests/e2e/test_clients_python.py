@@ -110,7 +110,8 @@ def check_pylibmc(server, checks, protocol):
     check_many(client, checks)
 
     checks.raises("too large a value", pylibmc.Error, lambda: client.set("large", TOO_LARGE))
-    checks.equal("a refused value replaces nothing, and leaves nothing", client.get("large"), None)
+    checks.true("the client trusts the server again", eventually(lambda: client.get("integer"), 12345))
+    checks.equal("a refused value leaves nothing", client.get("large"), None)
     client.set("text", "mid")
     checks.true("append", client.append("text", "dle"))
     checks.true("prepend", client.prepend("text", "in the "))
@@ -177,6 +178,7 @@ def check_python_memcache(server, checks, _):
     check_values(client, checks)
     check_many(client, checks)
     checks.true("too large a value", is_refused(lambda: client.set("large", TOO_LARGE)))
+    checks.true("the client trusts the server again", eventually(lambda: client.get("integer"), 12345))
     checks.equal("a refused value leaves nothing", client.get("large"), None)
 
     client.set("text", "mid")
@@ -230,6 +232,7 @@ def check_bmemcached(server, checks, _):
     check_many(client, checks)
     client.set("large", "older")
     checks.true("too large a value", is_refused(lambda: client.set("large", TOO_LARGE, compress_level=0)))
+    checks.true("the client trusts the server again", eventually(lambda: client.get("integer"), 12345))
     checks.equal("a refused value leaves nothing", client.get("large"), None)
 
     client.set("c", "old")
@@ -285,6 +288,7 @@ def check_pymemcache(server, checks, _):
     checks.equal("set_many", client.set_many(MANY), [])
     checks.equal("get_many", client.get_many([*MANY, "missing1"]), MANY)
     checks.raises("too large a value", MemcacheServerError, lambda: client.set("large", TOO_LARGE))
+    checks.true("the client trusts the server again", eventually(lambda: client.get("integer"), 12345))
     checks.equal("a refused value leaves nothing", client.get("large"), None)
     client.set("c", "old")
     value, cas = client.gets("c")

@@ -62,7 +62,9 @@ function check_values(Memcached $m): void
         equal("get of $size bytes", $m->get('sized'), substr(LARGE, 0, $size));
     }
     equal('too large a value', $m->set('large', TOO_LARGE), false);
-    equal('a refused value leaves nothing', eventually(fn() => $m->get('large'), false), true);
+    true('the client trusts the server again', eventually(fn() => $m->get('integer'), 12345));
+    equal('a refused value leaves nothing', $m->get('large'), false);
+    equal('and its code is not found', $m->getResultCode(), Memcached::RES_NOTFOUND);
     equal('too long a key', $m->get(str_repeat('k', 251)), false);
     equal('a key with a space', @$m->set("with space\n", 'x') && $m->get("with space\n") !== 'x', false);
     equal('the connection is in order', $m->get('integer'), 12345);
