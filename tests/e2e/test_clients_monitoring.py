@@ -149,10 +149,11 @@ def classes_of(values, pattern):
     return classes
 
 
-def check_numbers(checks, what, values, names):
+def check_numbers(checks, what, names, *groups):
+    """Every group of values has a number for each of the names."""
     for name in names:
-        text = values.get(name)
-        checks.true(f"{what} {name}: {text!r} is a number", text is not None and NUMBER.fullmatch(text))
+        texts = [values.get(name) for values in groups]
+        checks.true(f"{what} {name}: {texts} are numbers", all(text and NUMBER.fullmatch(text) for text in texts))
 
 
 def check_exporter(server, checks, _):
@@ -161,24 +162,21 @@ def check_exporter(server, checks, _):
         stats, settings = client.stats(), client.stats("settings")
         items = classes_of(client.stats("items"), r"items:(\d+):(\w+)")
         slab_stats = client.stats("slabs")
-    check_numbers(checks, "stats", stats, EXPORTER_STATS)
+    check_numbers(checks, "stats", EXPORTER_STATS, stats)
     checks.true("stats version", re.fullmatch(r"1\.\d+\.\d+", stats["version"]))
-    check_numbers(checks, "settings", settings, EXPORTER_SETTINGS)
+    check_numbers(checks, "settings", EXPORTER_SETTINGS, settings)
     for name in EXPORTER_SWITCHES:
         checks.true(f"settings {name} is yes or no", settings.get(name) in ("yes", "no"))
     checks.true("items of at least two classes", len(items) >= 2)
-    for number, values in items.items():
-        check_numbers(checks, f"items:{number}", values, EXPORTER_ITEMS)
+    check_numbers(checks, "stats items", EXPORTER_ITEMS, *items.values())
     slabs = classes_of(slab_stats, r"(\d+):(\w+)")
-    for number, values in slabs.items():
-        check_numbers(checks, f"slabs {number}", values, EXPORTER_SLABS)
-    check_numbers(checks, "slabs", slab_stats, ["active_slabs", "total_malloced"])
+    check_numbers(checks, "stats slabs", EXPORTER_SLABS, *slabs.values())
+    check_numbers(checks, "stats slabs", ["active_slabs", "total_malloced"], slab_stats)
     checks.equal("active_slabs counts the classes", int(slab_stats["active_slabs"]), len(slabs))
     checks.equal("items: their sum", sum(int(each["number"]) for each in items.values()), int(stats["curr_items"]))
     checks.true("every class with items is a class with pages", set(items) <= set(slabs))
-    for number, values in slabs.items():
-        chunks = (values["used_chunks"], values["free_chunks"], values["total_chunks"])
-        checks.true(f"slabs {number}: chunks {chunks}", int(chunks[0]) + int(chunks[1]) == int(chunks[2]))
+    chunks = [[int(values[name]) for name in ("used_chunks", "free_chunks", "total_chunks")] for values in slabs.values()]
+    checks.true(f"chunks {chunks}: used and free are all", all(used + free == total for used, free, total in chunks))
     return "its stats"
 
 

@@ -7,7 +7,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from foreign import Case, restart, run_clients
-from server import TIMEOUT_S, Skip
+from server import TIMEOUT_S, Server, Skip
 
 BYTES = bytes(range(256)) + b"\r\nEND\r\nVALUE x 0 1\r\n\0"
 MANY = {f"many{i}": f"value {i}" for i in range(1000)}
@@ -153,6 +153,10 @@ def check_pylibmc(server, checks, protocol):
     buffered = pylibmc.Client([address], binary=protocol == "binary", behaviors={"no_block": True, "tcp_nodelay": True})
     checks.equal("many without blocking", buffered.set_multi(MANY), [])
     checks.equal("read without blocking", buffered.get_multi(list(MANY)), MANY)
+    with Server(unix=True) as local:
+        by_path = pylibmc.Client([local.path], binary=protocol == "binary")
+        checks.equal("many over a unix socket", by_path.set_multi(MANY), [])
+        checks.equal("read over a unix socket", by_path.get_multi(list(MANY)), MANY)
     pool = pylibmc.ThreadMappedPool(client)
     with pool.reserve() as pooled:
         checks.equal("a clone from the pool", pooled.get("many9"), "value 9")
