@@ -69,7 +69,8 @@ helpful='memcached libmemcached-tools clang clang-format shellcheck git
     python3-pymemcache python3-pylibmc python3-memcache python3-binary-memcached
     php-cli php-memcached php-memcache ruby ruby-dalli
     libcache-memcached-perl libcache-memcached-fast-perl libmemcached-libmemcached-perl
-    nutcracker haproxy libnginx-mod-http-memc'
+    nutcracker haproxy libnginx-mod-http-memc
+    sasl2-bin libsasl2-modules openssl'
 # Small beside a Java compiler, which is not installed for it.
 if command -v javac >/dev/null; then
     helpful="$helpful libspymemcached-java"

@@ -92,14 +92,15 @@ def check_expiry(checks, get):
     checks.true("a value with an expiry goes", eventually(get, None))
 
 
-def check_pylibmc(server, checks, protocol):
+def check_pylibmc(server, checks, protocol, **login):
     try:
         import pylibmc
     except ImportError as error:
         raise Skip("python3-pylibmc is not installed") from error
     address = f"{server.host}:{server.port}"
     behaviors = {"cas": True, "remove_failed": 0, "retry_timeout": 1}
-    client = pylibmc.Client([address], binary=protocol == "binary", behaviors=behaviors)
+    is_binary = protocol.startswith("binary")
+    client = pylibmc.Client([address], binary=is_binary, behaviors=behaviors, **login)
     client.set("short_lived", "x", time=1)
     client.set("absolute", "x", time=int(time.time()) + 100)
     checks.equal("an absolute time to come", client.get("absolute"), "x")
@@ -145,18 +146,23 @@ def check_pylibmc(server, checks, protocol):
     checks.true("set_multi compressed", client.set_multi({"z1": text}, min_compress_len=100) == [])
     checks.equal("get_multi compressed", client.get_multi(["z1"]), {"z1": text})
 
-    quiet = pylibmc.Client([address], binary=protocol == "binary", behaviors={"_noreply": True})
+    quiet = pylibmc.Client([address], binary=is_binary, behaviors={"_noreply": True}, **login)
     for i in range(500):
         quiet.set(f"quiet{i}", str(i))
     checks.true("500 quiet sets", eventually(lambda: client.get("quiet499"), "499"))
     checks.equal("all of them", len(client.get_multi([f"quiet{i}" for i in range(500)])), 500)
-    buffered = pylibmc.Client([address], binary=protocol == "binary", behaviors={"no_block": True, "tcp_nodelay": True})
+    behaviors = {"no_block": True, "tcp_nodelay": True}
+    buffered = pylibmc.Client([address], binary=is_binary, behaviors=behaviors, **login)
     checks.equal("many without blocking", buffered.set_multi(MANY), [])
     checks.equal("read without blocking", buffered.get_multi(list(MANY)), MANY)
     with Server(unix=True) as local:
-        by_path = pylibmc.Client([local.path], binary=protocol == "binary")
+        by_path = pylibmc.Client([local.path], binary=is_binary)
         checks.equal("many over a unix socket", by_path.set_multi(MANY), [])
         checks.equal("read over a unix socket", by_path.get_multi(list(MANY)), MANY)
+    if login:
+        stranger = pylibmc.Client([address], binary=True, username=login["username"], password="wrong")
+        checks.raises("a wrong password", pylibmc.Error, lambda: stranger.set("stranger", "x"))
+        checks.equal("nothing was stored", client.get("stranger"), None)
     pool = pylibmc.ThreadMappedPool(client)
     with pool.reserve() as pooled:
         checks.equal("a clone from the pool", pooled.get("many9"), "value 9")
@@ -223,12 +229,13 @@ def check_python_memcache(server, checks, _):
     return check_restart(server, client, checks, memcache.__version__)
 
 
-def check_bmemcached(server, checks, _):
+def check_bmemcached(server, checks, _, **login):
     try:
         import bmemcached
     except ImportError as error:
         raise Skip("python3-binary-memcached is not installed") from error
-    client = bmemcached.Client([f"{server.host}:{server.port}"], socket_timeout=TIMEOUT_S)
+    address = f"{server.host}:{server.port}"
+    client = bmemcached.Client([address], socket_timeout=TIMEOUT_S, **login)
     client.enable_retry_delay(False)
     client.set("short_lived", "x", time=1)
     check_storage(client, checks)
@@ -257,6 +264,10 @@ def check_bmemcached(server, checks, _):
     text = "squeeze me " * 5000
     checks.true("set compressed", client.set("compressed", text, compress_level=9))
     checks.equal("get compressed", client.get("compressed"), text)
+    if login:
+        stranger = bmemcached.Client([address], username=login["username"], password="wrong", socket_timeout=TIMEOUT_S)
+        checks.true("a wrong password", is_refused(lambda: stranger.set("stranger", "x")))
+        checks.equal("nothing was stored", client.get("stranger"), None)
     (stats,) = client.stats().values()
     checks.equal("stats: pid", int(stats["pid"]), server.pid)
     checks.true("stats: settings", "maxbytes" in list(client.stats("settings").values())[0])
@@ -275,7 +286,7 @@ def package_version(name):
         return "?"
 
 
-def check_pymemcache(server, checks, _):
+def check_pymemcache(server, checks, _, tls_context=None):
     try:
         from pymemcache import serde
         from pymemcache.client.retrying import RetryingClient
@@ -283,9 +294,8 @@ def check_pymemcache(server, checks, _):
         from pymemcache.exceptions import MemcacheError, MemcacheServerError
     except ImportError as error:
         raise Skip("python3-pymemcache is not installed") from error
-    client = Client(
-        server.address, serde=serde.pickle_serde, timeout=TIMEOUT_S, connect_timeout=TIMEOUT_S, default_noreply=False
-    )
+    options = {"timeout": TIMEOUT_S, "connect_timeout": TIMEOUT_S, "tls_context": tls_context}
+    client = Client(server.address, serde=serde.pickle_serde, default_noreply=False, **options)
     client.set("short_lived", "x", expire=1)
     check_storage(client, checks)
     check_values(client, checks)

@@ -7,8 +7,9 @@ A test in tests/e2e/ lists its clients, each with a protocol and with what runs 
         Case("dalli", "binary", program("ruby", "dalli.rb")),  # a program in tests/e2e/clients/
     ])
 
-Every case gets a server of its own, so several run at once.  A function tells `checks` what it found, and gives
-the client's version.  A program is called with HOST, PORT and PROTOCOL, and prints lines:
+Every case gets a server of its own, with the case's options and environment, so several run at once.  A function tells `checks` what it found, and gives
+the client's version.  A program is called with HOST, PORT and PROTOCOL (its first word), where it logs in
+with SASL_USER and SASL_PASSWORD in its environment, and prints lines:
 
     version TEXT                          the client's version
     FAILED NAME: WHAT                     a check that failed
@@ -41,7 +42,7 @@ CLOSING = re.compile(r"(\d+) passed, (\d+) failed, (\d+) skipped")
 # What is the same for all programs: enough memory for values that must stay, and more than one thread.
 SERVER_OPTIONS = ["-m", "128", "-t", "2"]
 
-Case = namedtuple("Case", "client protocol run")
+Case = namedtuple("Case", "client protocol run options env", defaults=((), None))
 
 
 class Checks:
@@ -99,7 +100,8 @@ def program(interpreter, script, *options, env=None):
 
     def run(server, checks, protocol):
         command = [find_program(interpreter), *options, os.path.join(PROGRAMS, script)]
-        return Conversation(server, checks).hold([*command, server.host, str(server.port), protocol], env)
+        words = [server.host, str(server.port), protocol.split(",")[0]]
+        return Conversation(server, checks).hold([*command, *words], env)
 
     return run
 
@@ -163,7 +165,7 @@ def run_case(case):
     checks = Checks()
     version = "-"
     try:
-        with Server(SERVER_OPTIONS) as server:
+        with Server([*SERVER_OPTIONS, *case.options], env=case.env) as server:
             version = case.run(server, checks, case.protocol)
     except Skip as reason:
         checks.skip(case.client, reason)

@@ -171,8 +171,8 @@ public class Spymemcached {
         ConnectionFactory factory = new ConnectionFactoryBuilder()
             .setProtocol(isBinary ? ConnectionFactoryBuilder.Protocol.BINARY : ConnectionFactoryBuilder.Protocol.TEXT)
             .setOpTimeout(WAIT_MS).setMaxReconnectDelay(1).setDaemon(true).build();
-        MemcachedClient m = new MemcachedClient(factory,
-            List.of(new InetSocketAddress(args[0], Integer.parseInt(args[1]))));
+        List<InetSocketAddress> addresses = List.of(new InetSocketAddress(args[0], Integer.parseInt(args[1])));
+        MemcachedClient m = new MemcachedClient(factory, addresses);
         m.set("short_lived", 1, "x").get();
         checkStorage(m);
         checkValues(m);

@@ -63,6 +63,7 @@ end
 def connect(options = {})
   options = { down_retry_delay: 0, socket_timeout: WAIT_S, value_max_bytes: 4 << 20 }.merge(options)
   options[:protocol] = PROTOCOL.to_sym if HAS_META
+  options = { username: ENV['SASL_USER'], password: ENV['SASL_PASSWORD'] }.merge(options) if ENV['SASL_USER']
   Dalli::Client.new(ADDRESS, options)
 end
 
@@ -188,6 +189,13 @@ def check_server(client)
   true_('alive!', client.alive!)
 end
 
+def check_login(client)
+  return unless ENV['SASL_USER']
+
+  raises('a wrong password', Dalli::DalliError) { connect(password: 'wrong').set('stranger', 'x') }
+  equal('nothing was stored', client.get('stranger'), nil)
+end
+
 client = connect(serializer: Marshal)
 require 'json'
 client.set('short_lived', 'x', 1)
@@ -200,6 +208,7 @@ check_numbers(client)
 check_many(client)
 check_encodings
 check_server(client)
+check_login(client)
 threads = (0...4).map do |t|
   Thread.new { (0...100).all? { |i| client.set("t#{t}.#{i}", i) && client.get("t#{t}.#{i}") == i } }
 end

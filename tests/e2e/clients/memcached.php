@@ -9,7 +9,7 @@ if (!extension_loaded('memcached')) {
 [, $host, $port, $protocol] = $argv;
 say('version ' . phpversion('memcached'));
 
-function connect(array $options = []): Memcached
+function connect(array $options = [], ?string $password = null): Memcached
 {
     global $host, $port, $protocol;
     $client = new Memcached();
@@ -20,6 +20,9 @@ function connect(array $options = []): Memcached
         Memcached::OPT_SERVER_FAILURE_LIMIT => 1000,
         Memcached::OPT_RETRY_TIMEOUT => 0,
     ]);
+    if (getenv('SASL_USER') !== false) {
+        $client->setSaslAuthData(getenv('SASL_USER'), $password ?? getenv('SASL_PASSWORD'));
+    }
     $client->addServer($host, (int)$port);
     return $client;
 }
@@ -184,6 +187,17 @@ function check_server(Memcached $m, string $address): void
     true('stats items', count($m->getStats('items')[$address]) > 5);
 }
 
+function check_login(Memcached $m): void
+{
+    if (getenv('SASL_USER') === false) {
+        return;
+    }
+    $stranger = connect([], 'wrong');
+    equal('a wrong password', $stranger->set('stranger', 'x'), false);
+    equal('its code', $stranger->getResultCode(), Memcached::RES_AUTH_FAILURE);
+    equal('nothing was stored', $m->get('stranger'), false);
+}
+
 function check_session(string $address): void
 {
     ini_set('session.save_handler', 'memcached');
@@ -214,6 +228,7 @@ check_many($m);
 check_encodings();
 check_quiet($m);
 check_server($m, "$host:$port");
+check_login($m);
 if ($protocol === 'text') {
     check_session("$host:$port");
 }

@@ -7,7 +7,9 @@ const memjs = load('memjs');
 const [host, port] = process.argv.slice(2);
 const quiet = { log() {} };
 const options = { retries: 3, retry_delay: 0.02, failoverTime: 1, timeout: 5, conntimeout: 5, keepAlive: true, logger: quiet };
-const m = memjs.Client.create(`${host}:${port}`, options);
+const { SASL_USER: username, SASL_PASSWORD: password } = process.env;
+const connect = (login) => memjs.Client.create(`${host}:${port}`, { ...options, ...login });
+const m = connect(username ? { username, password } : {});
 
 const text = async (key) => {
     const { value } = await m.get(key);
@@ -75,12 +77,21 @@ async function checkPipeline() {
     equal('sets, gets and deletes at once', mixed, mixed.map((_, i) => (i % 3 === 1 ? `${i - 1}` : true)));
 }
 
+async function checkLogin() {
+    if (!username) {
+        return;
+    }
+    await fails('a wrong password', connect({ username, password: 'wrong', retries: 1 }).set('stranger', 'x', {}));
+    equal('nothing was stored', await text('stranger'), null);
+}
+
 run(async () => {
     await m.set('short_lived', 'x', { expires: 1 });
     await checkStorage();
     await checkValues();
     await checkNumbers();
     await checkPipeline();
+    await checkLogin();
     const stats = await statistics();
     truth('stats: curr_items', Number(stats.curr_items) > 1000);
     truth('stats: version', /^1\.6\.\d+$/.test(stats.version));
