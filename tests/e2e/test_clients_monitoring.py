@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Tools that look at a server: memcached-tool itself, and what memcached_exporter, damemtop and phpMemcachedAdmin ask."""
+"""Tools that look at a server: memcached-tool, and what memcached_exporter, damemtop and phpMemcachedAdmin ask."""
 
 import os
 import re
@@ -175,7 +175,8 @@ def check_exporter(server, checks, _):
     checks.equal("active_slabs counts the classes", int(slab_stats["active_slabs"]), len(slabs))
     checks.equal("items: their sum", sum(int(each["number"]) for each in items.values()), int(stats["curr_items"]))
     checks.true("every class with items is a class with pages", set(items) <= set(slabs))
-    chunks = [[int(values[name]) for name in ("used_chunks", "free_chunks", "total_chunks")] for values in slabs.values()]
+    names = ("used_chunks", "free_chunks", "total_chunks")
+    chunks = [[int(values[name]) for name in names] for values in slabs.values()]
     checks.true(f"chunks {chunks}: used and free are all", all(used + free == total for used, free, total in chunks))
     return "its stats"
 

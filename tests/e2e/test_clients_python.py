@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Clients in Python: pylibmc in both protocols, python-memcache, pymemcache (more in test_pymemcache.py), bmemcached."""
+"""Clients in Python: pylibmc in both protocols, python-memcache, pymemcache, bmemcached."""
 
+import functools
 import os
 import sys
 import time
@@ -13,6 +14,7 @@ BYTES = bytes(range(256)) + b"\r\nEND\r\nVALUE x 0 1\r\n\0"
 MANY = {f"many{i}": f"value {i}" for i in range(1000)}
 LARGE = os.urandom(1000000)
 TOO_LARGE = os.urandom(2 << 20)
+COMPRESSIBLE = "squeeze me " * 5000
 LONGEST_KEY = "k" * 250
 
 
@@ -69,6 +71,35 @@ def check_values(client, checks):
     checks.equal("get of the longest key", client.get(LONGEST_KEY), "long")
 
 
+def check_too_large(client, checks, **options):
+    """What is refused takes the older value with it, and the connection stays in order."""
+    checks.true("too large a value", is_refused(lambda: client.set("large", TOO_LARGE, **options)))
+    checks.true("the client trusts the server again", eventually(lambda: client.get("integer"), 12345))
+    checks.equal("a refused value leaves nothing", client.get("large"), None)
+
+
+def check_compressed(client, checks, **options):
+    checks.true("set compressed", client.set("compressed", COMPRESSIBLE, **options))
+    checks.equal("get compressed", client.get("compressed"), COMPRESSIBLE)
+
+
+def check_longer(client, checks):
+    client.set("text", "mid")
+    checks.true("append", client.append("text", "dle"))
+    checks.true("prepend", client.prepend("text", "in the "))
+    checks.equal("the longer text", client.get("text"), "in the middle")
+    checks.true("append to a missing key", is_refused(lambda: client.append("missing", "x")))
+
+
+def check_numbers(client, checks):
+    client.set("n", 10)
+    checks.equal("incr", client.incr("n", 32), 42)
+    checks.equal("decr", client.decr("n", 2), 40)
+    checks.equal("decr stops at 0", client.decr("n", 100), 0)
+    checks.true("touch", client.touch("n", 100))
+    checks.true("touch of a missing key", is_refused(lambda: client.touch("missing", 100)))
+
+
 def check_many(client, checks):
     checks.true("set_multi", client.set_multi(MANY) in ([], True))
     checks.equal("get_multi", client.get_multi([*MANY, "missing1", "missing2"]), MANY)
@@ -110,14 +141,8 @@ def check_pylibmc(server, checks, protocol, **login):
     check_values(client, checks)
     check_many(client, checks)
 
-    checks.raises("too large a value", pylibmc.Error, lambda: client.set("large", TOO_LARGE))
-    checks.true("the client trusts the server again", eventually(lambda: client.get("integer"), 12345))
-    checks.equal("a refused value leaves nothing", client.get("large"), None)
-    client.set("text", "mid")
-    checks.true("append", client.append("text", "dle"))
-    checks.true("prepend", client.prepend("text", "in the "))
-    checks.equal("the longer text", client.get("text"), "in the middle")
-    checks.true("append to a missing key", is_refused(lambda: client.append("missing", "x")))
+    check_too_large(client, checks)
+    check_longer(client, checks)
 
     client.set("c", "old")
     value, cas = client.gets("c")
@@ -127,46 +152,23 @@ def check_pylibmc(server, checks, protocol, **login):
     checks.equal("the value after cas", client.get("c"), "new")
     checks.raises("cas of a missing key", pylibmc.NotFound, lambda: client.cas("missing", "x", cas))
 
-    client.set("n", 10)
-    checks.equal("incr", client.incr("n", 32), 42)
-    checks.equal("decr", client.decr("n", 2), 40)
-    checks.equal("decr stops at 0", client.decr("n", 100), 0)
+    check_numbers(client, checks)
     checks.raises("incr of a missing key", pylibmc.NotFound, lambda: client.incr("missing"))
     checks.raises("incr of a text", pylibmc.Error, lambda: client.incr("c"))
     if hasattr(client, "incr_multi"):
         client.set_multi({"n1": 1, "n2": 2})
         client.incr_multi(["n1", "n2"], delta=5)
         checks.equal("incr_multi", client.get_multi(["n1", "n2"]), {"n1": 6, "n2": 7})
-    checks.true("touch", client.touch("n", 100))
-    checks.true("touch of a missing key", is_refused(lambda: client.touch("missing", 100)))
 
-    text = "squeeze me " * 5000
-    checks.true("set compressed", client.set("compressed", text, min_compress_len=100))
-    checks.equal("get compressed", client.get("compressed"), text)
-    checks.true("set_multi compressed", client.set_multi({"z1": text}, min_compress_len=100) == [])
-    checks.equal("get_multi compressed", client.get_multi(["z1"]), {"z1": text})
+    check_compressed(client, checks, min_compress_len=100)
+    checks.equal("set_multi compressed", client.set_multi({"z1": COMPRESSIBLE}, min_compress_len=100), [])
+    checks.equal("get_multi compressed", client.get_multi(["z1"]), {"z1": COMPRESSIBLE})
 
-    quiet = pylibmc.Client([address], binary=is_binary, behaviors={"_noreply": True}, **login)
-    for i in range(500):
-        quiet.set(f"quiet{i}", str(i))
-    checks.true("500 quiet sets", eventually(lambda: client.get("quiet499"), "499"))
-    checks.equal("all of them", len(client.get_multi([f"quiet{i}" for i in range(500)])), 500)
-    behaviors = {"no_block": True, "tcp_nodelay": True}
-    buffered = pylibmc.Client([address], binary=is_binary, behaviors=behaviors, **login)
-    checks.equal("many without blocking", buffered.set_multi(MANY), [])
-    checks.equal("read without blocking", buffered.get_multi(list(MANY)), MANY)
-    with Server(unix=True) as local:
-        by_path = pylibmc.Client([local.path], binary=is_binary)
-        checks.equal("many over a unix socket", by_path.set_multi(MANY), [])
-        checks.equal("read over a unix socket", by_path.get_multi(list(MANY)), MANY)
+    check_pylibmc_connections(client, checks, functools.partial(pylibmc.Client, [address], binary=is_binary, **login))
     if login:
         stranger = pylibmc.Client([address], binary=True, username=login["username"], password="wrong")
         checks.raises("a wrong password", pylibmc.Error, lambda: stranger.set("stranger", "x"))
         checks.equal("nothing was stored", client.get("stranger"), None)
-    pool = pylibmc.ThreadMappedPool(client)
-    with pool.reserve() as pooled:
-        checks.equal("a clone from the pool", pooled.get("many9"), "value 9")
-
     stats = client.get_stats()[0][1]
     checks.equal("stats: pid", int(stats["pid"]), server.pid)
     checks.true("stats: curr_items", int(stats["curr_items"]) > 1000)
@@ -174,6 +176,26 @@ def check_pylibmc(server, checks, protocol, **login):
     checks.true("flush_all", client.flush_all())
     checks.equal("get after it", client.get_multi(list(MANY)), {})
     return check_restart(server, client, checks, pylibmc.__version__)
+
+
+def check_pylibmc_connections(client, checks, connect):
+    """Connections that do not wait for answers, over a unix socket, and out of a pool."""
+    from pylibmc import Client, ThreadMappedPool
+
+    quiet = connect(behaviors={"_noreply": True})
+    for i in range(500):
+        quiet.set(f"quiet{i}", str(i))
+    checks.true("500 quiet sets", eventually(lambda: client.get("quiet499"), "499"))
+    checks.equal("all of them", len(client.get_multi([f"quiet{i}" for i in range(500)])), 500)
+    buffered = connect(behaviors={"no_block": True, "tcp_nodelay": True})
+    checks.equal("many without blocking", buffered.set_multi(MANY), [])
+    checks.equal("read without blocking", buffered.get_multi(list(MANY)), MANY)
+    with Server(unix=True) as local:
+        by_path = Client([local.path], binary=connect.keywords["binary"])
+        checks.equal("many over a unix socket", by_path.set_multi(MANY), [])
+        checks.equal("read over a unix socket", by_path.get_multi(list(MANY)), MANY)
+    with ThreadMappedPool(client).reserve() as pooled:
+        checks.equal("a clone from the pool", pooled.get("many9"), "value 9")
 
 
 def check_python_memcache(server, checks, _):
@@ -187,15 +209,9 @@ def check_python_memcache(server, checks, _):
     check_storage(client, checks)
     check_values(client, checks)
     check_many(client, checks)
-    checks.true("too large a value", is_refused(lambda: client.set("large", TOO_LARGE)))
-    checks.true("the client trusts the server again", eventually(lambda: client.get("integer"), 12345))
-    checks.equal("a refused value leaves nothing", client.get("large"), None)
+    check_too_large(client, checks)
 
-    client.set("text", "mid")
-    checks.true("append", client.append("text", "dle"))
-    checks.true("prepend", client.prepend("text", "in the "))
-    checks.equal("the longer text", client.get("text"), "in the middle")
-    checks.true("append to a missing key", is_refused(lambda: client.append("missing", "x")))
+    check_longer(client, checks)
     client.set("c", "old")
     checks.equal("gets", client.gets("c"), "old")
     client.set("c", "newer")
@@ -204,21 +220,15 @@ def check_python_memcache(server, checks, _):
     checks.true("cas", client.cas("c", "newest"))
     checks.equal("the value after cas", client.get("c"), "newest")
 
-    client.set("n", 10)
-    checks.equal("incr", client.incr("n", 32), 42)
-    checks.equal("decr", client.decr("n", 2), 40)
-    checks.equal("decr stops at 0", client.decr("n", 100), 0)
+    check_numbers(client, checks)
     checks.equal("incr of a missing key", client.incr("missing"), None)
-    checks.true("touch", client.touch("n", 100))
-    checks.true("touch of a missing key", is_refused(lambda: client.touch("missing", 100)))
     for i in range(500):
         client.set(f"quiet{i}", str(i), noreply=True)
     client.delete("quiet1", noreply=True)
     client.incr("n", 5, noreply=True)
-    checks.equal("after quiet commands", (client.get("n"), client.get("quiet499"), client.get("quiet1")), (5, "499", None))
-    text = "squeeze me " * 5000
-    checks.true("set compressed", client.set("compressed", text, min_compress_len=100))
-    checks.equal("get compressed", client.get("compressed"), text)
+    found = (client.get("n"), client.get("quiet499"), client.get("quiet1"))
+    checks.equal("after quiet commands", found, (5, "499", None))
+    check_compressed(client, checks, min_compress_len=100)
     ((_, stats),) = client.get_stats()
     checks.equal("stats: pid", stats["pid"], str(server.pid))
     checks.true("stats: settings", "maxbytes" in client.get_stats("settings")[0][1])
@@ -242,9 +252,7 @@ def check_bmemcached(server, checks, _, **login):
     check_values(client, checks)
     check_many(client, checks)
     client.set("large", "older")
-    checks.true("too large a value", is_refused(lambda: client.set("large", TOO_LARGE, compress_level=0)))
-    checks.true("the client trusts the server again", eventually(lambda: client.get("integer"), 12345))
-    checks.equal("a refused value leaves nothing", client.get("large"), None)
+    check_too_large(client, checks, compress_level=0)
 
     client.set("c", "old")
     value, cas = client.gets("c")
@@ -261,9 +269,7 @@ def check_bmemcached(server, checks, _, **login):
     checks.equal("incr", client.incr("n", 32), 42)
     checks.equal("decr", client.decr("n", 2), 40)
     checks.equal("decr stops at 0", client.decr("n", 100), 0)
-    text = "squeeze me " * 5000
-    checks.true("set compressed", client.set("compressed", text, compress_level=9))
-    checks.equal("get compressed", client.get("compressed"), text)
+    check_compressed(client, checks, compress_level=9)
     if login:
         stranger = bmemcached.Client([address], username=login["username"], password="wrong", socket_timeout=TIMEOUT_S)
         checks.true("a wrong password", is_refused(lambda: stranger.set("stranger", "x")))
@@ -274,7 +280,7 @@ def check_bmemcached(server, checks, _, **login):
     check_expiry(checks, lambda: client.get("short_lived"))
     checks.true("flush_all", client.flush_all())
     checks.equal("get after it", client.get_multi(list(MANY)), {})
-    return check_restart(server, client, checks, getattr(bmemcached, "__version__", package_version("python-binary-memcached")))
+    return check_restart(server, client, checks, package_version("python-binary-memcached"))
 
 
 def package_version(name):

@@ -7,7 +7,7 @@ const Memcached = load('memcached');
 
 const [host, port] = process.argv.slice(2);
 const m = new Memcached(`${host}:${port}`, {
-    maxValue: 4 << 20, timeout: 5000, retries: 0, retry: 20, reconnect: 20, failures: 1000, poolSize: 4, maxKeySize: 250,
+    maxValue: 4 << 20, maxKeySize: 250, poolSize: 4, timeout: 5000, retries: 0, retry: 20, reconnect: 20, failures: 1000,
 });
 const call = (name, ...args) => promisify(m[name].bind(m))(...args);
 const text = (key) => call('get', key);
