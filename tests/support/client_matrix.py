@@ -20,7 +20,11 @@ E2E = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e")
 # script -> the row that it makes, for those that print none: client, what tells its version, protocol
 PLAIN = {
     "test_libmemcached.py": ("libmemcached's tools", ["memccat", "--version"], "text, binary"),
-    "test_pymemcache.py": ("pymemcache, more", None, "text"),
+    "test_pymemcache.py": (
+        "pymemcache, more",
+        [sys.executable, "-c", "from importlib.metadata import version; print(version('pymemcache'))"],
+        "text",
+    ),
 }
 MEMCCAPABLE = re.compile(r"memccapable: (\d+) passed")
 CLOSING = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.MULTILINE)
@@ -60,7 +64,7 @@ def rows_of(script, binary):
         client, command, protocol = PLAIN[script]
         counts = CLOSING.findall(out)
         passed, failed = (int(counts[-1][0]), int(counts[-1][1])) if counts else (0, 0)
-        rows[client, protocol] = (tool_version(command) if command else "", passed, failed)
+        rows[client, protocol] = (tool_version(command), passed, failed)
         for found in MEMCCAPABLE.findall(out):
             rows["memccapable", protocol] = (tool_version(command), int(found), 0)
     texts = [line for line in out.splitlines() if re.search(r"\bFAILED\b", line)]
