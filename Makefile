@@ -330,11 +330,19 @@ $(R)/stress/%_broken: tests/stress/must_fail.sh tests/stress/%.c \
 broken_read_race := LARDER_BREAK_BUCKET_ORDER 'every value that was read is whole'
 broken_prefix_race := LARDER_BREAK_PREFIX_ORDER 'nothing survives a flush'
 
-E2E_HELPERS := tests/support/server.py $(wildcard tests/e2e/*/*.py)
+E2E_HELPERS := $(wildcard tests/support/*.py tests/e2e/*/*.py)
+CLIENT_PROGRAMS := $(wildcard tests/e2e/clients/*)
 # The system's python first: packages such as pymemcache come for it.
 PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)
 $(E2E_RESULTS): $(R)/%: tests/% $(OUT)/larder $(E2E_HELPERS)
 	@$(RUN_TEST) $(if $(filter %.py,$<),$(PYTHON)) $<
+
+$(filter $(R)/e2e/test_clients_%,$(E2E_RESULTS)): $(CLIENT_PROGRAMS)
+
+# What clients that others wrote say to this server, and what they say to memcached.
+.PHONY: clients
+clients: $(OUT)/larder
+	@LARDER=$(CURDIR)/$(OUT)/larder $(PYTHON) tests/support/client_matrix.py
 
 TIDY_ENV = CC='$(CC)' CXX='$(CXX)' TIDY_CPPFLAGS='$(OUR_CPPFLAGS) $(TEST_CPPFLAGS)' OUT=$(OUT)
 $(R)/tidy/exports: $(OUT)/liblarder.a $(OUT)/liblarder.so
@@ -443,6 +451,7 @@ help:
 # @make check          every test and check; runs again what changed or failed
 # @make asan tsan      the same with AddressSanitizer and UBSan, with ThreadSanitizer
 # @make cov            the same, then the lines that no test has run
+# @make clients        a table: clients that others wrote, against this server and against memcached
 # @make fuzz           libFuzzer on every target, FUZZ_SECONDS=30 each; needs clang
 # @make bench          nanoseconds per operation
 # @make bench-compare  BASE=revision: this tree against another, interleaved

@@ -3,25 +3,54 @@
 # prints the command.
 set -eu
 
+cd "$(dirname "$0")/../.."
+
 say() {
     echo "deps: $*"
 }
 
+# The clients for node come from npm, where it is there: in the versions that the lock file names, without running
+# anything of theirs, into build/, so that the tests need no network.  What cannot be had skips its tests.
+npm_seconds_max=60
+clients=tests/e2e/clients
+install_npm_packages() {
+    modules=build/npm
+    if [ -e $modules/node_modules/.package-lock.json ] && cmp -s $clients/package-lock.json $modules/package-lock.json; then
+        return
+    fi
+    if ! command -v npm >/dev/null; then
+        say "npm is not here; the tests of the clients for node will be skipped"
+        return
+    fi
+    say "installing the clients for node into $modules"
+    mkdir -p $modules
+    cp $clients/package.json $clients/package-lock.json $modules
+    if ! timeout -k 5 $npm_seconds_max npm ci --prefix $modules --ignore-scripts --no-audit --no-fund \
+        --loglevel=error </dev/null; then
+        rm -rf $modules
+        say "npm could not get them; their tests will be skipped"
+    fi
+}
+
+install_npm_packages
+
 if ! command -v apt-get >/dev/null; then
     if command -v dnf >/dev/null; then
         say "run: dnf install gcc gcc-c++ make autoconf pkgconf-pkg-config libevent-devel jemalloc-devel" \
-            "xxhash-devel openssl-devel check-devel memcached libmemcached-awesome-tools python3 python3-pymemcache clang" \
-            "compiler-rt clang-tools-extra ShellCheck git"
+            "xxhash-devel openssl-devel check-devel memcached libmemcached-awesome-tools python3 python3-pymemcache" \
+            "python3-pylibmc python3-memcached php-cli php-pecl-memcached php-pecl-memcache ruby rubygem-dalli perl" \
+            "perl-Cache-Memcached nodejs npm haproxy nginx clang compiler-rt clang-tools-extra ShellCheck git"
     elif command -v apk >/dev/null; then
         say "run: apk add build-base autoconf pkgconf linux-headers libevent-dev jemalloc-dev xxhash-dev openssl-dev" \
-            "check-dev memcached libmemcached python3 py3-pymemcache clang clang-extra-tools compiler-rt" \
-            "shellcheck git"
+            "check-dev memcached libmemcached python3 py3-pymemcache py3-pylibmc perl" \
+            "nodejs npm haproxy nginx clang clang-extra-tools compiler-rt shellcheck git"
     elif command -v brew >/dev/null; then
         say "run: brew install autoconf pkg-config libevent jemalloc xxhash openssl check memcached libmemcached" \
-            "python binutils llvm clang-format shellcheck git"
+            "python php ruby perl node twemproxy haproxy nginx binutils llvm clang-format shellcheck git"
     else
         say "no package tool known here.  Needed: a C compiler, GNU make, autoconf, pkg-config, libevent 2.1," \
-            "jemalloc, xxHash 0.8, OpenSSL 1.1.1, Check; for tests memcached, libmemcached's tools, python3, pymemcache;" \
+            "jemalloc, xxHash 0.8, OpenSSL 1.1.1, Check; for tests memcached, libmemcached's tools, python3, and" \
+            "clients for Python, PHP, Ruby, Perl and node, see tests/e2e/test_clients_*.py;" \
             "clang with libFuzzer and clang-format for fuzz and format"
     fi
     exit 0
@@ -36,7 +65,16 @@ is_installed() {
 
 needed='gcc g++ make autoconf pkg-config libevent-dev libjemalloc-dev libxxhash-dev libssl-dev check python3'
 # Tests that need these are skipped without them.
-helpful='memcached libmemcached-tools python3-pymemcache clang clang-format shellcheck git'
+helpful='memcached libmemcached-tools clang clang-format shellcheck git
+    python3-pymemcache python3-pylibmc python3-memcache python3-binary-memcached
+    php-cli php-memcached php-memcache ruby ruby-dalli
+    libcache-memcached-perl libcache-memcached-fast-perl libmemcached-libmemcached-perl
+    nutcracker haproxy libnginx-mod-http-memc
+    sasl2-bin libsasl2-modules openssl'
+# Small beside a Java compiler, which is not installed for it.
+if command -v javac >/dev/null; then
+    helpful="$helpful libspymemcached-java"
+fi
 
 # libFuzzer and the sanitizers of clang come in a package that carries its version; the package lists know it.
 runtime_package() {
@@ -85,11 +123,11 @@ if [ -z "$missing" ]; then
     exit 0
 fi
 
-# Debian starts a service as soon as its package is there.  A memcached on port 11211 is not what a test
-# machine wants: for the time of this installation nothing is started, and it is not at the next boot.
+# Debian starts a service as soon as its package is there.  A memcached on port 11211, or a web server, is not what a
+# test machine wants: for the time of this installation nothing is started, and the new ones are not at the next boot.
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=
-is_new_memcached=
+new_services=
 remove_policy() {
     if [ -n "$policy_is_ours" ]; then
         $as_root rm -f "$policy"
@@ -97,21 +135,23 @@ remove_policy() {
 }
 trap remove_policy EXIT
 trap 'exit 1' HUP INT TERM
-case " $missing " in
-*' memcached '*)
-    is_new_memcached=yes
-    if [ ! -e "$policy" ]; then
-        printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
-        policy_is_ours=yes
-        $as_root chmod 755 "$policy"
-    fi
-    ;;
-esac
+for package in $missing; do
+    case $package in
+    memcached | nutcracker | haproxy) new_services="$new_services $package" ;;
+    libnginx-mod-http-memc) is_installed nginx-common || new_services="$new_services nginx" ;;
+    esac
+done
+if [ -n "$new_services" ] && [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+    policy_is_ours=yes
+    $as_root chmod 755 "$policy"
+fi
 
 say "installing$missing"
 # shellcheck disable=SC2086
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing </dev/null
 
-if [ -n "$is_new_memcached" ] && command -v systemctl >/dev/null; then
-    $as_root systemctl --quiet disable memcached 2>/dev/null || true
+if [ -n "$new_services" ] && command -v systemctl >/dev/null; then
+    # shellcheck disable=SC2086
+    $as_root systemctl --quiet disable $new_services 2>/dev/null || true
 fi

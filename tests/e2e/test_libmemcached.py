@@ -40,40 +40,6 @@ def test_memccapable():
         print(f"memccapable: {out.count(b'[pass]')} passed")
 
 
-def client_stores_and_reads(client):
-    """What pylibmc's and python3-memcache's clients both can do."""
-    large = "0123456789" * 50000
-    assert client.set("a", "1") and client.set("large", large)
-    assert client.get("a") == "1" and client.get("large") == large and client.get("no") is None
-    assert client.get_multi(["a", "large", "no"]) == {"a": "1", "large": large}
-    assert client.incr("a", 41) == 42 and client.decr("a", 2) == 40
-    assert client.delete("a") and client.get("a") is None
-    client.flush_all()
-    assert client.get("large") is None
-
-
-def test_pylibmc_binary():
-    try:
-        import pylibmc
-    except ImportError as error:
-        raise Skip("pylibmc is not installed") from error
-    with Server() as server:
-        client = pylibmc.Client([f"{server.host}:{server.port}"], binary=True, behaviors={"cas": True})
-        client_stores_and_reads(client)
-        client.set("c", "old")
-        value, cas = client.gets("c")
-        assert value == "old" and client.cas("c", "new", cas) and client.get("c") == "new"
-
-
-def test_python3_memcache():
-    try:
-        import memcache
-    except ImportError as error:
-        raise Skip("python3-memcache is not installed") from error
-    with Server() as server:
-        client_stores_and_reads(memcache.Client([f"{server.host}:{server.port}"]))
-
-
 def test_tools_in_binary():
     with tempfile.TemporaryDirectory() as folder, Server() as server:
         path = os.path.join(folder, "large")

@@ -248,6 +248,7 @@ class Server:
         self.returncode = None
         self._dir = None
         self._log = None
+        self._port_again = None
 
     @property
     def pid(self):
@@ -288,7 +289,7 @@ class Server:
         if self.unix:
             self.path = os.path.join(self._dir, "socket")
             return options + ["-s", self.path]
-        self.port = free_port()
+        self.port = self._port_again or free_port()
         return options + ["-l", self.host, "-p", str(self.port), "-U", str(self.port if self.udp else 0)]
 
     def _accepts(self):
@@ -346,6 +347,16 @@ class Server:
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"did not stop within {TIMEOUT_S} s; log: {self.log()!r}") from None
+
+    def stop_listening(self):
+        """Ends it at once and keeps its port in mind, for start_again()."""
+        self.kill()
+        self._clean_up()
+        self._port_again = self.port
+
+    def start_again(self):
+        """An empty server at the address of the one that stop_listening() has ended."""
+        self.start()
 
     def _clean_up(self):
         shutil.rmtree(self._dir, ignore_errors=True)
