@@ -282,9 +282,9 @@ process_remove_pid(const char *path)
 }
 
 static void
-write_port(void *arg, int family, unsigned port)
+write_port(void *arg, const char *transport, int family, unsigned port)
 {
-    fprintf((FILE *)arg, "TCP %s: %u\n", family == AF_INET6 ? "INET6" : "INET", port);
+    fprintf((FILE *)arg, "%s %s: %u\n", transport, family == AF_INET6 ? "INET6" : "INET", port);
 }
 
 void
