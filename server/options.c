@@ -511,6 +511,9 @@ check_together(struct parser *parser)
                      settings->udp_port);
         settings->udp_port = 0;
     }
+    if (settings->ssl_enabled && settings->udp_port != 0) {
+        options_warn(parser, "WARNING: UDP is plain, also with -Z: -U %d", settings->udp_port);
+    }
     return check_sizes(parser) && check_listen(parser);
 }
 

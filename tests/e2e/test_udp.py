@@ -16,6 +16,7 @@ from server import TIMEOUT_S, Client, Server, Skip, free_port, run, run_tests
 FRAME = struct.Struct(">HHHH")
 PAYLOAD_MAX = 1392
 DATAGRAMS = 10000
+INSTRUMENTED = float(os.environ.get("TEST_TIMEOUT_SCALE", "1")) > 1  # sanitizers have heaps of their own
 FUZZ_S = 4
 # A text and a binary request that are answered, behind others: their answers end what is waited for.
 END, END_REPLY = b"mn\r\n", b"MN\r\n"
@@ -341,7 +342,7 @@ def test_a_client_that_reads_nothing_costs_nothing():
                     break
                 except socket.timeout:
                     assert time.monotonic() < deadline
-        assert resident_kb(server.pid) - before < 8 << 10
+        assert INSTRUMENTED or resident_kb(server.pid) - before < 8 << 10
 
 
 def test_random_datagrams_do_no_harm():
@@ -378,7 +379,7 @@ def test_random_datagrams_do_no_harm():
         with server.client() as tcp, Udp(server.address) as udp:
             tcp.exchange(b"mn\r\n", b"MN\r\n")
             udp.expect(b"version\r\n", b"VERSION 1.6.45\r\n")
-        assert resident_kb(server.pid) - half_kb < 4 << 10, (half_kb, resident_kb(server.pid))
+        assert INSTRUMENTED or resident_kb(server.pid) - half_kb < 4 << 10, (half_kb, resident_kb(server.pid))
 
 
 def test_a_graceful_stop_answers_what_was_received():
