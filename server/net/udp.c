@@ -21,7 +21,7 @@
 #define UDP_BATCH      16u  /* datagrams received at once */
 #define SENDS_PER_TURN 256u /* datagrams; about 350 KB of replies */
 
-#if !defined(HAVE_RECVMMSG) || !defined(HAVE_SENDMMSG)
+#if !defined(HAVE_RECVMMSG) && !defined(HAVE_SENDMMSG)
 struct mmsghdr {
     struct msghdr msg_hdr;
     unsigned msg_len;
