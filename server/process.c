@@ -55,6 +55,10 @@ process_allow_descriptors(const struct settings *settings)
     }
     rlim_t least = settings->conns_max;
     rlim_t wanted = least + DESCRIPTORS_BESIDE + (rlim_t)DESCRIPTORS_PER_WORKER * settings->threads;
+    if (settings->udp_port != 0) { /* two of an address: a name's v4 and v6 */
+        rlim_t addresses = settings->listen_count > 0 ? settings->listen_count : 1;
+        wanted += 2 * addresses * settings->threads;
+    }
     if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= wanted) {
         return 0;
     }
