@@ -20,7 +20,7 @@
 /* One string per part: ISO C promises no more than 4095 characters. */
 static const char help_serving[] =
     "-p, --port=<num>          TCP port to listen on (default: 11211; 0: off; -1: any free one)\n"
-    "-U, --udp-port=<num>      0 only: this build has no UDP\n"
+    "-U, --udp-port=<num>      UDP port (default: 0, off; -1: any free one); without -p it is the TCP port, too\n"
     "-s, --unix-socket=<file>  UNIX socket to listen on; without -p and -l no TCP port is opened\n"
     "-a, --unix-mask=<mask>    access mask for the UNIX socket, in octal (default: 700)\n"
     "-A, --enable-shutdown     enable the \"shutdown\" command\n"
@@ -104,7 +104,8 @@ options_print_help(FILE *out)
 #endif
     fputs(
         "Environment:\n"
-        "MEMCACHED_PORT_FILENAME   file that gets the ports: lines \"TCP INET: <port>\", \"TCP INET6: <port>\"\n"
+        "MEMCACHED_PORT_FILENAME   file that gets the ports: lines \"TCP INET: <port>\", \"TCP INET6: <port>\",\n"
+        "                          \"UDP INET: <port>\", \"UDP INET6: <port>\"\n"
         "Signals:\n"
         "SIGTERM, SIGINT stop; SIGUSR1 stops when the workers have finished what they have received;\n"
         "SIGHUP loads certificates again\n",

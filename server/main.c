@@ -176,8 +176,8 @@ run(struct settings *settings)
         log_line("%s", error);
         return OPTIONS_EXIT_OS;
     }
-    if (settings->port == 0 && settings->unix_path == NULL) {
-        log_line("WARNING: -p 0 and no -s: nobody can reach this server");
+    if (settings->port == 0 && settings->unix_path == NULL && settings->udp_port == 0) {
+        log_line("WARNING: -p 0, no -U and no -s: nobody can reach this server");
     }
     code = settings->daemonize ? process_daemonize(&ready_fd) : 0;
     if (code != 0) {

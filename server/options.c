@@ -62,15 +62,20 @@ static bool
 take_udp_port(struct parser *parser, const char *text)
 {
     int64_t port = 0;
-    if (!options_integer(text, INT64_MIN, 65535, &port)) {
-        return options_fail(parser, OPTIONS_EXIT_USAGE,
-                            "ERROR: Invalid port number %s.\n-U takes 0 in this build", text);
+    if (!options_integer(text, INT64_MIN, INT64_MAX, &port)) {
+        options_warn(
+            parser,
+            "WARNING: -U %s is no number: taken as 0, no UDP; 1 to 65535, or -1 for any free port",
+            text);
+        port = 0;
     }
-    if (port != 0) {
-        return options_fail(parser, OPTIONS_EXIT_USAGE,
-                            "-U %s: this build of larder has no UDP; -U 0 is right", text);
+    if (port > 65535 || port < -1) {
+        return options_fail(
+            parser, OPTIONS_EXIT_USAGE,
+            "ERROR: Invalid port number %s.\n-U takes 1 to 65535, 0 for none, -1 for any free one",
+            text);
     }
-    parser->settings->udp_port = 0;
+    parser->settings->udp_port = (int)port;
     return true;
 }
 
@@ -498,6 +503,16 @@ check_together(struct parser *parser)
     }
     if (settings->unix_path != NULL && settings->listen_count == 0 && !parser->port_given) {
         settings->port = 0;
+    } else if (settings->udp_port != 0 && !parser->port_given) {
+        settings->port = settings->udp_port;
+    }
+    if (settings->unix_path != NULL && settings->udp_port != 0) {
+        options_warn(parser, "WARNING: no UDP port is opened with a unix socket (-s): -U %d",
+                     settings->udp_port);
+        settings->udp_port = 0;
+    }
+    if (settings->ssl_enabled && settings->udp_port != 0) {
+        options_warn(parser, "WARNING: UDP is plain, also with -Z: -U %d", settings->udp_port);
     }
     return check_sizes(parser) && check_listen(parser);
 }

@@ -27,7 +27,7 @@ enum settings_key_format {
 struct settings {
     /* listening */
     int port;                                 /* -p; 0 off, -1 ephemeral */
-    int udp_port;                             /* -U; 0 off */
+    int udp_port;                             /* -U; 0 off, -1 ephemeral */
     const char *unix_path;                    /* -s, NULL for none */
     unsigned unix_mask;                       /* -a, access mask */
     const char *listen[LISTEN_ADDRESSES_MAX]; /* -l, one host[:port] each */

@@ -509,4 +509,6 @@ stats_larder(struct server_stats *stats, stat_emit_fn *emit, void *arg)
     stats_put_u64(&out, "chunks_checked", cache.chunks_checked);
     stats_put_u64(&out, "receive_bytes", sums[AT(read_bytes)] + sums[AT(read_bytes_free)]);
     stats_put_u64(&out, "unsent_bytes", sums[AT(response_bytes)]);
+    stats_put_u64(&out, "udp_requests_dropped", sums[AT(udp_requests_dropped)]);
+    stats_put_u64(&out, "udp_replies_lost", sums[AT(udp_replies_lost)]);
 }

@@ -16,7 +16,8 @@ struct prefix_stats;
 
 /**
  * One worker's counters; written by its thread alone, and by session/ all but auth_* and
- * idle_kicks and ssl_*: net/ does not add to bytes_read, bytes_written and conn_yields again.  All
+ * idle_kicks and ssl_* and udp_*: net/ does not add to bytes_read, bytes_written and conn_yields
+ * again, but for the frames and turns of datagrams, of which sessions do not know.  All
  * members are struct metric: stats.c sums them by position.
  */
 struct worker_stats {
@@ -47,6 +48,8 @@ struct worker_stats {
     struct metric read_bytes;       /* level: receive buffers, and what is kept aside of them */
     struct metric read_buffers;     /* level: their number */
     struct metric read_bytes_free;  /* level: such buffers in stock */
+    struct metric udp_requests_dropped; /* datagrams that are no request; by net/ */
+    struct metric udp_replies_lost;     /* not sent, or not to their end; by net/ */
 };
 #define WORKER_STATS_COUNT (sizeof(struct worker_stats) / sizeof(struct metric))
 

@@ -44,6 +44,49 @@ address_format(const struct sockaddr *address, socklen_t len, const char *fallba
     snprintf(buf, cap, "unknown");
 }
 
+void
+address_format_udp(const struct sockaddr *address, socklen_t len, char *buf, size_t cap)
+{
+    address_format(address, len, "", buf, cap);
+    if (strncmp(buf, "tcp", 3) == 0) {
+        memcpy(buf, "udp", 3);
+    }
+}
+
+unsigned
+address_port(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET) {
+        return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
+    }
+    if (address->sa_family == AF_INET6) {
+        return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
+    }
+    return 0;
+}
+
+void
+address_set_port(struct sockaddr *address, unsigned port)
+{
+    if (address->sa_family == AF_INET) {
+        ((struct sockaddr_in *)(void *)address)->sin_port = htons((uint16_t)port);
+    } else if (address->sa_family == AF_INET6) {
+        ((struct sockaddr_in6 *)(void *)address)->sin6_port = htons((uint16_t)port);
+    }
+}
+
+bool
+address_is_any(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET) {
+        return ((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr ==
+               htonl(INADDR_ANY);
+    }
+    return address->sa_family == AF_INET6 &&
+           IN6_IS_ADDR_UNSPECIFIED(
+               &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+}
+
 /** Copies `len` bytes and ends them; false when they do not fit. */
 static bool
 copy_text(char *to, size_t cap, const char *from, size_t len)

@@ -12,6 +12,7 @@
 #include "net/listener.h"
 #include "net/server.h"
 #include "net/tls.h"
+#include "net/udp.h"
 #include "net/wake.h"
 #include "session/session.h"
 
@@ -106,6 +107,8 @@ struct worker {
                       without -Z */
     char tls_error[TLS_ERROR_CAP]; /* the answer to refresh_certs */
 
+    struct udp *udp; /* NULL without -U */
+
     struct conn *holder;  /* its session may have bytes in the worker's buffers; NULL for none */
     struct conn *running; /* has its turn right now */
     struct conn **queue;  /* connections in phase QUEUED, in order */
@@ -132,6 +135,7 @@ struct server {
     struct server_stats *stats;
     struct tls *tls; /* NULL without -Z; it locks itself */
     struct listener_set listeners;
+    struct udp_set udp;
     struct worker *workers;
     unsigned workers_len;
     unsigned worker_next;

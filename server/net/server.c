@@ -33,10 +33,18 @@ verbosity(const struct server *server)
 
 /* -- accepting --------------------------------------------------------------------------------- */
 
+/** Sockets of UDP count as connections, as memcached counts them, but take no client's place. */
+static uint64_t
+udp_places(const struct server *server)
+{
+    return (uint64_t)server->udp.len * server->settings->threads;
+}
+
 bool
 server_has_room(const struct server *server)
 {
-    return metric_get(&server->stats->curr_connections) < server->settings->conns_max;
+    return metric_get(&server->stats->curr_connections) <
+           server->settings->conns_max + udp_places(server);
 }
 
 void
@@ -344,6 +352,50 @@ open_listeners(struct server *server, char *error)
     return result;
 }
 
+/** The sockets of -U for one element of -l, or for no -l at all. */
+static enum server_result
+open_udp_address(struct server *server, const char *element, char *error)
+{
+    const struct settings *settings = server->settings;
+    struct listen_spec spec = { .port = -1 };
+    char why[SERVER_ERROR_CAP / 2] = "";
+    unsigned port = settings->udp_port > 0 ? (unsigned)settings->udp_port : 0;
+    if (element == NULL ||
+        listen_spec_parse(element, settings->protocol, &spec, why, sizeof(why)) == LISTEN_SPEC_OK) {
+        struct udp_wish wish = {
+            .host = spec.host,
+            .port = spec.port >= 0 ? (unsigned)spec.port : port,
+            .workers = settings->threads,
+            .mark = settings->sock_cookie_id,
+        };
+        if (udp_bind(&server->udp, &wish, why, sizeof(why))) {
+            return SERVER_OK;
+        }
+    }
+    if (element != NULL) {
+        snprintf(error, SERVER_ERROR_CAP,
+                 "%s\nfailed to listen on one of interface(s) %.200s (UDP, -U)", why, element);
+    } else {
+        snprintf(error, SERVER_ERROR_CAP, "%s\nfailed to listen on UDP port %u", why, port);
+    }
+    return SERVER_CANNOT_LISTEN;
+}
+
+static enum server_result
+open_udp(struct server *server, char *error)
+{
+    const struct settings *settings = server->settings;
+    if (settings->udp_port == 0) {
+        return SERVER_OK;
+    }
+    enum server_result result =
+        settings->listen_count == 0 ? open_udp_address(server, NULL, error) : SERVER_OK;
+    for (unsigned i = 0; i < settings->listen_count && result == SERVER_OK; i++) {
+        result = open_udp_address(server, settings->listen[i], error);
+    }
+    return result;
+}
+
 enum server_result
 server_create(struct settings *settings, struct tls **tls, struct server **out, char *error)
 {
@@ -360,6 +412,9 @@ server_create(struct settings *settings, struct tls **tls, struct server **out, 
     server->settings = settings;
     server->tls = owned;
     enum server_result result = open_listeners(server, error);
+    if (result == SERVER_OK) {
+        result = open_udp(server, error);
+    }
     if (result != SERVER_OK) {
         server_destroy(server);
         return result;
@@ -402,6 +457,10 @@ start_listeners(struct server *server, char *error)
         if (verbosity(server) > 1) {
             log_line("<%d server listening on %s", listener->fd, listener->text);
         }
+    }
+    for (unsigned i = 0; i < server->udp.len && verbosity(server) > 1; i++) {
+        log_line("<%d server listening (udp) on %s", server->udp.at[i]->fds[0],
+                 server->udp.at[i]->text);
     }
     return SERVER_OK;
 }
@@ -465,6 +524,8 @@ server_start(struct server *server, struct cache *cache, struct server_stats *st
     server_read_clock(server);
     metric_set(&stats->accepting_conns, 1);
     metric_set(&stats->certs_loaded_at, (uint64_t)server->started_unix_s);
+    metric_add_shared(&stats->curr_connections, udp_places(server));
+    metric_add_shared(&stats->total_connections, udp_places(server));
     metric_set(&stats->reserved_fds,
                DESCRIPTORS_OF_PROCESS +
                    DESCRIPTORS_PER_WORKER * (uint64_t)server->settings->threads);
@@ -548,8 +609,11 @@ server_ports(const struct server *server, server_port_fn *visit, void *arg)
 {
     for (unsigned i = 0; i < server->listeners.len; i++) {
         if (server->listeners.at[i]->port != 0) {
-            visit(arg, server->listeners.at[i]->family, server->listeners.at[i]->port);
+            visit(arg, "TCP", server->listeners.at[i]->family, server->listeners.at[i]->port);
         }
+    }
+    for (unsigned i = 0; i < server->udp.len; i++) {
+        visit(arg, "UDP", server->udp.at[i]->family, server->udp.at[i]->port);
     }
 }
 
@@ -566,6 +630,7 @@ server_destroy(struct server *server)
         server->stats->workers_count = 0;
     }
     listener_set_close(&server->listeners);
+    udp_set_close(&server->udp);
     if (server->signals_set) {
         for (unsigned i = 0; i < SERVER_SIGNALS; i++) {
             if (event_initialized(&server->signal_events[i])) {

@@ -1,4 +1,4 @@
-/* Serves a cache over TCP and unix sockets. */
+/* Serves a cache over TCP, UDP and unix sockets. */
 #ifndef LARDER_NET_SERVER_H
 #define LARDER_NET_SERVER_H
 
@@ -51,8 +51,9 @@ void server_run(struct server *server);
  * Any thread. */
 void server_stop(struct server *server, bool graceful);
 
-/** Ports of the sockets: calls `visit` for each TCP socket.  After server_create(). */
-typedef void server_port_fn(void *arg, int family, unsigned port);
+/** Ports of the sockets: calls `visit` for each TCP socket, then for each address of UDP.
+ * transport: "TCP", "UDP".  After server_create(). */
+typedef void server_port_fn(void *arg, const char *transport, int family, unsigned port);
 void server_ports(const struct server *server, server_port_fn *visit, void *arg);
 
 /** After server_run(), or in place of server_start() or server_run(). */

@@ -120,8 +120,8 @@ on_yield(evutil_socket_t fd, short what, void *arg)
     (void)event_base_loopbreak(worker->base);
 }
 
-/** One turn for each connection that is queued now; those that queue up again wait for the next
- * pass. */
+/** One turn for each connection that is queued now, and for UDP; those that queue up again wait for
+ * the next pass. */
 static void
 worker_run_queue(struct worker *worker)
 {
@@ -135,6 +135,9 @@ worker_run_queue(struct worker *worker)
     if (worker->queue_len > 0) {
         memmove(worker->queue, worker->queue + turns,
                 (size_t)worker->queue_len * sizeof(struct conn *));
+    }
+    if (udp_is_busy(worker->udp)) {
+        udp_run(worker->udp);
     }
 }
 
@@ -213,7 +216,7 @@ worker_finish(struct worker *worker)
     do {
         (void)event_base_loop(worker->base, EVLOOP_NONBLOCK);
         worker_run_queue(worker);
-    } while (worker->queue_len > 0 && clock_monotonic_us() < until);
+    } while ((worker->queue_len > 0 || udp_is_busy(worker->udp)) && clock_monotonic_us() < until);
     worker_close_done(worker);
     while (worker->conns_len > 0 && !worker->stopping && clock_monotonic_us() < until) {
         struct timeval pause = { .tv_usec = FINISH_PAUSE_US };
@@ -229,7 +232,7 @@ worker_main(void *arg)
 {
     struct worker *worker = arg;
     while (!worker->stopping && !worker->finishing) {
-        bool busy = worker->queue_len > 0 || worker->sweeping;
+        bool busy = worker->queue_len > 0 || worker->sweeping || udp_is_busy(worker->udp);
         /* Not busy: returns only when a callback breaks the loop. */
         (void)event_base_loop(worker->base, busy ? EVLOOP_NONBLOCK : 0);
         worker_run_queue(worker);
@@ -317,7 +320,7 @@ worker_open(struct worker *worker, struct server *server)
     return event_assign(&worker->wake_event, worker->base, worker->wake.read_fd,
                         EV_READ | EV_PERSIST, on_wake, worker) == 0 &&
            event_assign(&worker->yield_event, worker->base, -1, 0, on_yield, worker) == 0 &&
-           event_add(&worker->wake_event, NULL) == 0;
+           event_add(&worker->wake_event, NULL) == 0 && udp_open(worker, &worker->udp);
 }
 
 bool
@@ -351,6 +354,7 @@ worker_close(struct worker *worker)
     free(worker->conns);
     free(worker->queue);
     free(worker->tls_buf);
+    udp_close(worker->udp);
     if (worker->session_worker != NULL) {
         session_worker_destroy(worker->session_worker);
     }

@@ -83,23 +83,41 @@ session_state_name(const struct session *session)
                                             memory_order_relaxed)]; /* relaxed: see the field */
 }
 
-struct session *
-session_create(struct session_worker *worker)
+static void
+session_init(struct session *session, struct session_worker *worker, bool datagram)
 {
-    struct session *session = calloc(1, sizeof(*session));
-    if (session == NULL) {
-        return NULL;
-    }
+    memset(session, 0, sizeof(*session));
     session->worker = worker;
     session->state = SESSION_COMMAND;
     session->protocol = SESSION_PROTOCOL_UNKNOWN;
     session->next = SESSION_READ;
+    session->datagram = datagram;
     session_show(session, SHOWN_NEW);
+}
+
+struct session *
+session_create(struct session_worker *worker)
+{
+    struct session *session = malloc(sizeof(*session));
+    if (session != NULL) {
+        session_init(session, worker, false);
+    }
     return session;
 }
 
-void
-session_destroy(struct session *session)
+struct session *
+session_create_datagram(struct session_worker *worker)
+{
+    struct session *session = malloc(sizeof(*session));
+    if (session != NULL) {
+        session_init(session, worker, true);
+    }
+    return session;
+}
+
+/** Gives back all that it owns. */
+static void
+session_fini(struct session *session)
 {
     struct session_worker *worker = session->worker;
     if (worker->current == session) {
@@ -116,7 +134,26 @@ session_destroy(struct session *session)
     if (session->rx_own != NULL) {
         rx_own_free(session);
     }
+}
+
+void
+session_reset(struct session *session)
+{
+    session_fini(session);
+    session_init(session, session->worker, session->datagram);
+}
+
+void
+session_destroy(struct session *session)
+{
+    session_fini(session);
     free(session);
+}
+
+bool
+session_in_command(const struct session *session)
+{
+    return session->state != SESSION_COMMAND && session->state != SESSION_CLOSED;
 }
 
 #define CAN(state) (1u << (state))
@@ -193,6 +230,16 @@ skip_line_run(struct session *session)
     return STEP_ON;
 }
 
+/** Whether the answer goes on for as long as the client listens, or as the cache is large.  Such
+ * commands are not run for a datagram, and not answered, as with memcached. */
+static bool
+answers_with_a_stream(const struct request *request)
+{
+    return request->op == REQUEST_WATCH ||
+           (request->op == REQUEST_LRU_CRAWLER && request->args_count > 0 &&
+            (word_is(&request->args[0], "metadump") || word_is(&request->args[0], "mgdump")));
+}
+
 /** Runs one command that is neither get nor gets. */
 static enum step
 run_request(struct session *session, const struct request *request)
@@ -233,6 +280,9 @@ run_request(struct session *session, const struct request *request)
     case REQUEST_LRU:
     case REQUEST_LRU_CRAWLER:
     case REQUEST_WATCH: {
+        if (session->datagram && answers_with_a_stream(request)) {
+            return STEP_CLOSE;
+        }
         /* They may take long or wait for others, who may wait for readers. */
         cache_leave(worker->thread);
         enum step step = admin_run(session, request);
@@ -455,7 +505,9 @@ session_run(struct session *session)
     session_attach(session);
     struct session_worker *worker = session->worker;
     session_show(session, SHOWN_PARSE);
-    worker->budget = worker->settings->reqs_per_event;
+    /* A datagram's command, or the rest of one: each reply leaves by itself. */
+    worker->budget =
+        session->datagram ? session->state == SESSION_COMMAND : worker->settings->reqs_per_event;
     /* relaxed: a switch; when exactly it is seen does not matter */
     worker->detail = atomic_load_explicit(&worker->settings->detail_enabled, memory_order_relaxed);
 
@@ -471,7 +523,7 @@ session_run(struct session *session)
         next = SESSION_READ;
         break;
     case STEP_AGAIN:
-        metric_add(&worker->stats.conn_yields, 1);
+        metric_add(&worker->stats.conn_yields, session->datagram ? 0 : 1);
         next = SESSION_AGAIN;
         break;
     case STEP_SEND:

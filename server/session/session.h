@@ -25,6 +25,11 @@
  * SESSION_RX_SIZE of input, and either pinned values of 1 MiB and one value more, or one long reply
  * of stats.
  *
+ * A session of datagrams (UDP) lives for one of them, and is then made new by session_reset(). Each
+ * session_run() of it runs one command at most, so that what session_tx() lists is the reply to
+ * that command; of one larger than the send buffer, its next part.  It answers SESSION_AGAIN as
+ * long as there are more.
+ *
  * The session counts bytes_read, bytes_written, conn_yields and all cmd_* in its worker's struct
  * worker_stats; the caller does not.
  *
@@ -77,6 +82,10 @@ struct cache_thread *session_worker_cache_thread(struct session_worker *worker);
 struct worker_stats *session_worker_stats(struct session_worker *worker);
 
 struct session *session_create(struct session_worker *worker);
+/** NULL without memory. */
+struct session *session_create_datagram(struct session_worker *worker);
+/** As if it had just been created: input, output, pins and unfinished stores are dropped. */
+void session_reset(struct session *session);
 /** Gives back pins and unfinished stores. */
 void session_destroy(struct session *session);
 
@@ -97,6 +106,12 @@ unsigned session_tx(struct session *session, struct iovec *iov, unsigned max);
 void session_tx_done(struct session *session, size_t sent);
 /** Whether there is something to send. */
 bool session_tx_pending(const struct session *session);
+/** How much; bytes. */
+uint64_t session_tx_len(const struct session *session);
+/** Drops what is to be sent. */
+void session_tx_drop(struct session *session);
+/** Whether the session is within a command: its data block, or its line, has not come whole. */
+bool session_in_command(const struct session *session);
 
 /**
  * Leaves the worker's buffers to another session; what is half received or not yet sent is kept

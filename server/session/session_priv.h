@@ -194,6 +194,7 @@ struct session {
     uint32_t rx_own_end;
     uint32_t rx_own_cap;
     uint32_t scanned; /* bytes of the line begun that are known to have no LF */
+    bool datagram;    /* constant: one command per run, and none whose answer is a stream */
     uint8_t *rx_own;
     struct tx *tx_own; /* output kept aside, or NULL */
 

@@ -156,6 +156,24 @@ tx_list(struct session_worker *worker, const struct tx *tx, struct iovec *iov, u
     return count;
 }
 
+uint64_t
+session_tx_len(const struct session *session)
+{
+    const struct tx *tx = tx_of(session);
+    return tx != NULL ? tx->end - tx->at + tx->long_bytes : 0;
+}
+
+void
+session_tx_drop(struct session *session)
+{
+    session->line_mark = false; /* as if it had been sent: nothing of it can be taken back */
+    if (session->tx_own != NULL) {
+        tx_own_free(session);
+    } else if (session->worker->current == session) {
+        tx_clear(session->worker, &session->worker->tx);
+    }
+}
+
 unsigned
 session_tx(struct session *session, struct iovec *iov, unsigned max)
 {

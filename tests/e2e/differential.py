@@ -29,7 +29,7 @@ sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 from server import EXIT_SKIPPED, TIMEOUT_S, Server, Skip, larder_binary, memcached_binary  # noqa: E402
 
-from differential_parts import meta, rules, text  # noqa: E402
+from differential_parts import meta, rules, text, udp  # noqa: E402
 
 FAILURES_MAX = 20  # then the run stops; --failures
 MINIMISED_MAX = 10  # differences that are replayed to find the shortest list
@@ -39,6 +39,7 @@ REPLAY_MAX = 48  # of these, on one key
 PIECES_MAX = 64  # into which one pipeline is cut
 # Each protocol: what makes and cuts it, the rules, its share of the commands.
 PROTOCOLS = {"text": (text, rules, 0.6), "meta": (meta, meta, 0.4)}
+PROTOCOLS["udp"] = (udp, rules, 0.1)  # text in datagrams; with a Differ of its own
 PAUSE_S = 0.0003  # between the pieces of some pipelines, so that the servers do see them one by one
 LONE_WAIT_S = 0.1 * (TIMEOUT_S / 10)  # for a server to close, after a piece of a lone command
 LONE_TRIES_MAX = 3
@@ -591,7 +592,7 @@ def run(options, old_address, new_address, new_name="larder", protocol="text", c
     try:
         old = Peer("memcached", old_address)
         new = Peer(new_name, new_address)
-        differ = Differ(old, new, options, protocol, commands)
+        differ = getattr(PROTOCOLS[protocol][0], "Differ", Differ)(old, new, options, protocol, commands)
         start = time.monotonic()
         differ.run()
         differ.summary(time.monotonic() - start)
@@ -616,8 +617,11 @@ def main():
         shares = {name: int(options.commands * share) for name, (_, _, share) in PROTOCOLS.items()}
     passed = failed = 0
     for name, commands in shares.items():
-        with Server(args, binary=memcached, unix=options.unix) as old:
-            with Server(args, binary=larder, unix=options.unix) as new:
+        in_datagrams = name == "udp"
+        if in_datagrams and options.unix:
+            continue
+        with Server(args, binary=memcached, unix=options.unix, udp=in_datagrams) as old:
+            with Server(args, binary=larder, unix=options.unix, udp=in_datagrams) as new:
                 differ = run(options, old.address, new.address, protocol=name, commands=commands)
         passed += differ.passed
         failed += differ.failed

@@ -61,8 +61,8 @@ static const struct {
     { "-p 65536", 64, "ERROR: Invalid port number 65536.", "65536" },
     { "-p -2", 64, "Invalid port number -2", "-2" },
     { "-U 70000", 64, "ERROR: Invalid port number 70000.", "70000" },
-    { "-U 11211", 64, "no UDP", "11211" },
-    { "-U -1", 64, "no UDP", "-1" },
+    { "-U 65536", 64, "ERROR: Invalid port number 65536.", "65536" },
+    { "-U -2", 64, "Invalid port number -2", "-2" },
     { "-a 999", 1, "-a 999", "octal" },
     { "-a 7777", 1, "-a 7777", "octal" },
     { "-m abc", 64, "-m abc", "megabytes" },
@@ -478,6 +478,14 @@ static const struct {
     { "-p 9 -s /x", 9 },
     { "-s /x -l 127.0.0.1", 11211 },
     { "-p abc", 0 },
+    { "-U 0", 11211 },
+    { "-U 22", 22 },
+    { "-U -1", -1 },
+    { "-U 22 -U 0", 11211 },
+    { "-U 22 -p 33", 33 },
+    { "-p 0 -U 22", 0 },
+    { "-U abc", 11211 },
+    { "-U 22 -s /x", 0 },
 };
 
 START_TEST(unix_socket_alone_turns_tcp_off)
@@ -487,6 +495,26 @@ START_TEST(unix_socket_alone_turns_tcp_off)
     struct options_report report;
     ck_assert_int_eq(parse(tcp_cases[_i].words, &line, &settings, &report), OPTIONS_RUN);
     ck_assert_int_eq(settings.port, tcp_cases[_i].port);
+    options_free(&settings);
+}
+END_TEST
+
+static const struct {
+    const char *words;
+    int port;
+} udp_cases[] = {
+    { "", 0 },       { "-U 0", 0 },         { "-U 22", 22 },     { "-U 65535", 65535 },
+    { "-U -1", -1 }, { "-U 22 -p 33", 22 }, { "-U abc", 0 },     { "-U 22 -s /x", 0 },
+    { "-s /x", 0 },  { "-p 33", 0 },        { "-U 22 -U 0", 0 }, { "-U 22 -s /x -l h -p 1", 0 },
+};
+
+START_TEST(udp_is_off_unless_asked_for)
+{
+    struct line line;
+    struct settings settings;
+    struct options_report report;
+    ck_assert_int_eq(parse(udp_cases[_i].words, &line, &settings, &report), OPTIONS_RUN);
+    ck_assert_int_eq(settings.udp_port, udp_cases[_i].port);
     options_free(&settings);
 }
 END_TEST
@@ -597,6 +625,8 @@ main(void)
     tcase_add_test(tcase, suboptions_arrive_in_settings);
     tcase_add_loop_test(tcase, unix_socket_alone_turns_tcp_off, 0,
                         (int)(sizeof(tcp_cases) / sizeof(tcp_cases[0])));
+    tcase_add_loop_test(tcase, udp_is_off_unless_asked_for, 0,
+                        sizeof(udp_cases) / sizeof(udp_cases[0]));
     tcase_add_test(tcase, blanks_before_a_value_are_left_out);
     tcase_add_test(tcase, doubtful_input_is_taken_with_a_warning);
     tcase_add_test(tcase, more_addresses_than_there_is_room_for_are_refused);
