@@ -219,6 +219,7 @@ take_factor(struct parser *parser, const char *text)
 static bool
 take_protocol(struct parser *parser, const char *text)
 {
+    parser->protocol_given = true;
     if (strcmp(text, "auto") == 0) {
         parser->settings->protocol = PROTOCOL_AUTO;
     } else if (strcmp(text, "ascii") == 0) {
@@ -325,8 +326,8 @@ static bool
 refuse(struct parser *parser, int option)
 {
     const char *what =
-        option == 'S'   ? "-S (--enable-sasl): this build of larder has no SASL"
-        : option == 'Y' ? "-Y (--auth-file): this build of larder has no ASCII authentication"
+        option == 'S'   ? "-S (--enable-sasl): this build of larder has no SASL, which needs"
+                          " libsasl2-dev when it is configured"
         : option == 'e' ? "-e (--memory-file): this build of larder has no restartable cache"
                         : "-Z (--enable-ssl): this build of larder has no TLS, which needs"
                           " libssl-dev when it is configured";
@@ -401,6 +402,11 @@ take_option(struct parser *parser, int option, const char *text)
     case 's':
         settings->unix_path = text;
         return true;
+#ifdef HAVE_SASL
+    case 'S':
+        settings->sasl_enabled = true;
+        return true;
+#endif
     case 't':
         return take_threads(parser, text);
     case 'u':
@@ -417,6 +423,9 @@ take_option(struct parser *parser, int option, const char *text)
         return true;
     case 'X':
         settings->dump_disabled = true;
+        return true;
+    case 'Y':
+        settings->auth_file = text;
         return true;
 #ifdef HAVE_TLS
     case 'Z':
@@ -471,6 +480,45 @@ check_sizes(struct parser *parser)
     return true;
 }
 
+/** -Y and -S choose the protocol: only one can be guarded by each. */
+static bool
+check_logins(struct parser *parser)
+{
+    struct settings *settings = parser->settings;
+    if (settings->auth_file != NULL) {
+        if (parser->protocol_given && settings->protocol != PROTOCOL_ASCII) {
+            return options_fail(parser, OPTIONS_EXIT_USAGE,
+                                "ERROR: You cannot allow the BINARY protocol while using ascii"
+                                " authentication tokens.\n-Y needs -B ascii");
+        }
+        if (settings->sasl_enabled) {
+            return options_fail(parser, OPTIONS_EXIT_USAGE,
+                                "ERROR: You cannot allow the ASCII protocol while using SASL.\n"
+                                "-S and -Y exclude each other");
+        }
+        if (settings->udp_port != 0) {
+            return options_fail(
+                parser, OPTIONS_EXIT_USAGE,
+                "Cannot use UDP with ascii authentication enabled (-U 0 to disable)");
+        }
+        settings->protocol = PROTOCOL_ASCII;
+    }
+    if (settings->sasl_enabled) {
+        if (parser->protocol_given && settings->protocol != PROTOCOL_BINARY) {
+            return options_fail(parser, OPTIONS_EXIT_USAGE,
+                                "ERROR: You cannot allow the ASCII protocol while using SASL.\n"
+                                "-S needs -B binary");
+        }
+        if (settings->udp_port != 0) {
+            return options_fail(parser, OPTIONS_EXIT_USAGE,
+                                "ERROR: Cannot enable UDP while using binary SASL authentication.\n"
+                                "-S needs -U 0");
+        }
+        settings->protocol = PROTOCOL_BINARY;
+    }
+    return true;
+}
+
 static bool
 check_together(struct parser *parser)
 {
@@ -499,7 +547,7 @@ check_together(struct parser *parser)
     if (settings->unix_path != NULL && settings->listen_count == 0 && !parser->port_given) {
         settings->port = 0;
     }
-    return check_sizes(parser) && check_listen(parser);
+    return check_sizes(parser) && check_logins(parser) && check_listen(parser);
 }
 
 static void

@@ -15,6 +15,7 @@ struct parser {
     struct settings *settings;
     struct options_report *report;
     bool port_given;
+    bool protocol_given;
     bool temporary_ttl_given;
 };
 

@@ -91,7 +91,7 @@ session_create(struct session_worker *worker)
         return NULL;
     }
     session->worker = worker;
-    session->state = SESSION_COMMAND;
+    session->state = login_is_asked(worker) ? SESSION_LOGIN : SESSION_COMMAND;
     session->protocol = SESSION_PROTOCOL_UNKNOWN;
     session->next = SESSION_READ;
     session_show(session, SHOWN_NEW);
@@ -110,6 +110,7 @@ session_destroy(struct session *session)
         worker->current = NULL;
     }
     store_drop(session);
+    sasl_drop(session);
     if (session->tx_own != NULL) {
         tx_own_free(session);
     }
@@ -122,13 +123,15 @@ session_destroy(struct session *session)
 #define CAN(state) (1u << (state))
 static const uint8_t session_ways[] = {
     [SESSION_COMMAND] = CAN(SESSION_GET_LINE) | CAN(SESSION_VALUE) | CAN(SESSION_VALUE_END) |
-                        CAN(SESSION_SWALLOW) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_CLOSED),
+                        CAN(SESSION_SWALLOW) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_LOGIN) |
+                        CAN(SESSION_CLOSED),
     [SESSION_GET_LINE] = CAN(SESSION_COMMAND) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_CLOSED),
     [SESSION_VALUE] =
         CAN(SESSION_VALUE_END) | CAN(SESSION_SWALLOW) | CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_VALUE_END] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_SWALLOW] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_SKIP_LINE] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
+    [SESSION_LOGIN] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_CLOSED] = 0,
 };
 
@@ -413,6 +416,9 @@ run_states(struct session *session)
         case SESSION_SKIP_LINE:
             step = skip_line_run(session);
             break;
+        case SESSION_LOGIN:
+            step = login_run(session);
+            break;
         case SESSION_CLOSED:
             break;
         }
@@ -428,6 +434,7 @@ shown_while_waiting(const struct session *session)
     switch ((enum session_state)session->state) {
     case SESSION_COMMAND:
     case SESSION_GET_LINE:
+    case SESSION_LOGIN:
         return SHOWN_READ;
     case SESSION_VALUE:
     case SESSION_VALUE_END:

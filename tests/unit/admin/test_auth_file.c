@@ -1,6 +1,7 @@
 #include "admin/auth_file.h"
 
 #include <check.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
