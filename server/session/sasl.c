@@ -94,16 +94,22 @@ on_config_path(void *context, char **path)
     return *path != NULL ? SASL_OK : SASL_NOMEM;
 }
 
-/** Passwords without a configuration: of the mechanisms only the one that sends them can work. */
+/** Passwords without a configuration: they alone count, and of the mechanisms only the one that
+ * sends them can work. */
 static int
 on_option(void *context, const char *plugin, const char *option, const char **result, unsigned *len)
 {
     const struct sasl_service *service = context;
-    if (plugin != NULL || service->passwords == NULL || service->folders[0] != '\0' ||
-        strcmp(option, "mech_list") != 0) {
+    if (plugin != NULL || service->passwords == NULL || service->folders[0] != '\0') {
         return SASL_FAIL; /* Cyrus looks elsewhere */
     }
-    *result = "PLAIN";
+    if (strcmp(option, "mech_list") == 0) {
+        *result = "PLAIN";
+    } else if (strcmp(option, "auxprop_plugin") == 0) {
+        *result = "none"; /* no database, such as /etc/sasldb2, is asked behind us */
+    } else {
+        return SASL_FAIL;
+    }
     if (len != NULL) {
         *len = (unsigned)strlen(*result);
     }

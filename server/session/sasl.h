@@ -2,8 +2,8 @@
  *
  * Its state is the process's: at most one service at a time.  Which mechanisms there are, and who
  * may log in, says its configuration: memcached.conf in the folders of SASL_CONF_PATH, else in
- * /etc/sasl or /etc/sasl2.  With a file of passwords (MEMCACHED_SASL_PWDB) that file decides on
- * plain passwords, and no configuration is needed.
+ * /etc/sasl or /etc/sasl2.  With a file of passwords (MEMCACHED_SASL_PWDB) those open to PLAIN,
+ * too, and no configuration is needed; without one they alone do.
  *
  * A build without libsasl2 (HAVE_SASL is not defined) has sasl_service_open(), which fails, and no
  * exchanges.
