@@ -10,18 +10,18 @@ say() {
 if ! command -v apt-get >/dev/null; then
     if command -v dnf >/dev/null; then
         say "run: dnf install gcc gcc-c++ make autoconf pkgconf-pkg-config libevent-devel jemalloc-devel" \
-            "xxhash-devel openssl-devel check-devel memcached libmemcached-awesome-tools python3 python3-pymemcache clang" \
+            "xxhash-devel openssl-devel cyrus-sasl-devel cyrus-sasl-plain cyrus-sasl-md5 check-devel memcached libmemcached-awesome-tools python3 python3-pymemcache clang" \
             "compiler-rt clang-tools-extra ShellCheck git"
     elif command -v apk >/dev/null; then
         say "run: apk add build-base autoconf pkgconf linux-headers libevent-dev jemalloc-dev xxhash-dev openssl-dev" \
-            "check-dev memcached libmemcached python3 py3-pymemcache clang clang-extra-tools compiler-rt" \
+            "cyrus-sasl-dev check-dev memcached libmemcached python3 py3-pymemcache clang clang-extra-tools compiler-rt" \
             "shellcheck git"
     elif command -v brew >/dev/null; then
-        say "run: brew install autoconf pkg-config libevent jemalloc xxhash openssl check memcached libmemcached" \
+        say "run: brew install autoconf pkg-config libevent jemalloc xxhash openssl cyrus-sasl check memcached libmemcached" \
             "python binutils llvm clang-format shellcheck git"
     else
         say "no package tool known here.  Needed: a C compiler, GNU make, autoconf, pkg-config, libevent 2.1," \
-            "jemalloc, xxHash 0.8, OpenSSL 1.1.1, Check; for tests memcached, libmemcached's tools, python3, pymemcache;" \
+            "jemalloc, xxHash 0.8, OpenSSL 1.1.1, Cyrus libsasl2, Check; for tests memcached, libmemcached's tools, python3, pymemcache;" \
             "clang with libFuzzer and clang-format for fuzz and format"
     fi
     exit 0
@@ -34,9 +34,12 @@ is_installed() {
     esac
 }
 
-needed='gcc g++ make autoconf pkg-config libevent-dev libjemalloc-dev libxxhash-dev libssl-dev check python3'
+needed='gcc g++ make autoconf pkg-config libevent-dev libjemalloc-dev libxxhash-dev libssl-dev libsasl2-dev check python3'
 # Tests that need these are skipped without them.
 helpful='memcached libmemcached-tools python3-pymemcache clang clang-format shellcheck git'
+# Logins by SASL: mechanisms, a tool for passwords, clients.
+helpful="$helpful libsasl2-modules libsasl2-modules-db sasl2-bin python3-pylibmc python3-binary-memcached php-cli"
+helpful="$helpful php-memcached"
 
 # libFuzzer and the sanitizers of clang come in a package that carries its version; the package lists know it.
 runtime_package() {
