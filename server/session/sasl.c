@@ -19,14 +19,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SERVICE     "memcached"
-#define CONFIG_FILE SERVICE ".conf"
+#define SERVICE         "memcached"
+#define CONFIG_FILE     SERVICE ".conf"
+#define CONFIG_VARIABLE "SASL_CONF_PATH" /* of the environment */
 
 struct sasl_service {
     const struct settings *settings;
     struct credentials *passwords; /* NULL for none */
     char folders[PATH_MAX];        /* of the configuration, split by colons; empty for none */
-    sasl_callback_t callbacks[5];
+    sasl_callback_t callbacks[4];
 };
 
 struct sasl_exchange {
@@ -86,14 +87,6 @@ on_log(void *context, int level, const char *message)
     return SASL_OK;
 }
 
-static int
-on_config_path(void *context, char **path)
-{
-    const struct sasl_service *service = context;
-    *path = strdup(service->folders); /* Cyrus frees it */
-    return *path != NULL ? SASL_OK : SASL_NOMEM;
-}
-
 /** Passwords without a configuration: they alone count, and of the mechanisms only the one that
  * sends them can work. */
 static int
@@ -151,7 +144,7 @@ static bool
 find_config(struct sasl_service *service)
 {
     static const char *const folders[] = { "/etc/sasl", "/etc/sasl2" };
-    const char *path = getenv("SASL_CONF_PATH");
+    const char *path = getenv(CONFIG_VARIABLE);
     if (path != NULL && *path != '\0') {
         return take_config_path(service, path);
     }
@@ -175,11 +168,6 @@ set_callbacks(struct sasl_service *service)
         (sasl_callback_t){ SASL_CB_LOG, (callback *)(uintptr_t)on_log, service };
     service->callbacks[n++] =
         (sasl_callback_t){ SASL_CB_GETOPT, (callback *)(uintptr_t)on_option, service };
-    if (service->folders[0] != '\0') {
-        service->callbacks[n++] =
-            (sasl_callback_t){ SASL_CB_GETCONFPATH, (callback *)(uintptr_t)on_config_path,
-                               service };
-    }
     if (service->passwords != NULL) {
         service->callbacks[n++] =
             (sasl_callback_t){ SASL_CB_SERVER_USERDB_CHECKPASS,
@@ -204,8 +192,14 @@ sasl_service_open(const struct settings *settings, struct credentials *passwords
     if (!find_config(service)) {
         snprintf(error, SASL_ERROR_CAP,
                  "Failed to locate a config path\nError initializing sasl.\n"
-                 "-S needs " CONFIG_FILE " in a folder of SASL_CONF_PATH, in /etc/sasl or"
+                 "-S needs " CONFIG_FILE " in a folder of " CONFIG_VARIABLE ", in /etc/sasl or"
                  " /etc/sasl2, or a file of user:password lines: MEMCACHED_SASL_PWDB");
+        free(service);
+        return SASL_SERVICE_FAILED;
+    }
+    /* Where Cyrus looks; its callback for this leaks what it is given. */
+    if (service->folders[0] != '\0' && setenv(CONFIG_VARIABLE, service->folders, 1) != 0) {
+        snprintf(error, SASL_ERROR_CAP, "Error initializing sasl.\nout of memory");
         free(service);
         return SASL_SERVICE_FAILED;
     }
