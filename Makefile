@@ -313,6 +313,7 @@ $(R)/%: $(T)/%
 	@$(RUN_TEST) $<
 
 WIRE_FILES := $(sort $(wildcard tests/wire/*.t))
+$(R)/wire/in_process $(R)/wire/socket: $(wildcard tests/wire/*.users)
 $(R)/wire/in_process: $(T)/wire/runner $(WIRE_FILES)
 	@$(RUN_TEST) $< $(WIRE_FILES)
 $(R)/wire/socket: $(T)/wire/runner $(WIRE_FILES) $(OUT)/larder

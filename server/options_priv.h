@@ -39,6 +39,9 @@ bool options_bytes(const char *text, uint64_t unit, uint64_t *out);
 /** The value of -o: name or name=value, split at commas. */
 bool options_extended(struct parser *parser, const char *text);
 
+/** After all options, before the addresses: -Y and -S choose the protocol. */
+bool options_check_logins(struct parser *parser);
+
 /** A suboption ssl_*. */
 bool options_take_tls(struct parser *parser, const char *name, const char *value);
 /** After all options.  verifies: whether a listener asks for certificates of clients. */

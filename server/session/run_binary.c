@@ -325,6 +325,7 @@ run_sasl(struct session *session, const struct binary_request *request)
         return STEP_ON;
     }
     worker->rx_at -= BINARY_HEADER_LEN + (uint32_t)request->key.len; /* the request comes again */
+    session->sasl = NULL;
     session_become(session, SESSION_LOGIN);
     return STEP_ON;
 }

@@ -23,7 +23,7 @@ _Static_assert(BINARY_REQUEST_MAX + SASL_TOKEN_MAX < SESSION_RX_SIZE, "a step is
 void
 sasl_drop(struct session *session)
 {
-    if (session->sasl != NULL) {
+    if (session->state == SESSION_LOGIN && session->sasl != NULL) {
         sasl_exchange_end(&session->sasl);
     }
 }

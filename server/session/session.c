@@ -483,6 +483,7 @@ session_run(struct session *session)
         next = SESSION_SEND;
         break;
     case STEP_CLOSE:
+        sasl_drop(session);
         session_become(session, SESSION_CLOSED);
         break;
     }

@@ -209,12 +209,14 @@ struct session {
     bool line_keys;     /* a key has been seen */
     bool line_mark;     /* nothing of the line's reply has been sent yet */
     bool line_silent;   /* SKIP_LINE: the line has had its reply */
-    int64_t expires_at; /* gat */
+    union {
+        int64_t expires_at;         /* GET_LINE: of a gat */
+        struct sasl_exchange *sasl; /* LOGIN: of the binary protocol, while one lasts, or NULL.
+                                       Owned; sasl_drop() before that state is left */
+    };
 
     struct upload *upload; /* VALUE, VALUE_END; else NULL.  Owned */
     uint64_t swallow_left; /* SWALLOW, LOGIN */
-    struct sasl_exchange
-        *sasl; /* LOGIN of the binary protocol, while it lasts; else NULL.  Owned */
 };
 _Static_assert(sizeof(struct session) <= 112, "an idle connection is small");
 
@@ -390,7 +392,7 @@ bool login_swallow(struct session *session);
 enum step sasl_run(struct session *session);
 /** The answer to a request for the list of mechanisms. */
 void sasl_put_mechanisms(struct session_worker *worker, struct binary_echo echo);
-/** Ends an exchange that is under way. */
+/** Ends an exchange that is under way, if any.  Any state. */
 void sasl_drop(struct session *session);
 
 void arith_incr_decr(struct session *session, const struct request *request);
