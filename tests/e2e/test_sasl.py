@@ -389,5 +389,30 @@ def test_php_memcached():
             assert done.stdout == want, done
 
 
+MEMJS = """
+const [address, username, password] = process.argv.slice(1);
+const client = require("memjs").Client.create(address, {username, password, retries: 0, logger: {log() {}}});
+client.set("a", "1", {}, (error, stored) => client.get("a", (error, value) => {
+    console.log(stored ? "stored" : "refused", value && value.toString() === "1" ? "read" : "missed");
+    process.exit(0);
+}));
+"""
+
+
+def test_memjs():
+    node = shutil.which("node")
+    if not node:
+        raise Skip("node is not installed")
+    if subprocess.run([node, "-e", "require('memjs')"], capture_output=True, timeout=TIMEOUT_S, check=False).returncode:
+        raise Skip("memjs is not installed (npm install memjs, NODE_PATH)")
+    with Config("plain") as config, config.server() as server:
+        for password, want in ((PASSWORD, b"stored read\n"), ("wrong", b"refused missed\n")):
+            done = subprocess.run(
+                [node, "-e", MEMJS, f"{server.host}:{server.port}", USER, password],
+                capture_output=True, timeout=TIMEOUT_S * 2, check=False,
+            )
+            assert done.stdout == want, done
+
+
 if __name__ == "__main__":
     run_tests(globals())
