@@ -82,7 +82,7 @@ C_WARNINGS = $(WARNINGS) -Wstrict-prototypes -Wmissing-prototypes -Wold-style-de
 ERRORS = $(if $(filter-out 0,$(DEVELOPER)),-Werror)
 
 # CFLAGS and CPPFLAGS are the user's, and come behind ours; only a variant's come behind them.
-OUR_CPPFLAGS = -D_GNU_SOURCE -I. -Iserver -Iserver/include $(EVENT_CFLAGS) $(TLS_CFLAGS) $(CPPFLAGS)
+OUR_CPPFLAGS = -D_GNU_SOURCE -I. -Iserver -Iserver/include $(EVENT_CFLAGS) $(TLS_CFLAGS) $(SASL_CFLAGS) $(CPPFLAGS)
 TEST_CPPFLAGS = -Itests $(CHECK_CFLAGS)
 OUR_CFLAGS = -std=gnu11 -pthread -fPIC -fvisibility=hidden $(C_WARNINGS) $(ERRORS) $(CFLAGS) \
     $(VARIANT_FLAGS)
@@ -313,6 +313,7 @@ $(R)/%: $(T)/%
 	@$(RUN_TEST) $<
 
 WIRE_FILES := $(sort $(wildcard tests/wire/*.t))
+$(R)/wire/in_process $(R)/wire/socket: $(wildcard tests/wire/*.users)
 $(R)/wire/in_process: $(T)/wire/runner $(WIRE_FILES)
 	@$(RUN_TEST) $< $(WIRE_FILES)
 $(R)/wire/socket: $(T)/wire/runner $(WIRE_FILES) $(OUT)/larder

@@ -57,6 +57,10 @@ static const char help_process[] =
     "-F, --disable-flush-all   disable the flush_all command\n"
     "-X, --disable-dumping     disable stats cachedump, stats detail and dumps of keys\n"
     "-W, --disable-watch       disable watch commands\n"
+    "-Y, --auth-file=<file>    clients log in before anything else; lines user:password; text protocols only\n"
+#ifdef HAVE_SASL
+    "-S, --enable-sasl         clients log in by SASL before anything else; binary protocol only\n"
+#endif
     "-D <char>, --delimiter=<char>  delimiter between key prefix and key for \"stats detail\" (default: :);\n"
     "                          collection is on from the start when it is given\n";
 
@@ -106,9 +110,13 @@ options_print_help(FILE *out)
         "Environment:\n"
         "MEMCACHED_PORT_FILENAME   file that gets the ports: lines \"TCP INET: <port>\", \"TCP INET6: <port>\",\n"
         "                          \"UDP INET: <port>\", \"UDP INET6: <port>\"\n"
+#ifdef HAVE_SASL
+        "SASL_CONF_PATH            folder of memcached.conf for -S (default: /etc/sasl, /etc/sasl2)\n"
+        "MEMCACHED_SASL_PWDB       file of user:password lines for -S\n"
+#endif
         "Signals:\n"
         "SIGTERM, SIGINT stop; SIGUSR1 stops when the workers have finished what they have received;\n"
-        "SIGHUP loads certificates again\n",
+        "SIGHUP loads certificates and the files of users again\n",
         out);
 }
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "engine/cache.h"
+#include "logins.h"
 #include "net/server.h"
 #include "options.h"
 #include "process.h"
@@ -145,15 +146,12 @@ done:
     return code;
 }
 
+/** From the files of keys and passwords to the end; returns the exit code. */
 static int
-run(struct settings *settings)
+run(struct settings *settings, struct logins *logins)
 {
     char error[SERVER_ERROR_CAP] = "";
     int ready_fd = -1;
-    /* Both until the server's loop takes them: a hangup must not end a server that is about to
-     * start. */
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGHUP, SIG_IGN);
     /* Before anything is given up: keys are often root's alone. */
     struct tls *tls = NULL;
     if (settings->ssl_enabled && tls_create(settings, &tls, error) != TLS_OK) {
@@ -176,6 +174,8 @@ run(struct settings *settings)
         log_line("%s", error);
         return OPTIONS_EXIT_OS;
     }
+    struct server_logins asked = logins_of_server(logins);
+    server_ask_for_login(server, &asked);
     if (settings->port == 0 && settings->unix_path == NULL && settings->udp_port == 0) {
         log_line("WARNING: -p 0, no -U and no -s: nobody can reach this server");
     }
@@ -185,6 +185,22 @@ run(struct settings *settings)
         return code;
     }
     return serve(settings, server, ready_fd);
+}
+
+static int
+start(struct settings *settings)
+{
+    struct logins logins;
+    /* Both until the server's loop takes them: a hangup must not end a server that is about to
+     * start. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN);
+    int code = logins_open(&logins, settings);
+    if (code == 0) {
+        code = run(settings, &logins);
+        logins_close(&logins);
+    }
+    return code;
 }
 
 int
@@ -212,7 +228,7 @@ main(int argc, char **argv)
         if (report.warnings[0] != '\0') {
             log_line("%s", report.warnings);
         }
-        code = run(&settings);
+        code = start(&settings);
         break;
     }
     options_free(&settings);

@@ -224,6 +224,7 @@ take_factor(struct parser *parser, const char *text)
 static bool
 take_protocol(struct parser *parser, const char *text)
 {
+    parser->protocol_given = true;
     if (strcmp(text, "auto") == 0) {
         parser->settings->protocol = PROTOCOL_AUTO;
     } else if (strcmp(text, "ascii") == 0) {
@@ -330,8 +331,8 @@ static bool
 refuse(struct parser *parser, int option)
 {
     const char *what =
-        option == 'S'   ? "-S (--enable-sasl): this build of larder has no SASL"
-        : option == 'Y' ? "-Y (--auth-file): this build of larder has no ASCII authentication"
+        option == 'S'   ? "-S (--enable-sasl): this build of larder has no SASL, which needs"
+                          " libsasl2-dev when it is configured"
         : option == 'e' ? "-e (--memory-file): this build of larder has no restartable cache"
                         : "-Z (--enable-ssl): this build of larder has no TLS, which needs"
                           " libssl-dev when it is configured";
@@ -406,6 +407,11 @@ take_option(struct parser *parser, int option, const char *text)
     case 's':
         settings->unix_path = text;
         return true;
+#ifdef HAVE_SASL
+    case 'S':
+        settings->sasl_enabled = true;
+        return true;
+#endif
     case 't':
         return take_threads(parser, text);
     case 'u':
@@ -422,6 +428,9 @@ take_option(struct parser *parser, int option, const char *text)
         return true;
     case 'X':
         settings->dump_disabled = true;
+        return true;
+    case 'Y':
+        settings->auth_file = text;
         return true;
 #ifdef HAVE_TLS
     case 'Z':
@@ -514,7 +523,7 @@ check_together(struct parser *parser)
     if (settings->ssl_enabled && settings->udp_port != 0) {
         options_warn(parser, "WARNING: UDP is plain, also with -Z: -U %d", settings->udp_port);
     }
-    return check_sizes(parser) && check_listen(parser);
+    return check_sizes(parser) && options_check_logins(parser) && check_listen(parser);
 }
 
 static void

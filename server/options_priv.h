@@ -15,6 +15,7 @@ struct parser {
     struct settings *settings;
     struct options_report *report;
     bool port_given;
+    bool protocol_given;
     bool temporary_ttl_given;
 };
 
@@ -37,6 +38,9 @@ bool options_bytes(const char *text, uint64_t unit, uint64_t *out);
 
 /** The value of -o: name or name=value, split at commas. */
 bool options_extended(struct parser *parser, const char *text);
+
+/** After all options, before the addresses: -Y and -S choose the protocol. */
+bool options_check_logins(struct parser *parser);
 
 /** A suboption ssl_*. */
 bool options_take_tls(struct parser *parser, const char *name, const char *value);

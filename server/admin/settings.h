@@ -42,6 +42,10 @@ struct settings {
     uint32_t sock_cookie_id; /* -o sock_cookie_id: SO_MARK of the listening sockets; 0 off */
     unsigned napi_ids;       /* -N; 0 off */
 
+    /* logins */
+    const char *auth_file; /* -Y; NULL for none */
+    bool sasl_enabled;     /* -S */
+
     /* TLS; shown by stats settings also without -Z */
     bool ssl_enabled;           /* -Z */
     const char *ssl_chain_cert; /* PEM file; never NULL with -Z */

@@ -394,8 +394,8 @@ settings_server(const struct settings *settings, const struct stats_out *out)
     stats_put_bool(out, "cas_enabled", !settings->cas_disabled);
     stats_put_format(out, "tcp_backlog", "%d", settings->backlog);
     stats_put(out, "binding_protocol", protocol_name(settings->protocol));
-    stats_put_bool(out, "auth_enabled_sasl", false);
-    stats_put_bool(out, "auth_enabled_ascii", false);
+    stats_put_bool(out, "auth_enabled_sasl", settings->sasl_enabled);
+    stats_put(out, "auth_enabled_ascii", settings->auth_file != NULL ? settings->auth_file : "no");
     stats_put_u64(out, "item_size_max", settings->item_size_max);
     stats_put_bool(out, "maxconns_fast", settings->maxconns_fast);
 }

@@ -21,6 +21,7 @@ enum lock_rank {
     LOCK_RANK_TLS_RELOAD = 12, /* net: one reload of certificates at a time */
     LOCK_RANK_TLS = 14,        /* net: the certificates in use */
     LOCK_RANK_WORKER = 20,     /* net: a worker's mailbox */
+    LOCK_RANK_LOGINS = 22,     /* admin: who may log in */
     LOCK_RANK_PREFIX = 25,     /* admin: per-prefix statistics */
     LOCK_RANK_STATS = 35,      /* engine: where the counters were at the last reset */
     LOCK_RANK_MOVER = 40,      /* engine: one page move at a time */

@@ -133,7 +133,8 @@ struct server {
     struct settings *settings;
     struct cache *cache;
     struct server_stats *stats;
-    struct tls *tls; /* NULL without -Z; it locks itself */
+    struct tls *tls;             /* NULL without -Z; it locks itself */
+    struct server_logins logins; /* all NULL without -Y and -S; constant */
     struct listener_set listeners;
     struct udp_set udp;
     struct worker *workers;

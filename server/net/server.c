@@ -211,8 +211,12 @@ static void
 server_load_again(struct server *server)
 {
     char buf[TLS_ERROR_CAP];
-    if (server->tls == NULL) {
+    if (server->logins.load_again != NULL) {
+        server->logins.load_again(server->logins.arg);
+    } else if (server->tls == NULL) {
         log_line("SIGHUP: nothing to load again");
+    }
+    if (server->tls == NULL) {
         return;
     }
     const char *error = server_refresh_certs(server, buf);
@@ -421,6 +425,13 @@ server_create(struct settings *settings, struct tls **tls, struct server **out, 
     }
     *out = server;
     return SERVER_OK;
+}
+
+void
+server_ask_for_login(struct server *server, const struct server_logins *logins)
+{
+    assert(server->workers == NULL);
+    server->logins = *logins;
 }
 
 static bool

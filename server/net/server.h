@@ -29,6 +29,18 @@ enum server_result {
 __attribute__((warn_unused_result)) enum server_result
 server_create(struct settings *settings, struct tls **tls, struct server **out, char *error);
 
+/** Who may log in; borrowed until server_destroy(). */
+struct server_logins {
+    struct credentials *credentials; /* -Y: text sessions; NULL for none */
+    struct sasl_service *sasl;       /* -S: binary sessions; NULL for none */
+    /** SIGHUP: loads the files of users again, and logs how that went.  The main thread. */
+    void (*load_again)(void *arg);
+    void *arg;
+};
+
+/** Serves only clients that have logged in.  Between server_create() and server_start(). */
+void server_ask_for_login(struct server *server, const struct server_logins *logins);
+
 /**
  * Starts the workers, the clock and the cache's background work; fills in stats->workers.  Then
  * listens.

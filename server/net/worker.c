@@ -294,7 +294,9 @@ worker_open(struct worker *worker, struct server *server)
         .host = { .arg = worker,
                   .shutdown = host_shutdown,
                   .stats_conns = census_emit,
-                  .refresh_certs = host_refresh_certs },
+                  .refresh_certs = host_refresh_certs,
+                  .credentials = server->logins.credentials,
+                  .sasl = server->logins.sasl },
     };
     lock_init(&worker->lock, LOCK_RANK_WORKER);
     errno = ENOMEM;

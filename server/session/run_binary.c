@@ -315,6 +315,21 @@ run_admin(struct session *session, const struct binary_request *request)
     return step;
 }
 
+/** A client that has logged in asks again who it may be: until it is told, it is nobody. */
+static enum step
+run_sasl(struct session *session, const struct binary_request *request)
+{
+    struct session_worker *worker = session->worker;
+    if (request->op == BINARY_SASL_LIST) {
+        sasl_put_mechanisms(worker, request->echo);
+        return STEP_ON;
+    }
+    worker->rx_at -= BINARY_HEADER_LEN + (uint32_t)request->key.len; /* the request comes again */
+    session->sasl = NULL;
+    session_become(session, SESSION_LOGIN);
+    return STEP_ON;
+}
+
 /** Runs one request that is no get; rx_at stands behind its key. */
 static enum step
 run_request(struct session *session, const struct binary_request *request)
@@ -353,9 +368,14 @@ run_request(struct session *session, const struct binary_request *request)
             binary_put_ok(worker, request->echo, 0);
         }
         return STEP_CLOSE;
-    case BINARY_SASL_LIST: /* without SASL they are unknown */
+    case BINARY_SASL_LIST:
     case BINARY_SASL_AUTH:
     case BINARY_SASL_STEP:
+        if (login_is_asked(worker)) {
+            return run_sasl(session, request);
+        }
+        binary_put_error(worker, request->echo, BINARY_STATUS_UNKNOWN);
+        return session_swallow(session, request->value_len);
     case BINARY_UNKNOWN:
         binary_put_error(worker, request->echo, BINARY_STATUS_UNKNOWN);
         return session_swallow(session, request->value_len);

@@ -25,6 +25,10 @@ rx_own_free(struct session *session)
     struct worker_stats *stats = &session->worker->stats;
     level_sub(&stats->read_bytes, session->rx_own_cap);
     level_sub(&stats->read_buffers, 1);
+    if (session->state == SESSION_LOGIN) { /* half a password may be in it */
+        explicit_bzero(session->rx_own + session->rx_own_at,
+                       session->rx_own_end - session->rx_own_at);
+    }
     free(session->rx_own);
     session->rx_own = NULL;
 }
@@ -168,6 +172,7 @@ session_pause(struct session *session)
         /* No memory for a half command or reply: this conversation cannot go on.  The next run says
          * so. */
         store_drop(session);
+        sasl_drop(session);
         session_become(session, SESSION_CLOSED);
         session_show(session, SHOWN_CLOSING);
     } else if (session->tx_own != NULL) {

@@ -88,7 +88,7 @@ session_init(struct session *session, struct session_worker *worker, bool datagr
 {
     memset(session, 0, sizeof(*session));
     session->worker = worker;
-    session->state = SESSION_COMMAND;
+    session->state = login_is_asked(worker) ? SESSION_LOGIN : SESSION_COMMAND;
     session->protocol = SESSION_PROTOCOL_UNKNOWN;
     session->next = SESSION_READ;
     session->datagram = datagram;
@@ -128,6 +128,7 @@ session_fini(struct session *session)
         worker->current = NULL;
     }
     store_drop(session);
+    sasl_drop(session);
     if (session->tx_own != NULL) {
         tx_own_free(session);
     }
@@ -159,13 +160,15 @@ session_in_command(const struct session *session)
 #define CAN(state) (1u << (state))
 static const uint8_t session_ways[] = {
     [SESSION_COMMAND] = CAN(SESSION_GET_LINE) | CAN(SESSION_VALUE) | CAN(SESSION_VALUE_END) |
-                        CAN(SESSION_SWALLOW) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_CLOSED),
+                        CAN(SESSION_SWALLOW) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_LOGIN) |
+                        CAN(SESSION_CLOSED),
     [SESSION_GET_LINE] = CAN(SESSION_COMMAND) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_CLOSED),
     [SESSION_VALUE] =
         CAN(SESSION_VALUE_END) | CAN(SESSION_SWALLOW) | CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_VALUE_END] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_SWALLOW] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_SKIP_LINE] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
+    [SESSION_LOGIN] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_CLOSED] = 0,
 };
 
@@ -465,6 +468,9 @@ run_states(struct session *session)
         case SESSION_SKIP_LINE:
             step = skip_line_run(session);
             break;
+        case SESSION_LOGIN:
+            step = login_run(session);
+            break;
         case SESSION_CLOSED:
             break;
         }
@@ -480,6 +486,7 @@ shown_while_waiting(const struct session *session)
     switch ((enum session_state)session->state) {
     case SESSION_COMMAND:
     case SESSION_GET_LINE:
+    case SESSION_LOGIN:
         return SHOWN_READ;
     case SESSION_VALUE:
     case SESSION_VALUE_END:
@@ -530,6 +537,7 @@ session_run(struct session *session)
         next = SESSION_SEND;
         break;
     case STEP_CLOSE:
+        sasl_drop(session);
         session_become(session, SESSION_CLOSED);
         break;
     }

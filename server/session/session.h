@@ -51,6 +51,8 @@
 #define SESSION_TX_SIZE 131072u /* bytes of the worker's send buffer */
 #define SESSION_IOV_MAX 64u     /* pieces that session_tx() gives at most */
 
+struct credentials;
+struct sasl_service;
 struct session;
 struct session_worker;
 
@@ -72,6 +74,10 @@ struct session_host {
     /** `refresh_certs`: loads the certificates of -Z again.  NULL for done, or why not: a line
      * without its end, borrowed until the next call of this session_worker. */
     const char *(*refresh_certs)(void *arg);
+    /** -Y, -S: who may log in.  With any of them a session of a protocol that has none is closed.
+     */
+    struct credentials *credentials; /* text */
+    struct sasl_service *sasl;       /* binary */
 };
 
 struct session_worker *session_worker_create(struct cache *cache, struct settings *settings,

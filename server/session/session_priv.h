@@ -9,6 +9,7 @@
 #include "proto/binary.h"
 #include "proto/meta.h"
 #include "proto/text.h"
+#include "session/sasl.h"
 #include "session/session.h"
 
 #include <stdatomic.h>
@@ -27,7 +28,11 @@
  *     VALUE_END  the CR LF behind it, if any      COMMAND, CLOSED
  *     SWALLOW    the end of a refused data block  COMMAND, CLOSED
  *     SKIP_LINE  the LF of a refused line         COMMAND, CLOSED
+ *     LOGIN      a login (-Y, -S)                 COMMAND, CLOSED
  *     CLOSED     nothing                          -
+ *
+ * A session begins in LOGIN when the server asks for one, else in COMMAND.  With -S it goes back
+ * there to log in anew.
  */
 enum session_state {
     SESSION_COMMAND,
@@ -36,6 +41,7 @@ enum session_state {
     SESSION_VALUE_END,
     SESSION_SWALLOW,
     SESSION_SKIP_LINE,
+    SESSION_LOGIN,
     SESSION_CLOSED,
 };
 
@@ -204,10 +210,14 @@ struct session {
     bool line_keys;     /* a key has been seen */
     bool line_mark;     /* nothing of the line's reply has been sent yet */
     bool line_silent;   /* SKIP_LINE: the line has had its reply */
-    int64_t expires_at; /* gat */
+    union {
+        int64_t expires_at;         /* GET_LINE: of a gat */
+        struct sasl_exchange *sasl; /* LOGIN: of the binary protocol, while one lasts, or NULL.
+                                       Owned; sasl_drop() before that state is left */
+    };
 
     struct upload *upload; /* VALUE, VALUE_END; else NULL.  Owned */
-    uint64_t swallow_left; /* SWALLOW */
+    uint64_t swallow_left; /* SWALLOW, LOGIN */
 };
 _Static_assert(sizeof(struct session) <= 112, "an idle connection is small");
 
@@ -370,6 +380,19 @@ void binary_put_ok(struct session_worker *worker, struct binary_echo echo, uint6
 /** A body of text; at most 200 bytes. */
 void binary_put_text(struct session_worker *worker, struct binary_echo echo,
                      enum binary_status status, const char *text);
+
+/** Whether sessions begin with a login. */
+bool login_is_asked(const struct session_worker *worker);
+/** LOGIN. */
+enum step login_run(struct session *session);
+/** LOGIN: drops what is left of a refused data block.  False: more of it is to come. */
+bool login_swallow(struct session *session);
+/** LOGIN of the binary protocol. */
+enum step sasl_run(struct session *session);
+/** The answer to a request for the list of mechanisms. */
+void sasl_put_mechanisms(struct session_worker *worker, struct binary_echo echo);
+/** Ends an exchange that is under way, if any.  Any state. */
+void sasl_drop(struct session *session);
 
 void arith_incr_decr(struct session *session, const struct request *request);
 void arith_delete(struct session *session, const struct request *request);

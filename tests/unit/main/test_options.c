@@ -99,8 +99,23 @@ static const struct {
       "" },
     { "-I 2k", 64, "slab_chunk_max (bytes: 524288) cannot be larger than -I (item_size_max 2048)",
       "" },
-    { "-S", 64, "no SASL", "-S" },
-    { "-Y /x", 64, "no ASCII authentication", "-Y" },
+    { "-Y /x -B binary", 64,
+      "ERROR: You cannot allow the BINARY protocol while using ascii authentication tokens.",
+      "-B ascii" },
+    { "-B auto -Y /x", 64,
+      "ERROR: You cannot allow the BINARY protocol while using ascii authentication tokens.",
+      "-B ascii" },
+    { "-l proto[binary]:127.0.0.1 -Y /x", 64, "proto[binary]", "" },
+    { "-Y", 1, "larder: option requires an argument -- 'Y'\nIllegal argument \"?\"", "" },
+#ifdef HAVE_SASL
+    { "-S -B ascii", 64, "ERROR: You cannot allow the ASCII protocol while using SASL.",
+      "-B binary" },
+    { "-S -B auto", 64, "ERROR: You cannot allow the ASCII protocol while using SASL.",
+      "-B binary" },
+    { "-S -Y /x", 64, "ERROR: You cannot allow the ASCII protocol while using SASL.", "-Y" },
+#else
+    { "-S", 64, "no SASL", "libsasl2-dev" },
+#endif
     { "-e /x", 64, "no restartable cache", "-e" },
 #ifdef HAVE_TLS
     { "-Z", 64, "Error loading the certificate chain", "ssl_chain_cert" },
@@ -309,6 +324,35 @@ START_TEST(right_option_is_taken)
     ck_assert_str_eq(report.error, "");
     ck_assert_int_eq(report.exit_code, 0);
     options_free(&settings);
+}
+END_TEST
+
+START_TEST(logins_choose_the_protocol)
+{
+    struct line line;
+    struct settings s;
+    struct options_report report;
+    ck_assert_int_eq(parse("", &line, &s, &report), OPTIONS_RUN);
+    ck_assert(s.auth_file == NULL && !s.sasl_enabled);
+    options_free(&s);
+    ck_assert_int_eq(parse("-Y /users", &line, &s, &report), OPTIONS_RUN);
+    ck_assert_str_eq(s.auth_file, "/users");
+    ck_assert_int_eq(s.protocol, PROTOCOL_ASCII);
+    options_free(&s);
+    ck_assert_int_eq(parse("-B ascii --auth-file=/users -U 0", &line, &s, &report), OPTIONS_RUN);
+    ck_assert_str_eq(s.auth_file, "/users");
+    ck_assert_int_eq(s.protocol, PROTOCOL_ASCII);
+    options_free(&s);
+#ifdef HAVE_SASL
+    ck_assert_int_eq(parse("-S", &line, &s, &report), OPTIONS_RUN);
+    ck_assert(s.sasl_enabled && s.auth_file == NULL);
+    ck_assert_int_eq(s.protocol, PROTOCOL_BINARY);
+    options_free(&s);
+    ck_assert_int_eq(parse("--enable-sasl -B binary -U 0", &line, &s, &report), OPTIONS_RUN);
+    ck_assert(s.sasl_enabled);
+    ck_assert_int_eq(s.protocol, PROTOCOL_BINARY);
+    options_free(&s);
+#endif
 }
 END_TEST
 
@@ -596,7 +640,11 @@ START_TEST(help_names_every_option_and_no_missing_feature)
     options_print_help(out);
     ck_assert_int_eq(fclose(out), 0);
     ck_assert_int_eq(strncmp(text, "memcached 1.6.45\nlarder ", 24), 0);
-    const char *shorts = "pUsaAldrumMckvhiVPfnLDtRCbBIFXWNo";
+#ifdef HAVE_SASL
+    const char *shorts = "pUsaAldrumMckvhiVPfnLDtRCbBIFXWNoYS";
+#else
+    const char *shorts = "pUsaAldrumMckvhiVPfnLDtRCbBIFXWNoY";
+#endif
     for (const char *at = shorts; *at != '\0'; at++) {
         char wanted[5] = { '\n', '-', *at, '\0' };
         ck_assert_msg(strstr(text, wanted) != NULL, "-%c", *at);
@@ -617,6 +665,7 @@ main(void)
     tcase_add_loop_test(tcase, wrong_option_is_named_with_its_value_and_exit_code, 0,
                         (int)(sizeof(bad) / sizeof(bad[0])));
     tcase_add_loop_test(tcase, right_option_is_taken, 0, (int)(sizeof(good) / sizeof(good[0])));
+    tcase_add_test(tcase, logins_choose_the_protocol);
 #ifdef HAVE_TLS
     tcase_add_test(tcase, tls_options_arrive_in_settings);
 #endif
