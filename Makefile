@@ -259,7 +259,7 @@ $(T)/wire/runner: $(call objects,$(WIRE_SOURCES)) $(B)/support.a $(call archives
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(LAYER_LIBS)
 
 $(T)/fuzz/replay_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $(B)/support.a \
-    $(call archives,session) $(B)/ldflags
+    $(call archives,server) $(B)/ldflags
 	@mkdir -p $(@D)
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(EVENT_LIBS) $(LIBS)
 
@@ -374,7 +374,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ_SOURCES))
 fuzz:
 	@$(MAKE) VARIANT=fuzz CC=$(FUZZ_CC) fuzz_run
 
-$(T)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/support.a $(call archives,session) $(B)/ldflags
+$(T)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/support.a $(call archives,server) $(B)/ldflags
 	@mkdir -p $(@D)
 	$(call say,LINK) $(CC) $(OUR_CFLAGS) -fsanitize=fuzzer $(OUR_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(EVENT_LIBS) $(LIBS)
 

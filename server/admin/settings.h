@@ -56,6 +56,9 @@ struct settings {
     unsigned ssl_min_version; /* 0 .. 3: TLS 1.0 .. 1.3 */
 
     /* process */
+    char *config_text;       /* --config: the file's text, into which strings point; NULL for none */
+    bool drop_privileges;    /* -o drop_privileges */
+    bool relaxed_privileges; /* -o relaxed_privileges */
     bool daemonize;          /* -d */
     bool coredumps;          /* -r */
     const char *user;        /* -u */
@@ -88,6 +91,7 @@ struct settings {
     bool slab_reassign;
     int slab_automove;
     double slab_automove_ratio;
+    double slab_automove_freeratio;
     unsigned slab_automove_window;
     uint32_t slab_chunk_max; /* bytes */
     bool lru_crawler;

@@ -70,7 +70,7 @@ parse_protocol(const char **at, struct listen_spec *out, char *error, size_t err
     const char *end = strchr(name, ']');
     if (end == NULL || end[1] != ':') {
         snprintf(error, error_cap,
-                 "-l: Invalid protocol spec: \"%s\": proto[ascii]:host:port is right", *at);
+                 "Invalid protocol spec: \"%s\": proto[ascii]:host:port is right", *at);
         return LISTEN_SPEC_BAD;
     }
     char protocol[16];
@@ -88,7 +88,7 @@ parse_protocol(const char **at, struct listen_spec *out, char *error, size_t err
         return LISTEN_SPEC_NOT_BUILT;
     } else {
         snprintf(error, error_cap,
-                 "-l: Invalid protocol name: \"%.*s\": ascii, binary, negotiating or proxy",
+                 "Invalid protocol name: \"%.*s\": ascii, binary, negotiating or proxy",
                  (int)(end - name), name);
         return LISTEN_SPEC_BAD;
     }
@@ -105,13 +105,13 @@ parse_tag(const char **at, struct listen_spec *out, char *error, size_t error_ca
     char close_char = (*at)[3] == '[' ? ']' : '_';
     const char *end = strchr(name, close_char);
     if (end == NULL || end[1] != ':') {
-        snprintf(error, error_cap, "-l: Invalid listener tag: \"%s\": tag[name]:host:port is right",
+        snprintf(error, error_cap, "Invalid listener tag: \"%s\": tag[name]:host:port is right",
                  *at);
         return LISTEN_SPEC_BAD;
     }
     size_t len = (size_t)(end - name);
     if (len < 1 || !copy_text(out->tag, sizeof(out->tag), name, len)) {
-        snprintf(error, error_cap, "-l: Listener tags must be between 1 and 8 characters: \"%.*s\"",
+        snprintf(error, error_cap, "Listener tags must be between 1 and 8 characters: \"%.*s\"",
                  (int)len, name);
         return LISTEN_SPEC_BAD;
     }
@@ -151,7 +151,7 @@ parse_host(const char *text, struct listen_spec *out, char *error, size_t error_
         host = text + 1;
         host_end = strchr(host, ']');
         if (host_end == NULL || (host_end[1] != '\0' && host_end[1] != ':')) {
-            snprintf(error, error_cap, "-l: Invalid IPV6 address: \"%s\": [address]:port is right",
+            snprintf(error, error_cap, "Invalid IPV6 address: \"%s\": [address]:port is right",
                      text);
             return LISTEN_SPEC_BAD;
         }
