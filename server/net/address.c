@@ -69,8 +69,8 @@ parse_protocol(const char **at, struct listen_spec *out, char *error, size_t err
     const char *name = *at + strlen("proto[");
     const char *end = strchr(name, ']');
     if (end == NULL || end[1] != ':') {
-        snprintf(error, error_cap,
-                 "Invalid protocol spec: \"%s\": proto[ascii]:host:port is right", *at);
+        snprintf(error, error_cap, "Invalid protocol spec: \"%s\": proto[ascii]:host:port is right",
+                 *at);
         return LISTEN_SPEC_BAD;
     }
     char protocol[16];
@@ -79,16 +79,17 @@ parse_protocol(const char **at, struct listen_spec *out, char *error, size_t err
     }
     if (strcmp(protocol, "ascii") == 0) {
         out->protocol = PROTOCOL_ASCII;
+    } else if (strcmp(protocol, "binary") == 0) {
+        out->protocol = PROTOCOL_BINARY;
     } else if (strcmp(protocol, "negotiating") == 0) {
         out->protocol = PROTOCOL_AUTO;
-    } else if (strcmp(protocol, "binary") == 0 || strcmp(protocol, "proxy") == 0) {
+    } else if (strcmp(protocol, "proxy") == 0) {
         snprintf(error, error_cap,
-                 "-l proto[%s]: this build of larder has no such listener: ascii or negotiating",
-                 protocol);
-        return LISTEN_SPEC_NOT_BUILT;
+                 "Server not built with proxy: \"%s\": ascii, binary or negotiating is right", *at);
+        return LISTEN_SPEC_BAD;
     } else {
         snprintf(error, error_cap,
-                 "Invalid protocol name: \"%.*s\": ascii, binary, negotiating or proxy",
+                 "Invalid protocol name: \"%.*s\": ascii, binary or negotiating is right",
                  (int)(end - name), name);
         return LISTEN_SPEC_BAD;
     }

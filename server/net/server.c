@@ -293,7 +293,9 @@ static enum server_result
 open_address(struct server *server, const char *element, char *error)
 {
     const struct settings *settings = server->settings;
-    struct listen_spec spec = { .port = -1, .tls = TLS_MODE_DEFAULT };
+    struct listen_spec spec = { .port = -1,
+                                .protocol = settings->protocol,
+                                .tls = TLS_MODE_DEFAULT };
     char why[SERVER_ERROR_CAP / 2];
     if (element != NULL &&
         listen_spec_parse(element, settings->protocol, &spec, why, sizeof(why)) != LISTEN_SPEC_OK) {
@@ -309,6 +311,7 @@ open_address(struct server *server, const char *element, char *error)
                           sizeof(why)) == LISTEN_OK) {
         for (unsigned i = first; i < server->listeners.len; i++) {
             server->listeners.at[i]->tls = (uint8_t)(server->tls != NULL ? spec.tls : TLS_MODE_OFF);
+            server->listeners.at[i]->protocol = (uint8_t)spec.protocol;
         }
         return SERVER_OK;
     }
@@ -332,6 +335,9 @@ open_listeners(struct server *server, char *error)
         snprintf(error, SERVER_ERROR_CAP, "%s\nfailed to listen on UNIX socket: %.200s", why,
                  settings->unix_path);
         return SERVER_CANNOT_LISTEN;
+    }
+    for (unsigned i = 0; i < server->listeners.len; i++) {
+        server->listeners.at[i]->protocol = (uint8_t)settings->protocol;
     }
     if (settings->port == 0) {
         return SERVER_OK;

@@ -77,6 +77,8 @@ struct cache_thread *session_worker_cache_thread(struct session_worker *worker);
 struct worker_stats *session_worker_stats(struct session_worker *worker);
 
 struct session *session_create(struct session_worker *worker);
+/** Before anything is received: the protocol of the listener, in place of -B. */
+void session_speak(struct session *session, enum settings_protocol protocol);
 /** Gives back pins and unfinished stores. */
 void session_destroy(struct session *session);
 
@@ -100,8 +102,8 @@ bool session_tx_pending(const struct session *session);
 
 /**
  * Leaves the worker's buffers to another session; what is half received or not yet sent is kept
- * aside.  Without memory for that the session is closed: nothing is pending then, and its next run
- * answers SESSION_CLOSE.
+ * aside.  Without memory for that, or past -o read_buf_mem_limit, the session is closed: nothing is
+ * pending then, and its next run answers SESSION_CLOSE.
  */
 void session_pause(struct session *session);
 

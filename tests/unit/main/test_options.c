@@ -128,7 +128,8 @@ static const struct {
 #endif
     { "-l proto[foo]:127.0.0.1", 71, "Invalid protocol name: \"foo\"", "ascii" },
     { "-l proto[ascii:127.0.0.1", 71, "Invalid protocol spec", "" },
-    { "-l proto[proxy]:127.0.0.1", 64, "-l proto[proxy]", "" },
+    { "-l proto[proxy]:127.0.0.1", 71, "Server not built with proxy: \"proto[proxy]:127.0.0.1\"",
+      "" },
     { "-l tag[]:127.0.0.1", 71, "Listener tags must be between 1 and 8 characters: \"\"", "" },
     { "-l tag[123456789]:127.0.0.1", 71,
       "Listener tags must be between 1 and 8 characters: \"123456789\"", "" },
