@@ -278,8 +278,8 @@ general_engine(const struct server_stats *stats, const struct stats_out *out,
     if (settings->ssl_enabled) {
         general_tls(stats, out, sums);
     }
-    stats_put_u64(out, "unexpected_napi_ids", 0);
-    stats_put_u64(out, "round_robin_fallback", 0);
+    stats_put_u64(out, "unexpected_napi_ids", metric_get(&stats->unexpected_napi_ids));
+    stats_put_u64(out, "round_robin_fallback", metric_get(&stats->round_robin_fallback));
 }
 
 static void

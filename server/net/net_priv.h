@@ -10,6 +10,7 @@
 
 #include "base/lock.h"
 #include "net/listener.h"
+#include "net/napi.h"
 #include "net/server.h"
 #include "net/tls.h"
 #include "net/wake.h"
@@ -135,6 +136,7 @@ struct server {
     struct worker *workers;
     unsigned workers_len;
     unsigned worker_next;
+    struct napi_table napi; /* -N */
 
     struct event_base *base;
     struct wake wake;

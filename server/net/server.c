@@ -39,14 +39,35 @@ server_has_room(const struct server *server)
     return metric_get(&server->stats->curr_connections) < server->settings->conns_max;
 }
 
+/** The worker of a new connection: one after the other, or with -N by where it came in. */
+static struct worker *
+choose_worker(struct server *server, int fd)
+{
+    if (server->settings->napi_ids > 0) {
+        unsigned chosen = 0;
+        switch (napi_choose(&server->napi, napi_id_of(fd), &chosen)) {
+        case NAPI_WORKER:
+            assert(chosen < server->workers_len);
+            return &server->workers[chosen];
+        case NAPI_NONE:
+            metric_add(&server->stats->round_robin_fallback, 1);
+            break;
+        case NAPI_UNEXPECTED:
+            metric_add(&server->stats->unexpected_napi_ids, 1);
+            break;
+        }
+    }
+    struct worker *worker = &server->workers[server->worker_next];
+    server->worker_next = (server->worker_next + 1) % server->workers_len;
+    return worker;
+}
+
 void
 server_take(struct server *server, int fd, unsigned listener)
 {
     metric_add_shared(&server->stats->curr_connections, 1);
     metric_add_shared(&server->stats->total_connections, 1);
-    struct worker *worker = &server->workers[server->worker_next];
-    server->worker_next = (server->worker_next + 1) % server->workers_len;
-    worker_give(worker, fd, listener);
+    worker_give(choose_worker(server, fd), fd, listener);
 }
 
 void
@@ -364,6 +385,7 @@ server_create(struct settings *settings, struct tls **tls, struct server **out, 
         return SERVER_NO_RESOURCES;
     }
     server->settings = settings;
+    server->napi.max = settings->napi_ids;
     server->tls = owned;
     enum server_result result = open_listeners(server, error);
     if (result != SERVER_OK) {
