@@ -10,6 +10,7 @@
 #include "net/server.h"
 #include "options.h"
 #include "process.h"
+#include "sandbox.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -116,6 +117,15 @@ serve(struct settings *settings, struct server *server, int ready_fd)
     if (stats.prefixes == NULL) {
         log_line("out of memory");
         goto done;
+    }
+    if (settings->drop_privileges) {
+        if (!sandbox_process()) {
+            code = OPTIONS_EXIT_OS;
+            goto done;
+        }
+        if (!settings->relaxed_privileges) {
+            server_on_worker(server, sandbox_worker_or_exit);
+        }
     }
     enum server_result started = server_start(server, cache, &stats, true, error);
     if (started != SERVER_OK) {

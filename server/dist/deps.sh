@@ -10,10 +10,10 @@ say() {
 if ! command -v apt-get >/dev/null; then
     if command -v dnf >/dev/null; then
         say "run: dnf install gcc gcc-c++ make autoconf pkgconf-pkg-config libevent-devel jemalloc-devel" \
-            "xxhash-devel openssl-devel check-devel memcached libmemcached-awesome-tools python3 python3-pymemcache clang" \
+            "xxhash-devel openssl-devel libseccomp-devel check-devel memcached libmemcached-awesome-tools python3 python3-pymemcache clang" \
             "compiler-rt clang-tools-extra ShellCheck git"
     elif command -v apk >/dev/null; then
-        say "run: apk add build-base autoconf pkgconf linux-headers libevent-dev jemalloc-dev xxhash-dev openssl-dev" \
+        say "run: apk add build-base autoconf pkgconf linux-headers libevent-dev jemalloc-dev xxhash-dev openssl-dev libseccomp-dev" \
             "check-dev memcached libmemcached python3 py3-pymemcache clang clang-extra-tools compiler-rt" \
             "shellcheck git"
     elif command -v brew >/dev/null; then
@@ -21,7 +21,7 @@ if ! command -v apt-get >/dev/null; then
             "python binutils llvm clang-format shellcheck git"
     else
         say "no package tool known here.  Needed: a C compiler, GNU make, autoconf, pkg-config, libevent 2.1," \
-            "jemalloc, xxHash 0.8, OpenSSL 1.1.1, Check; for tests memcached, libmemcached's tools, python3, pymemcache;" \
+            "jemalloc, xxHash 0.8, OpenSSL 1.1.1, on Linux libseccomp, Check; for tests memcached, libmemcached's tools, python3, pymemcache;" \
             "clang with libFuzzer and clang-format for fuzz and format"
     fi
     exit 0
@@ -34,7 +34,7 @@ is_installed() {
     esac
 }
 
-needed='gcc g++ make autoconf pkg-config libevent-dev libjemalloc-dev libxxhash-dev libssl-dev check python3'
+needed='gcc g++ make autoconf pkg-config libevent-dev libjemalloc-dev libxxhash-dev libssl-dev libseccomp-dev check python3'
 # Tests that need these are skipped without them.
 helpful='memcached libmemcached-tools python3-pymemcache clang clang-format shellcheck git'
 

@@ -137,6 +137,7 @@ struct server {
     unsigned workers_len;
     unsigned worker_next;
     struct napi_table napi; /* -N */
+    server_thread_fn *worker_begin; /* NULL for none */
 
     struct event_base *base;
     struct wake wake;

@@ -480,6 +480,13 @@ start_workers(struct server *server)
     return true;
 }
 
+void
+server_on_worker(struct server *server, server_thread_fn *begin)
+{
+    assert(server->workers == NULL);
+    server->worker_begin = begin;
+}
+
 enum server_result
 server_start(struct server *server, struct cache *cache, struct server_stats *stats, bool signals,
              char *error)

@@ -228,6 +228,9 @@ static void *
 worker_main(void *arg)
 {
     struct worker *worker = arg;
+    if (worker->server->worker_begin != NULL) {
+        worker->server->worker_begin();
+    }
     while (!worker->stopping && !worker->finishing) {
         bool busy = worker->queue_len > 0 || worker->sweeping;
         /* Not busy: returns only when a callback breaks the loop. */
