@@ -202,7 +202,7 @@ static const char *const worker_allowed[] = {
     "getrlimit",
     "ugetrlimit",
     "prctl",
-    /* files that it reads; see also add_open_rules() */
+    /* files that it reads; see also add_argument_rules() */
     "fstat",
     "fstat64",
     "stat",
@@ -262,36 +262,60 @@ add_clone_rules(scmp_filter_ctx filter)
     return rc != 0 ? rc : seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 }
 
-/** Files are opened to be read alone, and memory is either written or run. */
+/** A condition on one argument: its bits under `mask` are `bits`. */
+struct bits_rule {
+    uint32_t action;
+    int call;
+    unsigned argument;
+    uint64_t mask;
+    uint64_t bits;
+};
+
+/** Files are opened to be read alone; memory is either written or run; a signal (abort()) goes to
+ * this process alone. */
 static int
-add_worker_rules(scmp_filter_ctx filter)
+add_argument_rules(scmp_filter_ctx filter)
 {
-    const uint32_t denies = SCMP_ACT_ERRNO(EPERM);
+    const uint32_t no = SCMP_ACT_ERRNO(EPERM);
+    const uint32_t yes = SCMP_ACT_ALLOW;
     const uint64_t wx = PROT_WRITE | PROT_EXEC;
-    const uint64_t changes = O_ACCMODE | O_CREAT | O_TRUNC;
-    int rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(open), 1,
-                              SCMP_A1(SCMP_CMP_MASKED_EQ, changes, O_RDONLY));
-    rc = rc != 0 ? rc
-                 : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
-                                    SCMP_A2(SCMP_CMP_MASKED_EQ, changes, O_RDONLY));
-    static const int maps[] = { SCMP_SYS(mmap), SCMP_SYS(mmap2), SCMP_SYS(mprotect) };
-    for (size_t i = 0; i < COUNT(maps) && rc == 0; i++) {
-        for (uint64_t prot = 0; prot < wx && rc == 0; prot += PROT_WRITE) {
-            /* not both bits: none, the one, the other */
-            rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, maps[i], 1,
-                                  SCMP_A2(SCMP_CMP_MASKED_EQ, wx, prot));
-        }
+    const struct bits_rule rules[] = {
+        { yes, SCMP_SYS(open), 1, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY },
+        { no, SCMP_SYS(open), 1, O_ACCMODE, O_WRONLY },
+        { no, SCMP_SYS(open), 1, O_ACCMODE, O_RDWR },
+        { yes, SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY },
+        { no, SCMP_SYS(openat), 2, O_ACCMODE, O_WRONLY },
+        { no, SCMP_SYS(openat), 2, O_ACCMODE, O_RDWR },
+        { yes, SCMP_SYS(mmap), 2, wx, 0 },
+        { yes, SCMP_SYS(mmap), 2, wx, PROT_WRITE },
+        { yes, SCMP_SYS(mmap), 2, wx, PROT_EXEC },
+        { no, SCMP_SYS(mmap), 2, wx, wx },
+        { yes, SCMP_SYS(mmap2), 2, wx, 0 },
+        { yes, SCMP_SYS(mmap2), 2, wx, PROT_WRITE },
+        { yes, SCMP_SYS(mmap2), 2, wx, PROT_EXEC },
+        { no, SCMP_SYS(mmap2), 2, wx, wx },
+        { yes, SCMP_SYS(mprotect), 2, wx, 0 },
+        { yes, SCMP_SYS(mprotect), 2, wx, PROT_WRITE },
+        { yes, SCMP_SYS(mprotect), 2, wx, PROT_EXEC },
+        { no, SCMP_SYS(mprotect), 2, wx, wx },
+        { yes, SCMP_SYS(tgkill), 0, UINT32_MAX, (uint64_t)getpid() },
+    };
+    int rc = 0;
+    for (size_t i = 0; i < COUNT(rules) && rc == 0; i++) {
+        rc = seccomp_rule_add(
+            filter, rules[i].action, rules[i].call, 1,
+            SCMP_CMP(rules[i].argument, SCMP_CMP_MASKED_EQ, rules[i].mask, rules[i].bits));
     }
-    /* abort(), and a signal to a thread of ours: never to another process. */
-    rc = rc != 0 ? rc
-                 : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                                    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
-    static const char *const named[] = { "listen",   "accept",  "accept4",  "kill",
-                                         "tkill",    "openat2", "creat",    "unlink",
-                                         "unlinkat", "rename",  "link",     "symlink",
-                                         "mkdir",    "rmdir",   "truncate", "ftruncate" };
-    return rc != 0 ? rc : add_all(filter, denies, named, COUNT(named));
+    return rc;
 }
+
+/** What would change files, take connections, start or signal others: named, so that it fails with
+ * EPERM. */
+static const char *const worker_denied[] = {
+    "clone",     "listen",   "accept",  "accept4",  "kill",      "tkill",     "openat2", "creat",
+    "unlink",    "unlinkat", "rename",  "renameat", "renameat2", "link",      "linkat",  "symlink",
+    "symlinkat", "mkdir",    "mkdirat", "rmdir",    "truncate",  "ftruncate",
+};
 
 /** Puts the filter into force, and lets go of it. */
 static bool
@@ -329,7 +353,10 @@ sandbox_worker(void)
     int rc =
         filter != NULL ? add_all(filter, SCMP_ACT_ALLOW, worker_allowed, COUNT(worker_allowed)) : 0;
     if (filter != NULL && rc == 0) {
-        rc = add_worker_rules(filter);
+        rc = add_argument_rules(filter);
+    }
+    if (filter != NULL && rc == 0) {
+        rc = add_all(filter, SCMP_ACT_ERRNO(EPERM), worker_denied, COUNT(worker_denied));
     }
     if (filter != NULL && rc == 0) {
         rc = add_all(filter, SCMP_ACT_ERRNO(EPERM), denied, COUNT(denied));
