@@ -49,6 +49,8 @@ create_cache(const struct settings *settings)
         .item_size_max = settings->item_size_max,
         .growth_factor = settings->growth_factor,
         .chunk_min = settings->chunk_min,
+        .chunk_sizes = settings->slab_sizes,
+        .chunk_sizes_len = settings->slab_sizes_len,
         .cas_disabled = settings->cas_disabled,
         .evictions_disabled = settings->evictions_disabled,
         .large_pages = settings->large_pages,

@@ -299,7 +299,7 @@ take_temporary_ttl(struct parser *parser, const char *value)
     return true;
 }
 
-/** "100-200-300": checked, as scripts may pass it; the classes stay larder's own. */
+/** "100-200-300": sizes of chunks. */
 static bool
 take_slab_sizes(struct parser *parser, const char *value)
 {
@@ -307,6 +307,8 @@ take_slab_sizes(struct parser *parser, const char *value)
         return options_fail(parser, OPTIONS_EXIT_BAD,
                             "Missing slab_sizes argument: sizes are right, such as 100-200-400");
     }
+    struct settings *settings = parser->settings;
+    settings->slab_sizes_len = 0;
     uint64_t last = 0;
     const char *at = value;
     for (;;) {
@@ -331,6 +333,12 @@ take_slab_sizes(struct parser *parser, const char *value)
                 size, value);
         }
         last = size;
+        if (settings->slab_sizes_len == SLAB_SIZES_MAX) {
+            return options_fail(parser, OPTIONS_EXIT_USAGE,
+                                "too many slab sizes: %u is the most: -o slab_sizes=%.60s...",
+                                SLAB_SIZES_MAX, value);
+        }
+        settings->slab_sizes[settings->slab_sizes_len++] = (uint32_t)size;
         if (*end == '\0') {
             return true;
         }
