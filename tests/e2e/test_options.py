@@ -95,7 +95,7 @@ def test_every_suboption_that_help_lists_is_taken():
 def test_every_option_that_help_lists_is_taken():
     options = listed_options(help_text())
     assert len(options) > 30, options
-    values = {"port": "0", "udp-port": "0", "protocol": "ascii", "slab-growth-factor": "1.5", "listen": "127.0.0.1", "extended": "modern"}
+    values = {"port": "0", "udp-port": "0", "protocol": "ascii", "max-item-size": "2m", "slab-growth-factor": "1.5", "listen": "127.0.0.1", "extended": "modern"}
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as config:
         values["config"] = config.name
         for name, takes_value in options.items():
@@ -112,7 +112,7 @@ def test_help_lists_what_memcached_lists():
     missing = set(listed_options(theirs)) - set(listed_options(ours)) - set(NOT_HERE)
     assert not missing, missing
     shorts = set(re.findall(r"^-([a-zA-Z])\b", theirs, re.M)) - set(re.findall(r"^-([a-zA-Z])\b", ours, re.M))
-    assert not shorts, shorts
+    assert shorts <= {"S", "Y", "e"}, shorts  # see NOT_HERE
     missing = {name for name in listed_suboptions(theirs) if not name.startswith("ext_")} - set(listed_suboptions(ours))
     if "ssl_chain_cert" not in ours:
         missing = {name for name in missing if not name.startswith("ssl_")}
