@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from server import TIMEOUT_S, Client, Server, Skip, free_port, memcached_binary, run, run_tests
@@ -46,6 +47,19 @@ def listed_suboptions(text):
 def settings_of(args, **more):
     with Server(args, **more) as server, server.client() as client:
         return client.stats("settings")
+
+
+def wait_until(ready, what):
+    deadline = time.monotonic() + TIMEOUT_S
+    while not ready():
+        assert time.monotonic() < deadline, f"waited for {what}"
+        time.sleep(0.005)  # between two looks
+
+
+def status_kb(pid, name):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        found = re.search(rf"^{name}:\s+(\d+) kB", file.read(), re.M)
+    return int(found[1]) if found else 0
 
 
 # -- -h ----------------------------------------------------------------------------------------------
@@ -240,8 +254,7 @@ def test_read_buffers_stay_within_their_limit():
         clients = [server.client() for _ in range(30)]
         for client in clients:
             client.send(half)
-        while int(asking.stats()["bytes_read"]) < 30 * len(half):
-            pass  # each look is an exchange with the server
+        wait_until(lambda: int(asking.stats()["bytes_read"]) >= 30 * len(half), "the half commands")
         stats = asking.stats()
         assert int(stats["read_buf_bytes"]) <= (1 << 20) + 65536, stats["read_buf_bytes"]
         refused = int(stats["read_buf_oom"])
@@ -253,8 +266,7 @@ def test_read_buffers_stay_within_their_limit():
             client.close()
         assert told == refused, (told, refused)
         # All of it comes back.
-        while int(asking.stats()["curr_connections"]) > 1:
-            pass
+        wait_until(lambda: int(asking.stats()["curr_connections"]) == 1, "the connections' end")
         assert int(asking.stats()["read_buf_bytes"]) <= 65536 * 2, asking.stats()["read_buf_bytes"]
 
 
@@ -281,8 +293,9 @@ def filters(pid):
 def test_dropped_privileges_filter_every_thread():
     need_seccomp()
     with Server(["-t", "3", "-o", "drop_privileges"], env=SANITIZER_ENV) as server:
-        counts = filters(server.pid)
-        assert len([n for n in counts if n == 2]) >= 3 and counts[0] >= 1, counts
+        # Each worker begins with its own, which may be a moment after the first connection is accepted.
+        wait_until(lambda: filters(server.pid).count(2) >= 3, "the filters of the workers")
+        assert filters(server.pid)[0] >= 1, filters(server.pid)
     with Server(["-t", "3", "-o", "drop_privileges,relaxed_privileges"], env=SANITIZER_ENV) as server:
         assert set(filters(server.pid)) == {1}, filters(server.pid)
     with Server() as server:
@@ -357,6 +370,66 @@ def test_certificates_are_loaded_again_without_privileges():
             issue()
             certificate()  # has the server load the new one
             assert certificate() != first
+
+
+# -- memory and the process ------------------------------------------------------------------------
+
+
+def test_locked_memory_is_locked_or_warned_of():
+    with Server(["-k", "-m", "16"]) as server, server.client() as client:
+        client.exchange(b"set a 0 0 1\r\nx\r\n", b"STORED\r\n")
+        assert status_kb(server.pid, "VmLck") > 0 or "warning: -k invalid, mlockall() failed" in server.log(), server.log()
+    with Server(["-m", "16"]) as server:
+        assert status_kb(server.pid, "VmLck") == 0
+
+
+def test_large_pages_take_all_memory_at_the_start():
+    try:
+        with open("/sys/kernel/mm/transparent_hugepage/enabled", encoding="ascii") as file:
+            mode = file.read()
+    except FileNotFoundError:
+        mode = "[never]"
+    if "[never]" in mode:
+        port = ["-l", "127.0.0.1", "-p", "0"]
+        done = run([*ROOT, *port, "-L"])
+        assert done.returncode == 1 and b"-L: this system has no large pages to give" in done.stderr, done
+        raise Skip("no transparent huge pages here: -L was refused as it should be")
+    with Server(["-L", "-m", "48"]) as server:
+        assert status_kb(server.pid, "VmRSS") > 40 * 1024, status_kb(server.pid, "VmRSS")
+        with server.client() as client:
+            client.exchange(b"set a 0 0 1\r\nx\r\n", b"STORED\r\n")
+
+
+def test_core_files_may_be_as_large_as_they_get():
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    if before[1] == 0:
+        raise Skip("core files are forbidden here")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, before[1]))
+    try:
+        with Server(["-r"]) as server:
+            assert resource.prlimit(server.pid, resource.RLIMIT_CORE)[0] != 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
+
+
+def test_backlog_is_the_kernels():
+    with Server(["-b", "7"]) as server:
+        if not shutil.which("ss"):
+            raise Skip("no ss command to look with")
+        done = subprocess.run(["ss", "-Hltn", f"sport = :{server.port}"], capture_output=True, check=True, timeout=TIMEOUT_S)
+        assert done.stdout.split()[2] == b"7", done.stdout
+
+
+def test_socket_mark_is_set_or_told_of():
+    with Server(["-o", "sock_cookie_id=5"]) as server:
+        ss = shutil.which("ss")
+        if os.geteuid() != 0:
+            server.wait_for_log("-o sock_cookie_id=5: cannot mark the socket")
+        elif ss:
+            done = subprocess.run([ss, "-Hltnem", f"sport = :{server.port}"], capture_output=True, check=True, timeout=TIMEOUT_S)
+            assert b"fwmark:0x5" in done.stdout or "cannot mark the socket" in server.log(), done.stdout
 
 
 # -- --config ----------------------------------------------------------------------------------------
