@@ -53,14 +53,15 @@ struct cache_options {
     double growth_factor;   /* between size classes, above 1; 0 for the default table */
     uint32_t
         chunk_min;     /* bytes of key and value that the smallest class holds; 0 for the default */
-    const uint32_t *chunk_sizes; /* rising, in place of both, in bytes; NULL for none.  Borrowed for
-                                    the call; those above the largest class are left out */
-    unsigned chunk_sizes_len;    /* below CACHE_CLASSES_MAX */
     bool cas_disabled; /* items carry no CAS id, 8 bytes less each; ids read as 0 */
     bool evictions_disabled; /* stores fail instead of evicting */
     bool large_pages;        /* ask for huge pages, and take all of the memory now */
-    uint64_t hash_seed;      /* random */
-    int64_t now;             /* unix time in seconds */
+    /* Rising, in bytes, in place of growth_factor and chunk_min; those above the largest class are
+     * left out.  NULL for none.  Borrowed for the call. */
+    const uint32_t *chunk_sizes;
+    unsigned chunk_sizes_len; /* below CACHE_CLASSES_MAX */
+    uint64_t hash_seed;       /* random */
+    int64_t now;              /* unix time in seconds */
 };
 
 /**

@@ -29,8 +29,8 @@ enum server_result {
 __attribute__((warn_unused_result)) enum server_result
 server_create(struct settings *settings, struct tls **tls, struct server **out, char *error);
 
-/** Before server_start(): what each worker's thread calls first, for filters of system calls and the
- * like. */
+/** Before server_start(): what each worker's thread calls first, for filters of system calls and
+ * the like. */
 typedef void server_thread_fn(void);
 void server_on_worker(struct server *server, server_thread_fn *begin);
 
