@@ -82,7 +82,8 @@ C_WARNINGS = $(WARNINGS) -Wstrict-prototypes -Wmissing-prototypes -Wold-style-de
 ERRORS = $(if $(filter-out 0,$(DEVELOPER)),-Werror)
 
 # CFLAGS and CPPFLAGS are the user's, and come behind ours; only a variant's come behind them.
-OUR_CPPFLAGS = -D_GNU_SOURCE -I. -Iserver -Iserver/include $(EVENT_CFLAGS) $(TLS_CFLAGS) $(SASL_CFLAGS) $(CPPFLAGS)
+OUR_CPPFLAGS = -D_GNU_SOURCE -I. -Iserver -Iserver/include $(EVENT_CFLAGS) $(TLS_CFLAGS) $(SASL_CFLAGS) \
+    $(SECCOMP_CFLAGS) $(CPPFLAGS)
 TEST_CPPFLAGS = -Itests $(CHECK_CFLAGS)
 OUR_CFLAGS = -std=gnu11 -pthread -fPIC -fvisibility=hidden $(C_WARNINGS) $(ERRORS) $(CFLAGS) \
     $(VARIANT_FLAGS)
@@ -145,7 +146,7 @@ $(1): FORCE
 endef
 
 $(eval $(call stamp,$(B)/flags,$(CC) $(OUR_CPPFLAGS) $(OUR_CFLAGS) $(CXX) $(OUR_CXXFLAGS)))
-$(eval $(call stamp,$(B)/ldflags,$(OUR_LDFLAGS) $(SERVER_HEAP_LIBS) $(EVENT_LIBS) $(LIBS)))
+$(eval $(call stamp,$(B)/ldflags,$(OUR_LDFLAGS) $(SERVER_HEAP_LIBS) $(SECCOMP_LIBS) $(EVENT_LIBS) $(LIBS)))
 
 $(B)/obj/%.o: %.c $(B)/flags config.h
 	@mkdir -p $(@D)
@@ -196,7 +197,7 @@ all: $(if $(wildcard server/main.c),$(OUT)/larder) $(OUT)/liblarder.a $(OUT)/lib
 link = $(CC) $(OUR_CFLAGS) $(OUR_LDFLAGS) -o $@
 
 $(OUT)/larder: $(call objects,server/main.c) $(call archives,server) $(B)/ldflags
-	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(SERVER_HEAP_LIBS) $(EVENT_LIBS) $(LIBS)
+	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(SERVER_HEAP_LIBS) $(SECCOMP_LIBS) $(EVENT_LIBS) $(LIBS)
 
 # The library's objects are joined into one, with what they need of the layers below, and all names but
 # larder_* are made local, so that our short ones cannot clash with the host's.
@@ -231,7 +232,7 @@ run: $(OUT)/larder
 # -- test programs --------------------------------------------------------------------------------------
 
 T := $(B)/tests
-LAYER_LIBS = $(CHECK_LIBS) $(EVENT_LIBS) $(LIBS)
+LAYER_LIBS = $(CHECK_LIBS) $(SECCOMP_LIBS) $(EVENT_LIBS) $(LIBS)
 
 .PHONY: have_check
 have_check:
@@ -259,7 +260,7 @@ $(T)/wire/runner: $(call objects,$(WIRE_SOURCES)) $(B)/support.a $(call archives
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(LAYER_LIBS)
 
 $(T)/fuzz/replay_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $(B)/support.a \
-    $(call archives,session) $(B)/ldflags
+    $(call archives,server) $(B)/ldflags
 	@mkdir -p $(@D)
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(EVENT_LIBS) $(LIBS)
 
@@ -385,7 +386,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ_SOURCES))
 fuzz:
 	@$(MAKE) VARIANT=fuzz CC=$(FUZZ_CC) fuzz_run
 
-$(T)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/support.a $(call archives,session) $(B)/ldflags
+$(T)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/support.a $(call archives,server) $(B)/ldflags
 	@mkdir -p $(@D)
 	$(call say,LINK) $(CC) $(OUR_CFLAGS) -fsanitize=fuzzer $(OUR_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(EVENT_LIBS) $(LIBS)
 

@@ -11,6 +11,7 @@
 #include "net/server.h"
 #include "options.h"
 #include "process.h"
+#include "sandbox.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -49,6 +50,8 @@ create_cache(const struct settings *settings)
         .item_size_max = settings->item_size_max,
         .growth_factor = settings->growth_factor,
         .chunk_min = settings->chunk_min,
+        .chunk_sizes = settings->slab_sizes,
+        .chunk_sizes_len = settings->slab_sizes_len,
         .cas_disabled = settings->cas_disabled,
         .evictions_disabled = settings->evictions_disabled,
         .large_pages = settings->large_pages,
@@ -117,6 +120,15 @@ serve(struct settings *settings, struct server *server, int ready_fd)
     if (stats.prefixes == NULL) {
         log_line("out of memory");
         goto done;
+    }
+    if (settings->drop_privileges) {
+        if (!sandbox_process()) {
+            code = OPTIONS_EXIT_OS;
+            goto done;
+        }
+        if (!settings->relaxed_privileges) {
+            server_on_worker(server, sandbox_worker_or_exit);
+        }
     }
     enum server_result started = server_start(server, cache, &stats, true, error);
     if (started != SERVER_OK) {

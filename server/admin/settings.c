@@ -36,6 +36,7 @@ settings_init(struct settings *settings)
     settings->slab_automove = 1;
     settings->slab_automove_ratio = 0.8;
     settings->slab_automove_window = 10;
+    settings->slab_automove_freeratio = 0.01;
     settings->slab_chunk_max = 512 * 1024;
     settings->lru_crawler = true;
     settings->lru_crawler_sleep = 100;

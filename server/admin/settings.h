@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define LISTEN_ADDRESSES_MAX 64u
+#define SLAB_SIZES_MAX       63u /* memcached's bound */
 
 enum settings_protocol {
     PROTOCOL_AUTO,
@@ -60,6 +61,9 @@ struct settings {
     unsigned ssl_min_version; /* 0 .. 3: TLS 1.0 .. 1.3 */
 
     /* process */
+    char *config_text;    /* --config: the file's text, into which strings point; NULL for none */
+    bool drop_privileges; /* -o drop_privileges */
+    bool relaxed_privileges; /* -o relaxed_privileges */
     bool daemonize;          /* -d */
     bool coredumps;          /* -r */
     const char *user;        /* -u */
@@ -69,13 +73,15 @@ struct settings {
     unsigned reqs_per_event; /* -R */
 
     /* cache */
-    _Atomic uint64_t memory_limit; /* -m, bytes */
-    bool evictions_disabled;       /* -M */
-    double growth_factor;          /* -f; 0 default table */
-    uint32_t chunk_min;            /* -n; 0 default */
-    uint32_t item_size_max;        /* -I, bytes */
-    bool cas_disabled;             /* -C */
-    bool large_pages;              /* -L */
+    _Atomic uint64_t memory_limit;       /* -m, bytes */
+    bool evictions_disabled;             /* -M */
+    double growth_factor;                /* -f; 0 default table */
+    uint32_t chunk_min;                  /* -n; 0 default */
+    uint32_t slab_sizes[SLAB_SIZES_MAX]; /* -o slab_sizes, bytes, rising; in place of -f and -n */
+    unsigned slab_sizes_len;             /* 0 for none */
+    uint32_t item_size_max;              /* -I, bytes */
+    bool cas_disabled;                   /* -C */
+    bool large_pages;                    /* -L */
 
     /* commands */
     bool shutdown_enabled; /* -A */
@@ -92,6 +98,7 @@ struct settings {
     bool slab_reassign;
     int slab_automove;
     double slab_automove_ratio;
+    double slab_automove_freeratio;
     unsigned slab_automove_window;
     uint32_t slab_chunk_max; /* bytes */
     bool lru_crawler;

@@ -278,8 +278,8 @@ general_engine(const struct server_stats *stats, const struct stats_out *out,
     if (settings->ssl_enabled) {
         general_tls(stats, out, sums);
     }
-    stats_put_u64(out, "unexpected_napi_ids", 0);
-    stats_put_u64(out, "round_robin_fallback", 0);
+    stats_put_u64(out, "unexpected_napi_ids", metric_get(&stats->unexpected_napi_ids));
+    stats_put_u64(out, "round_robin_fallback", metric_get(&stats->round_robin_fallback));
 }
 
 static void
@@ -451,11 +451,18 @@ settings_engine(const struct settings *settings, const struct stats_out *out)
     stats_put_u64(out, "read_buf_mem_limit", settings->read_buf_mem_limit);
     stats_put_bool(out, "track_sizes", settings->track_sizes);
     stats_put_bool(out, "inline_ascii_response", false);
+#ifdef HAVE_SECCOMP
+    stats_put_bool(out, "drop_privileges", settings->drop_privileges);
+#endif
+    stats_put_format(out, "slab_automove_freeratio", "%.3f", settings->slab_automove_freeratio);
 #ifdef HAVE_TLS
     settings_tls(settings, out);
 #endif
-    stats_put(out, "num_napi_ids",
-              "(null)"); /* -N is not supported; the original prints an unset one so */
+    if (settings->napi_ids > 0) {
+        stats_put_u64(out, "num_napi_ids", settings->napi_ids);
+    } else {
+        stats_put(out, "num_napi_ids", "(null)"); /* as the original prints an unset one */
+    }
     stats_put(out, "memory_file", "(null)");
     stats_put_u64(out, "client_flags_size", sizeof(uint32_t));
 }

@@ -70,6 +70,9 @@ struct server_stats {
     struct metric accepting_conns; /* 1 or 0 */
     struct metric reserved_fds;
     struct metric certs_loaded_at; /* unix seconds; of -Z */
+    /* -N; written by the thread that accepts */
+    struct metric unexpected_napi_ids;
+    struct metric round_robin_fallback; /* connections without an id */
     /* What the counters stood at when `stats reset` came last: each has one writer, and that is
      * not the one that resets. */
     struct metric worker_base[WORKER_STATS_COUNT];

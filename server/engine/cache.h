@@ -57,8 +57,12 @@ struct cache_options {
     bool cas_disabled; /* items carry no CAS id, 8 bytes less each; ids read as 0 */
     bool evictions_disabled; /* stores fail instead of evicting */
     bool large_pages;        /* ask for huge pages, and take all of the memory now */
-    uint64_t hash_seed;      /* random */
-    int64_t now;             /* unix time in seconds */
+    /* Rising, in bytes, in place of growth_factor and chunk_min; those above the largest class are
+     * left out.  NULL for none.  Borrowed for the call. */
+    const uint32_t *chunk_sizes;
+    unsigned chunk_sizes_len; /* below CACHE_CLASSES_MAX */
+    uint64_t hash_seed;       /* random */
+    int64_t now;              /* unix time in seconds */
 };
 
 /**

@@ -38,6 +38,21 @@ next_chunk_size(uint32_t size, double factor, uint32_t page_size, uint32_t step)
     return page_size / per_page / step * step;
 }
 
+/** The next of the sizes that were given, rounded up to a step; behind the last of them the largest
+ * class. */
+static uint32_t
+next_given_size(const struct cache *cache, uint32_t size, uint32_t step)
+{
+    const struct cache_options *options = &cache->options;
+    for (unsigned i = 0; i < options->chunk_sizes_len; i++) {
+        uint32_t given = options->chunk_sizes[i];
+        if (given > size && given <= cache->chunk_max) {
+            return (given + step - 1) / step * step;
+        }
+    }
+    return cache->chunk_max;
+}
+
 static uint32_t
 first_chunk_size(const struct cache *cache, uint32_t step)
 {
@@ -61,7 +76,9 @@ slab_classes_init(struct cache *cache)
     if (cache->size_class == NULL || cache->class_by_size == NULL) {
         return false;
     }
-    uint32_t size = first_chunk_size(cache, step);
+    bool given = cache->options.chunk_sizes_len > 0;
+    assert(cache->options.chunk_sizes_len < CACHE_CLASSES_MAX);
+    uint32_t size = given ? next_given_size(cache, 0, step) : first_chunk_size(cache, step);
     uint32_t covered = 0; /* sizes up to this have a class */
     for (unsigned id = 1; covered < cache->chunk_max; id++) {
         if (id == CACHE_CLASSES_MAX) {
@@ -79,8 +96,10 @@ slab_classes_init(struct cache *cache)
         }
         covered = size;
         cache->classes = id;
-        size = next_chunk_size(size, factor, page_size, step);
+        size = given ? next_given_size(cache, size, step)
+                     : next_chunk_size(size, factor, page_size, step);
     }
+    cache->options.chunk_sizes = NULL; /* the caller's */
     return true;
 }
 

@@ -403,6 +403,7 @@ conn_open(struct worker *worker, int fd, unsigned listener)
     if (session == NULL) {
         goto fail;
     }
+    session_speak(session, (enum settings_protocol)server->listeners.at[listener]->protocol);
     conn->session = session;
     conn->worker = worker;
     conn->fd = fd;

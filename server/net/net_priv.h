@@ -10,6 +10,7 @@
 
 #include "base/lock.h"
 #include "net/listener.h"
+#include "net/napi.h"
 #include "net/server.h"
 #include "net/tls.h"
 #include "net/udp.h"
@@ -140,6 +141,8 @@ struct server {
     struct worker *workers;
     unsigned workers_len;
     unsigned worker_next;
+    struct napi_table napi; /* -N */
+    server_thread_fn *worker_begin; /* NULL for none */
 
     struct event_base *base;
     struct wake wake;

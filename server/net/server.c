@@ -47,14 +47,35 @@ server_has_room(const struct server *server)
            server->settings->conns_max + udp_places(server);
 }
 
+/** The worker of a new connection: one after the other, or with -N by where it came in. */
+static struct worker *
+choose_worker(struct server *server, int fd)
+{
+    if (server->settings->napi_ids > 0) {
+        unsigned chosen = 0;
+        switch (napi_choose(&server->napi, napi_id_of(fd), &chosen)) {
+        case NAPI_WORKER:
+            assert(chosen < server->workers_len);
+            return &server->workers[chosen];
+        case NAPI_NONE:
+            metric_add(&server->stats->round_robin_fallback, 1);
+            break;
+        case NAPI_UNEXPECTED:
+            metric_add(&server->stats->unexpected_napi_ids, 1);
+            break;
+        }
+    }
+    struct worker *worker = &server->workers[server->worker_next];
+    server->worker_next = (server->worker_next + 1) % server->workers_len;
+    return worker;
+}
+
 void
 server_take(struct server *server, int fd, unsigned listener)
 {
     metric_add_shared(&server->stats->curr_connections, 1);
     metric_add_shared(&server->stats->total_connections, 1);
-    struct worker *worker = &server->workers[server->worker_next];
-    server->worker_next = (server->worker_next + 1) % server->workers_len;
-    worker_give(worker, fd, listener);
+    worker_give(choose_worker(server, fd), fd, listener);
 }
 
 void
@@ -305,7 +326,9 @@ static enum server_result
 open_address(struct server *server, const char *element, char *error)
 {
     const struct settings *settings = server->settings;
-    struct listen_spec spec = { .port = -1, .tls = TLS_MODE_DEFAULT };
+    struct listen_spec spec = { .port = -1,
+                                .protocol = settings->protocol,
+                                .tls = TLS_MODE_DEFAULT };
     char why[SERVER_ERROR_CAP / 2];
     if (element != NULL &&
         listen_spec_parse(element, settings->protocol, &spec, why, sizeof(why)) != LISTEN_SPEC_OK) {
@@ -321,6 +344,7 @@ open_address(struct server *server, const char *element, char *error)
                           sizeof(why)) == LISTEN_OK) {
         for (unsigned i = first; i < server->listeners.len; i++) {
             server->listeners.at[i]->tls = (uint8_t)(server->tls != NULL ? spec.tls : TLS_MODE_OFF);
+            server->listeners.at[i]->protocol = (uint8_t)spec.protocol;
         }
         return SERVER_OK;
     }
@@ -345,6 +369,9 @@ open_listeners(struct server *server, char *error)
                  settings->unix_path);
         return SERVER_CANNOT_LISTEN;
     }
+    for (unsigned i = 0; i < server->listeners.len; i++) {
+        server->listeners.at[i]->protocol = (uint8_t)settings->protocol;
+    }
     if (settings->port == 0) {
         return SERVER_OK;
     }
@@ -361,7 +388,7 @@ static enum server_result
 open_udp_address(struct server *server, const char *element, char *error)
 {
     const struct settings *settings = server->settings;
-    struct listen_spec spec = { .port = -1 };
+    struct listen_spec spec = { .port = -1, .protocol = settings->protocol };
     char why[SERVER_ERROR_CAP / 2] = "";
     unsigned port = settings->udp_port > 0 ? (unsigned)settings->udp_port : 0;
     if (element == NULL ||
@@ -370,6 +397,7 @@ open_udp_address(struct server *server, const char *element, char *error)
             .host = spec.host,
             .port = spec.port >= 0 ? (unsigned)spec.port : port,
             .workers = settings->threads,
+            .protocol = (uint8_t)spec.protocol,
             .mark = settings->sock_cookie_id,
         };
         if (udp_bind(&server->udp, &wish, why, sizeof(why))) {
@@ -414,6 +442,7 @@ server_create(struct settings *settings, struct tls **tls, struct server **out, 
         return SERVER_NO_RESOURCES;
     }
     server->settings = settings;
+    server->napi.max = settings->napi_ids;
     server->tls = owned;
     enum server_result result = open_listeners(server, error);
     if (result == SERVER_OK) {
@@ -520,6 +549,13 @@ start_workers(struct server *server)
         }
     }
     return true;
+}
+
+void
+server_on_worker(struct server *server, server_thread_fn *begin)
+{
+    assert(server->workers == NULL);
+    server->worker_begin = begin;
 }
 
 enum server_result

@@ -41,6 +41,11 @@ struct server_logins {
 /** Serves only clients that have logged in.  Between server_create() and server_start(). */
 void server_ask_for_login(struct server *server, const struct server_logins *logins);
 
+/** Before server_start(): what each worker's thread calls first, for filters of system calls and
+ * the like. */
+typedef void server_thread_fn(void);
+void server_on_worker(struct server *server, server_thread_fn *begin);
+
 /**
  * Starts the workers, the clock and the cache's background work; fills in stats->workers.  Then
  * listens.

@@ -162,6 +162,7 @@ static bool
 begin(struct udp *udp)
 {
     struct mmsghdr *message = &udp->batch->messages[udp->at];
+    session_speak(udp->session, (enum settings_protocol)udp->socket->address->protocol);
     if (!datagram_receive(udp->session, udp->batch->bytes[udp->at], message->msg_len,
                           &udp->reply)) {
         return false;

@@ -31,6 +31,7 @@ struct udp_address {
     unsigned port;
     int *fds;                    /* one for each worker */
     unsigned fds_len;            /* as many are open */
+    uint8_t protocol;            /* enum settings_protocol: what its conversations speak */
     char text[ADDRESS_TEXT_CAP]; /* udp:127.0.0.1:11211 */
 };
 
@@ -44,6 +45,7 @@ struct udp_wish {
     const char *host; /* empty for any address, v4 and v6 */
     unsigned port;    /* 0 for one that the system chooses; the same for v4 and v6 if possible */
     unsigned workers;
+    uint8_t protocol; /* enum settings_protocol */
     uint32_t mark; /* SO_MARK of the sockets, 0 for none */
 };
 

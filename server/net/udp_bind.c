@@ -141,6 +141,7 @@ open_address(struct udp_set *set, const struct sockaddr *asked, socklen_t len,
         return NULL;
     }
     address->family = asked->sa_family;
+    address->protocol = wish->protocol;
     address->fds = calloc(wish->workers, sizeof(int));
     if (address->fds == NULL) {
         goto fail;

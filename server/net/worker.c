@@ -231,6 +231,9 @@ static void *
 worker_main(void *arg)
 {
     struct worker *worker = arg;
+    if (worker->server->worker_begin != NULL) {
+        worker->server->worker_begin();
+    }
     while (!worker->stopping && !worker->finishing) {
         bool busy = worker->queue_len > 0 || worker->sweeping || udp_is_busy(worker->udp);
         /* Not busy: returns only when a callback breaks the loop. */

@@ -78,7 +78,12 @@ rx_keep_aside(struct session *session)
     uint32_t len = worker->rx_end - worker->rx_at;
     assert(session->rx_own == NULL && len > 0);
     uint8_t *fresh = NULL;
-    if (len >= RX_SWAP_MIN && session->next != SESSION_READ) {
+    if (!session_may_keep(worker, len)) {
+        metric_add(&worker->stats.read_oom, 1);
+        return false;
+    }
+    if (len >= RX_SWAP_MIN && session->next != SESSION_READ &&
+        session_may_keep(worker, SESSION_RX_SIZE)) {
         /* Whole commands are waiting, and will be run at once: the buffer itself changes hands. */
         fresh = worker->rx_spare != NULL ? worker->rx_spare : malloc(SESSION_RX_SIZE);
         if (worker->rx_spare != NULL) {
@@ -164,6 +169,7 @@ session_pause(struct session *session)
     }
     if (worker->rx_at != worker->rx_end && session->state != SESSION_CLOSED && kept) {
         kept = rx_keep_aside(session);
+        session->lost = !kept;
     }
     worker->rx_at = worker->rx_end = 0;
     worker->direct = false;

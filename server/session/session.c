@@ -16,6 +16,19 @@ static const char *const shown_names[] = {
 
 /* -- workers ----------------------------------------------------------------------------------- */
 
+/** A worker's share of -o read_buf_mem_limit, with its own receive buffer: enough at least for one
+ * client's half command and replies. */
+static uint64_t
+aside_max(const struct settings *settings)
+{
+    if (settings->read_buf_mem_limit == 0) {
+        return UINT64_MAX;
+    }
+    uint64_t share = settings->read_buf_mem_limit / settings->threads;
+    uint64_t least = SESSION_RX_SIZE + SESSION_TX_SIZE;
+    return SESSION_RX_SIZE + (share > least ? share : least);
+}
+
 struct session_worker *
 session_worker_create(struct cache *cache, struct settings *settings,
                       struct server_stats *server_stats, const struct session_host *host)
@@ -33,6 +46,7 @@ session_worker_create(struct cache *cache, struct settings *settings,
     }
     worker->cache = cache;
     worker->settings = settings;
+    worker->aside_max = aside_max(settings);
     worker->server_stats = server_stats;
     worker->host = host;
     worker->tx.cap = SESSION_TX_SIZE;
@@ -83,13 +97,32 @@ session_state_name(const struct session *session)
                                             memory_order_relaxed)]; /* relaxed: see the field */
 }
 
+void
+session_speak(struct session *session, enum settings_protocol protocol)
+{
+    assert(session->state == SESSION_COMMAND || session->state == SESSION_LOGIN);
+    session->speaks = (uint8_t)protocol;
+    switch (protocol) {
+    case PROTOCOL_AUTO:
+        session->protocol = SESSION_PROTOCOL_UNKNOWN;
+        break;
+    case PROTOCOL_ASCII:
+        session->protocol = SESSION_PROTOCOL_TEXT;
+        break;
+    case PROTOCOL_BINARY:
+        session->protocol = SESSION_PROTOCOL_BINARY; /* a wrong magic closes it */
+        break;
+    }
+}
+
 static void
-session_init(struct session *session, struct session_worker *worker, bool datagram)
+session_init(struct session *session, struct session_worker *worker, bool datagram,
+             enum settings_protocol speaks)
 {
     memset(session, 0, sizeof(*session));
     session->worker = worker;
     session->state = login_is_asked(worker) ? SESSION_LOGIN : SESSION_COMMAND;
-    session->protocol = SESSION_PROTOCOL_UNKNOWN;
+    session_speak(session, speaks);
     session->next = SESSION_READ;
     session->datagram = datagram;
     session_show(session, SHOWN_NEW);
@@ -100,7 +133,7 @@ session_create(struct session_worker *worker)
 {
     struct session *session = malloc(sizeof(*session));
     if (session != NULL) {
-        session_init(session, worker, false);
+        session_init(session, worker, false, worker->settings->protocol);
     }
     return session;
 }
@@ -110,7 +143,7 @@ session_create_datagram(struct session_worker *worker)
 {
     struct session *session = malloc(sizeof(*session));
     if (session != NULL) {
-        session_init(session, worker, true);
+        session_init(session, worker, true, worker->settings->protocol);
     }
     return session;
 }
@@ -141,7 +174,8 @@ void
 session_reset(struct session *session)
 {
     session_fini(session);
-    session_init(session, session->worker, session->datagram);
+    session_init(session, session->worker, session->datagram,
+                 (enum settings_protocol)session->speaks);
 }
 
 void
@@ -413,26 +447,17 @@ commands_run(struct session *session)
     return step != STEP_ON ? step : STEP_READ;
 }
 
-/** The protocol is chosen by the first byte, for the connection's whole life; -B can force it. */
+/** The protocol is chosen by the first byte, for the connection's whole life, unless -B or the
+ * listener says it. */
 static enum step
 choose_protocol(struct session *session)
 {
-    struct session_worker *worker = session->worker;
+    const struct session_worker *worker = session->worker;
     if (worker->rx_at == worker->rx_end) {
         return STEP_READ;
     }
-    bool binary = worker->rx[worker->rx_at] == BINARY_MAGIC;
-    switch (worker->settings->protocol) {
-    case PROTOCOL_AUTO:
-        break;
-    case PROTOCOL_ASCII:
-        binary = false;
-        break;
-    case PROTOCOL_BINARY:
-        binary = true; /* with a wrong magic it closes, too */
-        break;
-    }
-    session->protocol = binary ? SESSION_PROTOCOL_BINARY : SESSION_PROTOCOL_TEXT;
+    session->protocol =
+        worker->rx[worker->rx_at] == BINARY_MAGIC ? SESSION_PROTOCOL_BINARY : SESSION_PROTOCOL_TEXT;
     return STEP_ON;
 }
 
@@ -500,11 +525,25 @@ shown_while_waiting(const struct session *session)
     return SHOWN_CLOSING; /* not reached */
 }
 
+/** A closed session whose client goes on: it is told once why nothing more is answered. */
+static enum session_next
+run_closed(struct session *session)
+{
+    if (session->lost) {
+        session->lost = false;
+        session_attach(session);
+        if (session->protocol == SESSION_PROTOCOL_TEXT) {
+            TX_PUT(session->worker, "SERVER_ERROR out of memory reading request\r\n");
+        }
+    }
+    return SESSION_CLOSE;
+}
+
 enum session_next
 session_run(struct session *session)
 {
     if (session->state == SESSION_CLOSED) {
-        return SESSION_CLOSE;
+        return run_closed(session);
     }
     if (session->tx_own != NULL) {
         return SESSION_SEND; /* a client that does not read its replies gets no more of them */

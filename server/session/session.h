@@ -90,7 +90,10 @@ struct worker_stats *session_worker_stats(struct session_worker *worker);
 struct session *session_create(struct session_worker *worker);
 /** NULL without memory. */
 struct session *session_create_datagram(struct session_worker *worker);
-/** As if it had just been created: input, output, pins and unfinished stores are dropped. */
+/** Before anything is received: the protocol of the listener, in place of -B. */
+void session_speak(struct session *session, enum settings_protocol protocol);
+/** As if it had just been created, and told what to speak: input, output, pins and unfinished stores
+ * are dropped. */
 void session_reset(struct session *session);
 /** Gives back pins and unfinished stores. */
 void session_destroy(struct session *session);
@@ -121,8 +124,8 @@ bool session_in_command(const struct session *session);
 
 /**
  * Leaves the worker's buffers to another session; what is half received or not yet sent is kept
- * aside.  Without memory for that the session is closed: nothing is pending then, and its next run
- * answers SESSION_CLOSE.
+ * aside.  Without memory for that, or past -o read_buf_mem_limit, the session is closed: nothing is
+ * pending then, and its next run answers SESSION_CLOSE.
  */
 void session_pause(struct session *session);
 

@@ -147,6 +147,7 @@ struct session_worker {
     bool detail;            /* settings.detail_enabled as of this run */
     uint8_t *rx_spare;      /* NULL, or another buffer for rx */
     unsigned budget;        /* commands that may still run before others' turn */
+    uint64_t aside_max;     /* bytes that its sessions may keep aside; see session_may_keep() */
 
     /* The reply of the get line that is being answered begins here; see read_line_bad(). */
     uint32_t line_tx_end;
@@ -201,6 +202,8 @@ struct session {
     uint32_t rx_own_cap;
     uint32_t scanned; /* bytes of the line begun that are known to have no LF */
     bool datagram;    /* constant: one command per run, and none whose answer is a stream */
+    bool lost;        /* CLOSED: input was dropped, as no memory was left to keep it */
+    uint8_t speaks;   /* enum settings_protocol; constant */
     uint8_t *rx_own;
     struct tx *tx_own; /* output kept aside, or NULL */
 
@@ -220,6 +223,16 @@ struct session {
     uint64_t swallow_left; /* SWALLOW, LOGIN */
 };
 _Static_assert(sizeof(struct session) <= 112, "an idle connection is small");
+
+/** Whether `len` bytes more may be kept aside: -o read_buf_mem_limit, of which each worker has its
+ * share. */
+static inline bool
+session_may_keep(const struct session_worker *worker, uint64_t len)
+{
+    uint64_t held =
+        metric_get(&worker->stats.read_bytes) + metric_get(&worker->stats.response_bytes);
+    return held + len <= worker->aside_max;
+}
 
 /** What session_state_name() answers. */
 enum session_shown {

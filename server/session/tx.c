@@ -83,7 +83,9 @@ tx_keep_aside(struct session *session)
     assert(session->tx_own == NULL);
     uint32_t len = tx->end - tx->at;
     uint32_t longs = tx->longs_end - tx->longs_at;
-    struct tx *own = malloc(sizeof(*own) + longs * sizeof(struct tx_long) + len);
+    struct tx *own = session_may_keep(worker, len)
+                         ? malloc(sizeof(*own) + longs * sizeof(struct tx_long) + len)
+                         : NULL;
     if (own == NULL) {
         metric_add(&worker->stats.response_oom, 1);
         tx_clear(worker, tx);

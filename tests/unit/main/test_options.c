@@ -143,7 +143,8 @@ static const struct {
 #endif
     { "-l proto[foo]:127.0.0.1", 71, "Invalid protocol name: \"foo\"", "ascii" },
     { "-l proto[ascii:127.0.0.1", 71, "Invalid protocol spec", "" },
-    { "-l proto[proxy]:127.0.0.1", 64, "-l proto[proxy]", "" },
+    { "-l proto[proxy]:127.0.0.1", 71, "Server not built with proxy: \"proto[proxy]:127.0.0.1\"",
+      "" },
     { "-l tag[]:127.0.0.1", 71, "Listener tags must be between 1 and 8 characters: \"\"", "" },
     { "-l tag[123456789]:127.0.0.1", 71,
       "Listener tags must be between 1 and 8 characters: \"123456789\"", "" },
@@ -206,8 +207,10 @@ static const struct {
     { "-I 3m -o slab_chunk_max=3", 64, "must divide evenly into 1048576 (slab_page_size)", "3072" },
     { "-o read_buf_mem_limit=abc", 1, "could not parse argument to read_buf_mem_limit", "abc" },
     { "-o read_buf_mem_limit=4096", 1, "could not parse argument to read_buf_mem_limit", "4096" },
+#ifndef HAVE_SECCOMP
     { "-o drop_privileges", 1, "Illegal suboption \"drop_privileges\"", "seccomp" },
     { "-o relaxed_privileges", 1, "Illegal suboption \"relaxed_privileges\"", "" },
+#endif
 #ifdef HAVE_TLS
     { "-o ssl_chain_cert", 1, "Missing ssl_chain_cert argument", "PEM" },
     { "-o ssl_key=", 1, "Missing ssl_key argument", "" },
