@@ -97,7 +97,8 @@ def carry_ids(commands):  # noqa: ARG001
 
 
 def keys_read(command):
-    return (command.key,) if command.kind in READS else ()
+    """A touch, too, holds the item in the original until its answer is out."""
+    return (command.key,) if command.kind in READS or command.kind == "touch" else ()
 
 
 def needs_group(command, read):
