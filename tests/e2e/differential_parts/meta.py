@@ -192,7 +192,7 @@ class Generator(text.Generator):
         tag = None
         if b"q" in flags:
             self.tags += 1
-            tag = b"O%d" % self.tags
+            tag = b"Oq%d" % self.tags  # no other opaque is the same
             flags = [flag for flag in flags if not flag.startswith(b"O")] + [tag]
             frame = REST if quiet_lines else META_QUIET
         flags = flags + binary
@@ -239,7 +239,7 @@ class Generator(text.Generator):
             value = value[:100]
         elif mode in (b"MA", b"MP"):
             value = b"x" + value
-        elif len(value) > text.NUMBER_VALUE_MAX:
+        elif value:
             value = b"x" + value[1:]
         if mode:
             flags.append(mode)

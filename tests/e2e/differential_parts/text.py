@@ -338,13 +338,13 @@ class Generator:
         return Command(word.decode(), key, head + value + b"\r\n", NONE if noreply else LINE, noreply=noreply)
 
     # The original reads a number at the head of a value of any length, larder only of one that fits a chunk: so
-    # what is counted with stays short, and other values begin with a letter where they may become long.
+    # what is counted with stays short, and other values, which may become long, begin with a letter.
 
     def _replace(self, word):
         key, value = self.key(), self.value()
         if key in self.number_keys:
             value = value[:NUMBER_VALUE_MAX]
-        elif len(value) > NUMBER_VALUE_MAX:
+        elif value:
             value = b"x" + value[1:]
         return self._store(word, key, value)
 
