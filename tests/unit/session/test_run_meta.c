@@ -360,35 +360,9 @@ END_TEST
 START_TEST(meta_says_that_memory_has_run_out)
 {
     struct harness h;
-    memset(&h, 0, sizeof(h));
-    settings_init(&h.settings);
-    h.settings.evictions_disabled = true;
-    atomic_store_explicit(&h.settings.memory_limit, 2u * 1024 * 1024, memory_order_relaxed);
-    harness_start(&h);
+    harness_open_small(&h);
     ck_assert_str_eq(harness_ask(&h, "ms n 1\r\n9\r\nms old 1\r\nx\r\n"), "HD\r\nHD\r\n");
-    /* Every class full, from large values down to none. */
-    char key[32];
-    for (size_t len = 16000; len > 0; len = len * 9 / 10) {
-        bool stored = true;
-        for (unsigned i = 0; stored; i++) {
-            char ask[100];
-            snprintf(key, sizeof(key), "f%zu.%u", len, i);
-            int n = snprintf(ask, sizeof(ask), "ms %s %zu\r\n", key, len);
-            char *bytes = malloc((size_t)n + len + 3);
-            memcpy(bytes, ask, (size_t)n);
-            memset(bytes + n, 'x', len);
-            memcpy(bytes + (size_t)n + len, "\r\n", 3);
-            stored = strcmp(harness_ask(&h, bytes), "HD\r\n") == 0;
-            free(bytes);
-        }
-        ck_assert_str_eq(h.out, "SERVER_ERROR out of memory storing object\r\n");
-    }
-    for (unsigned i = 0;
-         strcmp(h.out, "SERVER_ERROR out of memory storing object\r\n") != 0 || i == 0; i++) {
-        char ask[100];
-        snprintf(ask, sizeof(ask), "ms g%u 0\r\n\r\n", i);
-        (void)harness_ask(&h, ask);
-    }
+    harness_fill(&h);
     ck_assert_str_eq(harness_ask(&h, "mg new-one N0 v\r\nmn\r\n"),
                      "SERVER_ERROR out of memory storing object\r\nMN\r\n");
     ck_assert_str_eq(harness_ask(&h, "ma new-one N0 q\r\nma n D1000000000000000000\r\nmn\r\n"),
