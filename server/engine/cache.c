@@ -272,9 +272,8 @@ cache_step_out(struct cache_thread *thread)
 }
 
 void
-cache_step_in(struct cache *cache, struct cache_thread *thread, uint64_t active)
+cache_step_in(struct cache_thread *thread, uint64_t active)
 {
-    (void)cache;
     if (active != 0) {
         cache_enter(thread);
     }
@@ -299,12 +298,12 @@ cache_fence_readers(struct cache *cache)
 
 /** Begins a new generation: all items of the ones before are dead. */
 static void
-begin_generation(struct cache *cache, struct cache_thread *thread)
+begin_generation(struct cache *cache)
 {
     uint32_t swept = atomic_load_explicit(&cache->generation_swept,
                                           memory_order_relaxed); /* relaxed: grows only */
     if (cache_generation(cache) - swept >= GENERATIONS_UNSWEPT_MAX) {
-        expire_sweep_all(cache, thread);
+        expire_sweep_all(cache);
     }
     atomic_fetch_add_explicit(&cache->generation, 1,
                               memory_order_relaxed); /* relaxed: a number that only grows */
@@ -319,7 +318,7 @@ flush_if_due(struct cache *cache)
     if (at_s != 0 && at_s <= cache_now_s(cache) &&
         atomic_compare_exchange_strong_explicit(&cache->flush_at_s, &at_s, 0, memory_order_relaxed,
                                                 memory_order_relaxed)) { /* relaxed: as above */
-        begin_generation(cache, NULL);
+        begin_generation(cache);
     }
 }
 
@@ -366,10 +365,11 @@ cache_expires_at(const struct cache *cache, uint32_t expire_s)
 void
 cache_flush(struct cache *cache, struct cache_thread *thread, int64_t at)
 {
+    (void)thread; /* in the header, as all calls that change something name theirs */
     if (at <= cache_now(cache)) {
         atomic_store_explicit(&cache->flush_at_s, 0,
                               memory_order_relaxed); /* relaxed: one number */
-        begin_generation(cache, thread);
+        begin_generation(cache);
         return;
     }
     uint32_t at_s = cache_expire_s(cache, at);

@@ -218,7 +218,7 @@ expire_sweep(struct cache *cache, struct cache_thread *thread)
 }
 
 void
-expire_sweep_all(struct cache *cache, struct cache_thread *thread)
+expire_sweep_all(struct cache *cache)
 {
     for (unsigned id = 1; id <= cache->classes; id++) {
         struct size_class *class = &cache->size_class[id];
@@ -231,5 +231,4 @@ expire_sweep_all(struct cache *cache, struct cache_thread *thread)
             lock_release(&class->lock);
         }
     }
-    (void)thread;
 }

@@ -75,9 +75,8 @@ set_gain(struct size_class *class, uint64_t gain)
 }
 
 void
-rebalance_note_ghost(struct cache *cache, struct size_class *class)
+rebalance_note_ghost(struct size_class *class)
 {
-    (void)cache;
     uint64_t hit = class->pages_count <= PAGES_FEW
                        ? GAIN_ONE
                        : (uint64_t)GAIN_ONE * PAGES_FEW / class->pages_count;
@@ -588,6 +587,6 @@ rebalance_steal(struct cache *cache, struct cache_thread *thread, uint8_t class_
         lock_acquire(&cache->size_class[class_id].lock);
     }
     lock_release(&mover->lock);
-    cache_step_in(cache, thread, active);
+    cache_step_in(thread, active);
     return stolen;
 }
