@@ -83,6 +83,8 @@ int64_t cache_now(const struct cache *cache);
 enum cache_read_mode {
     CACHE_READ_HIT,   /* counts as a use: access time, eviction counter, fetched mark */
     CACHE_READ_QUIET, /* leaves no trace on the item */
+    CACHE_READ_USE,   /* a use, but no get of a client's: neither its hit nor its miss is counted */
+    CACHE_READ_PEEK,  /* neither a use nor a get */
 };
 
 struct cache_read {

@@ -217,11 +217,11 @@ run_mg(struct session_worker *worker, const struct meta_request *request)
     metric_add(touch ? &worker->stats.cmd_touch : &worker->stats.cmd_get, 1);
     for (unsigned tries = 0; tries < VIVIFY_TRIES_MAX; tries++) {
         prepare_read(request, read);
+        if (touch || tries > 0) { /* counts as a touch, or has been counted */
+            read->mode = meta_has(request, 'u') ? CACHE_READ_PEEK : CACHE_READ_USE;
+        }
         bool hit =
             answer_hit(worker, request, read, cache_find_one(worker->cache, worker->thread, read));
-        if (touch || tries > 0) { /* counted as a touch, or a second time */
-            metric_add(hit ? &worker->stats.gat_hits : &worker->stats.gat_misses, 1);
-        }
         if (touch) {
             /* Counts the touch's hit or miss, too; whether it is a use the read has settled. */
             enum cache_result touched = cache_touch_as(
@@ -492,7 +492,7 @@ ttl_of_key(struct session_worker *worker, const struct meta_request *request)
 {
     struct cache_read *read = &worker->meta.reads[0];
     prepare_read(request, read);
-    read->mode = CACHE_READ_QUIET;
+    read->mode = CACHE_READ_PEEK;
     int64_t ttl_s = REPLY_TTL_NONE;
     enum cache_result found = cache_find_one(worker->cache, worker->thread, read);
     bool hit = false;
@@ -504,8 +504,6 @@ ttl_of_key(struct session_worker *worker, const struct meta_request *request)
         }
         found = hit ? CACHE_OK : cache_find(worker->cache, worker->thread, read);
     }
-    metric_add(hit ? &worker->stats.gat_hits : &worker->stats.gat_misses,
-               1); /* no get of the client's */
     return ttl_s;
 }
 
@@ -585,7 +583,7 @@ run_me(struct session_worker *worker, const struct meta_request *request)
     metric_add(&worker->stats.cmd_meta, 1);
     struct cache_read *read = &worker->meta.reads[0];
     prepare_read(request, read);
-    read->mode = CACHE_READ_QUIET;
+    read->mode = CACHE_READ_PEEK;
     struct reply_item item = { 0 };
     uint64_t size = 0;
     unsigned class_id = 0;
@@ -601,8 +599,6 @@ run_me(struct session_worker *worker, const struct meta_request *request)
         }
         found = hit ? CACHE_OK : cache_find(worker->cache, worker->thread, read);
     }
-    metric_add(hit ? &worker->stats.gat_hits : &worker->stats.gat_misses,
-               1); /* no get of the client's */
     if (!hit) {
         TX_PUT(worker, "EN\r\n");
         return;

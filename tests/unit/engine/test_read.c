@@ -194,6 +194,26 @@ START_TEST(a_hit_leaves_its_trace_and_a_quiet_read_none)
 }
 END_TEST
 
+/* Each mode: whether it is a use of the item, and whether it is counted. */
+START_TEST(a_read_counts_as_its_mode_says)
+{
+    static const struct {
+        enum cache_read_mode mode;
+        bool use;
+        unsigned counted;
+    } rows[] = { { CACHE_READ_HIT, true, 1 },
+                 { CACHE_READ_QUIET, false, 1 },
+                 { CACHE_READ_USE, true, 0 },
+                 { CACHE_READ_PEEK, false, 0 } };
+    ck_assert_int_eq(rig_set(&rig, "key", "v"), CACHE_OK);
+    ck_assert_int_eq(rig_get_bytes(&rig, "key", 3, rows[_i].mode).result, CACHE_OK);
+    ck_assert_int_eq(rig_get_bytes(&rig, "none", 4, rows[_i].mode).result, CACHE_MISS);
+    ck_assert_uint_eq(rig_stats(&rig)->sum.get_hits, rows[_i].counted);
+    ck_assert_uint_eq(rig_stats(&rig)->get_misses, rows[_i].counted);
+    ck_assert_int_eq(rig_peek(&rig, "key").read.fetched, rows[_i].use);
+}
+END_TEST
+
 /** Looks, asks for the claim, and hits. */
 static enum cache_claim
 claim_of(const char *text, bool due)
@@ -359,6 +379,7 @@ main(void)
     tcase_add_loop_test(tcase, a_change_between_find_and_hit_is_noticed, OVERWRITTEN, EVICTED + 1);
     tcase_add_test(tcase, a_read_that_is_overtaken_again_and_again_takes_the_lock);
     tcase_add_test(tcase, a_hit_leaves_its_trace_and_a_quiet_read_none);
+    tcase_add_loop_test(tcase, a_read_counts_as_its_mode_says, 0, 4);
     tcase_add_loop_test(tcase, a_claim_is_won_once_until_the_item_is_stored_again, 0, 2);
     tcase_add_test(tcase, of_two_reads_at_once_one_wins_the_claim);
     tcase_add_test(tcase, a_claim_on_an_item_that_was_replaced_is_void);
