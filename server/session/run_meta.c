@@ -152,6 +152,27 @@ prepare_read(const struct meta_request *request, struct cache_read *read)
     read->mode = meta_has(request, 'u') ? CACHE_READ_QUIET : CACHE_READ_HIT;
 }
 
+/** Looks at the item for ends of our own.  On true the batch's first read tells what it is. */
+static bool
+peek(struct session_worker *worker, const struct meta_request *request)
+{
+    struct cache_read *read = &worker->meta.reads[0];
+    prepare_read(request, read);
+    read->mode = CACHE_READ_PEEK;
+    enum cache_result found = cache_find_one(worker->cache, worker->thread, read);
+    while (found == CACHE_OK) {
+        bool hit = cache_hit(worker->cache, worker->thread, read);
+        if (read->pin != NULL) {
+            cache_unpin(worker->cache, worker->thread, &read->pin);
+        }
+        if (hit) {
+            return true;
+        }
+        found = cache_find(worker->cache, worker->thread, read);
+    }
+    return false;
+}
+
 /** When an item expires that N creates: N and T count in the order in which they stand; `told` is
  * what the t flag knows. */
 static int64_t
@@ -490,21 +511,8 @@ create_number(struct session_worker *worker, const struct meta_request *request,
 static int64_t
 ttl_of_key(struct session_worker *worker, const struct meta_request *request)
 {
-    struct cache_read *read = &worker->meta.reads[0];
-    prepare_read(request, read);
-    read->mode = CACHE_READ_PEEK;
-    int64_t ttl_s = REPLY_TTL_NONE;
-    enum cache_result found = cache_find_one(worker->cache, worker->thread, read);
-    bool hit = false;
-    while (found == CACHE_OK && !hit) {
-        ttl_s = ttl_left(worker, read->expires_at);
-        hit = cache_hit(worker->cache, worker->thread, read);
-        if (read->pin != NULL) {
-            cache_unpin(worker->cache, worker->thread, &read->pin);
-        }
-        found = hit ? CACHE_OK : cache_find(worker->cache, worker->thread, read);
-    }
-    return ttl_s;
+    return peek(worker, request) ? ttl_left(worker, worker->meta.reads[0].expires_at)
+                                 : REPLY_TTL_NONE;
 }
 
 static void
@@ -581,31 +589,16 @@ static void
 run_me(struct session_worker *worker, const struct meta_request *request)
 {
     metric_add(&worker->stats.cmd_meta, 1);
-    struct cache_read *read = &worker->meta.reads[0];
-    prepare_read(request, read);
-    read->mode = CACHE_READ_PEEK;
-    struct reply_item item = { 0 };
-    uint64_t size = 0;
-    unsigned class_id = 0;
-    enum cache_result found = cache_find_one(worker->cache, worker->thread, read);
-    bool hit = false;
-    while (found == CACHE_OK && !hit) {
-        item = item_of_read(worker, request, read);
-        size = (uint64_t)read->value_at + read->value_len;
-        class_id = read->class_id;
-        hit = cache_hit(worker->cache, worker->thread, read);
-        if (read->pin != NULL) {
-            cache_unpin(worker->cache, worker->thread, &read->pin);
-        }
-        found = hit ? CACHE_OK : cache_find(worker->cache, worker->thread, read);
-    }
-    if (!hit) {
+    if (!peek(worker, request)) {
         TX_PUT(worker, "EN\r\n");
         return;
     }
+    const struct cache_read *read = &worker->meta.reads[0];
+    struct reply_item item = item_of_read(worker, request, read);
+    uint64_t size = (uint64_t)read->value_at + read->value_len;
     uint8_t *at = worker->tx.buf + worker->tx.end;
     worker->tx.end =
-        (uint32_t)(meta_write_me(at, request->key, &item, class_id, size) - worker->tx.buf);
+        (uint32_t)(meta_write_me(at, request->key, &item, read->class_id, size) - worker->tx.buf);
 }
 
 /* -- lines
