@@ -22,8 +22,7 @@
 #define MAINTAIN_CHUNKS         256u /* of a page on the move, emptied in one slice */
 #define GENERATIONS_UNSWEPT_MAX (ITEM_GENERATIONS - 2u)
 
-/* -- what the index asks of items
- * ---------------------------------------------------------------------- */
+/* -- what the index asks of items -------------------------------------------------------------- */
 
 uint64_t
 cache_item_hash(const struct cache *cache, const struct item *item, uint32_t shape)
@@ -112,8 +111,7 @@ cache_free_item(struct cache *cache, uint32_t ref, uint8_t held_class)
     return true;
 }
 
-/* -- create, destroy
- * ----------------------------------------------------------------------------------- */
+/* -- create, destroy --------------------------------------------------------------------------- */
 
 /** Whether the kernel orders readers for us (membarrier), so that they need no fence of their own.
  */
@@ -197,8 +195,7 @@ cache_destroy(struct cache *cache)
     free(cache);
 }
 
-/* -- threads
- * ------------------------------------------------------------------------------------------- */
+/* -- threads ----------------------------------------------------------------------------------- */
 
 struct cache_thread *
 cache_thread_open(struct cache *cache)
@@ -293,8 +290,7 @@ cache_fence_readers(struct cache *cache)
 #endif
 }
 
-/* -- time
- * ---------------------------------------------------------------------------------------------- */
+/* -- time -------------------------------------------------------------------------------------- */
 
 /** Begins a new generation: all items of the ones before are dead. */
 static void
@@ -376,8 +372,7 @@ cache_flush(struct cache *cache, struct cache_thread *thread, int64_t at)
     atomic_store_explicit(&cache->flush_at_s, at_s, memory_order_relaxed); /* relaxed: one number */
 }
 
-/* -- running
- * ------------------------------------------------------------------------------------------- */
+/* -- running ----------------------------------------------------------------------------------- */
 
 bool
 cache_maintain(struct cache *cache, struct cache_thread *thread)

@@ -77,8 +77,7 @@ void cache_set_now(struct cache *cache, int64_t now);
 /** The last time told. */
 int64_t cache_now(const struct cache *cache);
 
-/* -- reading
- * ------------------------------------------------------------------------------------------- */
+/* -- reading ----------------------------------------------------------------------------------- */
 
 enum cache_read_mode {
     CACHE_READ_HIT,   /* counts as a use: access time, eviction counter, fetched mark */
@@ -162,8 +161,7 @@ unsigned cache_pin_pieces(const struct cache *cache, const struct cache_pin *pin
 /** Any thread; `*pin` becomes NULL. */
 void cache_unpin(struct cache *cache, struct cache_thread *thread, struct cache_pin **pin);
 
-/* -- storing
- * ------------------------------------------------------------------------------------------- */
+/* -- storing ----------------------------------------------------------------------------------- */
 
 /** A new item that nobody can see yet.  Belongs to the caller from begin to commit or abort. */
 struct cache_store {
@@ -287,8 +285,7 @@ enum cache_result cache_touch_as(struct cache *cache, struct cache_thread *threa
  */
 void cache_flush(struct cache *cache, struct cache_thread *thread, int64_t at);
 
-/* -- running
- * ------------------------------------------------------------------------------------------- */
+/* -- running ----------------------------------------------------------------------------------- */
 
 /**
  * A slice of the background work: expired and flushed items, pages on the move, pages above a

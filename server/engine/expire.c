@@ -119,8 +119,7 @@ expire_reclaim(struct cache *cache, struct size_class *class)
     return false;
 }
 
-/* -- the sweep
- * ----------------------------------------------------------------------------------------- */
+/* -- the sweep --------------------------------------------------------------------------------- */
 
 /** Sweeps one page of the class, or gives it back if it is empty.  Class's lock held. */
 static void

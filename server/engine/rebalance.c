@@ -58,8 +58,7 @@ count(_Atomic uint64_t *figure)
     atomic_fetch_add_explicit(figure, 1, memory_order_relaxed); /* relaxed: a figure */
 }
 
-/* -- gains
- * --------------------------------------------------------------------------------------------- */
+/* -- gains ------------------------------------------------------------------------------------- */
 
 static uint64_t
 gain_of(const struct size_class *class)
@@ -135,8 +134,7 @@ decay_gains(struct cache *cache)
     }
 }
 
-/* -- one move
- * ------------------------------------------------------------------------------------------ */
+/* -- one move ---------------------------------------------------------------------------------- */
 
 /** A page of the class, rather an empty one, that no move has failed on just now. */
 static uint32_t
@@ -439,8 +437,7 @@ step(struct cache *cache, const struct cache_thread *thread, unsigned chunks)
     }
 }
 
-/* -- when
- * ---------------------------------------------------------------------------------------------- */
+/* -- when -------------------------------------------------------------------------------------- */
 
 /** Begins a move towards `to` if that gains more than it loses. */
 static void

@@ -10,8 +10,8 @@
 
 #define VISIT_CHUNKS 256u /* looked at while the class's lock is held once */
 
-/* Counters by member name: those of struct thread_counters and struct class_counters, which are sums
- * over threads ... */
+/* Counters by member name: those of struct thread_counters and struct class_counters, which are
+ * sums over threads ... */
 #define THREAD_SUMS(X) \
     X(get_misses)      \
     X(get_expired)     \
@@ -177,8 +177,7 @@ cache_stats_reset(struct cache *cache)
     free(before);
 }
 
-/* -- visiting
- * ------------------------------------------------------------------------------------------ */
+/* -- visiting ---------------------------------------------------------------------------------- */
 
 /** An item as its visitor sees it; false when the chunk holds no living one. */
 static bool
