@@ -184,8 +184,8 @@ general_commands(const struct stats_out *out, const struct cache_stats *cache, c
     stats_put_u64(out, "cmd_flush", sums[AT(cmd_flush)]);
     stats_put_u64(out, "cmd_touch", sums[AT(cmd_touch)]);
     stats_put_u64(out, "cmd_meta", sums[AT(cmd_meta)]);
-    stats_put_u64(out, "get_hits", less(cache->sum.get_hits, sums[AT(gat_hits)]));
-    stats_put_u64(out, "get_misses", less(cache->get_misses, sums[AT(gat_misses)]));
+    stats_put_u64(out, "get_hits", cache->sum.get_hits);
+    stats_put_u64(out, "get_misses", cache->get_misses);
     stats_put_u64(out, "get_expired", cache->get_expired);
     stats_put_u64(out, "get_flushed", cache->get_flushed);
     stats_put_u64(out, "delete_misses", less(cache->delete_misses, sums[AT(unlink_misses)]));

@@ -35,8 +35,6 @@ struct worker_stats {
     struct metric ssl_new_sessions; /* handshakes that did not resume an earlier session */
     struct metric ssl_handshake_errors;
     struct metric ssl_proto_errors; /* streams that broke after their handshake */
-    struct metric gat_hits;         /* reads of gat, which the engine counts as get_hits */
-    struct metric gat_misses;       /* get_misses for the same reason */
     struct metric unlink_hits;      /* old values gone with a failed set; counted as delete_hits */
     struct metric unlink_misses;    /* delete_misses for the same reason */
     struct metric incr_created;     /* numbers created; the engine counts incr_misses */

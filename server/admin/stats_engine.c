@@ -8,7 +8,6 @@
  *     age                idle seconds of the item evicted last, or that the hand met last
  *     crawler_reclaimed  dead items whose memory cache_maintain() took back
  *     hits_to_cold       all hits of the class; they are not counted by queue, the others are 0
- *     get_hits           of gat, too
  *     delete_hits        with the old values that a failed set took with it
  *     free_chunks_end, tailrepairs, lrutail_reflocked, moves_*
  *                        0; no such thing

@@ -82,12 +82,13 @@ void cache_set_now(struct cache *cache, int64_t now);
 /** The last time told. */
 int64_t cache_now(const struct cache *cache);
 
-/* -- reading
- * ------------------------------------------------------------------------------------------- */
+/* -- reading ----------------------------------------------------------------------------------- */
 
 enum cache_read_mode {
     CACHE_READ_HIT,   /* counts as a use: access time, eviction counter, fetched mark */
     CACHE_READ_QUIET, /* leaves no trace on the item */
+    CACHE_READ_USE,   /* a use, but no get of a client's: neither its hit nor its miss is counted */
+    CACHE_READ_PEEK,  /* neither a use nor a get */
 };
 
 struct cache_read {
@@ -165,8 +166,7 @@ unsigned cache_pin_pieces(const struct cache *cache, const struct cache_pin *pin
 /** Any thread; `*pin` becomes NULL. */
 void cache_unpin(struct cache *cache, struct cache_thread *thread, struct cache_pin **pin);
 
-/* -- storing
- * ------------------------------------------------------------------------------------------- */
+/* -- storing ----------------------------------------------------------------------------------- */
 
 /** A new item that nobody can see yet.  Belongs to the caller from begin to commit or abort. */
 struct cache_store {
@@ -292,8 +292,7 @@ enum cache_result cache_touch_as(struct cache *cache, struct cache_thread *threa
  */
 void cache_flush(struct cache *cache, struct cache_thread *thread, int64_t at);
 
-/* -- voiding: what an observer of the source of truth does --------------------------------------
- */
+/* -- voiding: what an observer of the source of truth does -------------------------------- */
 
 /**
  * Makes all items a miss whose key begins with `prefix` and that were stored before.  Their memory
@@ -333,8 +332,7 @@ void cache_holdoff_stats(const struct cache *cache, uint64_t *shortened, uint64_
 enum cache_result cache_void(struct cache *cache, struct cache_thread *thread, const void *key,
                              uint32_t key_len, bool *was_claimed);
 
-/* -- running
- * ------------------------------------------------------------------------------------------- */
+/* -- running ----------------------------------------------------------------------------------- */
 
 /**
  * A slice of the background work: expired and flushed items, pages on the move, pages above a

@@ -182,7 +182,7 @@ int64_t cache_expires_at(const struct cache *cache, uint32_t expire_s);
 /** Leaves as cache_leave(), if the thread has entered; cache_step_in() undoes it.  For a wait in
  * the middle of a store. */
 uint64_t cache_step_out(struct cache_thread *thread);
-void cache_step_in(struct cache *cache, struct cache_thread *thread, uint64_t active);
+void cache_step_in(struct cache_thread *thread, uint64_t active);
 /** After this, each thread's cache_enter() from before is seen, or that thread sees what we have
  * written. */
 void cache_fence_readers(struct cache *cache);

@@ -108,8 +108,7 @@ cache_touch_as(struct cache *cache, struct cache_thread *thread, const void *key
     return CACHE_OK;
 }
 
-/* -- stale marks and tombstones
- * -------------------------------------------------------------------------- */
+/* -- stale marks and tombstones ---------------------------------------------------------------- */
 
 /** Marks an item stale where it lies; its bucket is locked.  CACHE_MISS when it was flushed
  * meanwhile. */
@@ -200,8 +199,7 @@ cache_invalidate(struct cache *cache, struct cache_thread *thread, const void *k
     return result;
 }
 
-/* -- incr and decr
- * ------------------------------------------------------------------------------------- */
+/* -- incr and decr ----------------------------------------------------------------------------- */
 
 static bool
 is_blank(uint8_t byte)

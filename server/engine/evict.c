@@ -28,8 +28,7 @@
 #define GHOST_SHARE      100u /* of the memory limit */
 #define GHOST_EPOCH_MASK 0x1ffu
 
-/* -- the small queue
- * ----------------------------------------------------------------------------------- */
+/* -- the small queue --------------------------------------------------------------------------- */
 
 struct queue_entry {
     uint32_t ref;
@@ -153,8 +152,7 @@ evict_note_new(struct cache *cache, struct size_class *class, uint32_t ref, uint
     return queue_push(cache, &class->queue, (struct queue_entry){ ref, (uint32_t)hash });
 }
 
-/* -- ghosts
- * --------------------------------------------------------------------------------------------
+/* -- ghosts ---------------------------------------------------------------------------------------
  *
  *     entry  bits  meaning
  *            0-15  fingerprint: bits 40-55 of the hash
@@ -266,8 +264,7 @@ ghosts_take(struct cache *cache, struct size_class *class, uint64_t hash)
     return GHOST_NONE;
 }
 
-/* -- evicting
- * ------------------------------------------------------------------------------------------ */
+/* -- evicting ---------------------------------------------------------------------------------- */
 
 /** Counts an item that goes: for age if it is dead, else for room; whether it was for room. */
 static bool
@@ -449,8 +446,7 @@ evict_one(struct cache *cache, struct size_class *class)
     return evict_main(cache, class, true);
 }
 
-/* -- check
- * --------------------------------------------------------------------------------------------- */
+/* -- check ------------------------------------------------------------------------------------- */
 
 void
 evict_check(struct cache *cache, struct size_class *class)

@@ -126,8 +126,7 @@ expire_reclaim(struct cache *cache, struct size_class *class)
     return false;
 }
 
-/* -- the sweep
- * ----------------------------------------------------------------------------------------- */
+/* -- the sweep --------------------------------------------------------------------------------- */
 
 /** Sweeps one page of the class, or gives it back if it is empty.  Class's lock held. */
 static void
@@ -236,7 +235,7 @@ expire_sweep(struct cache *cache, struct cache_thread *thread)
 }
 
 void
-expire_sweep_all(struct cache *cache, struct cache_thread *thread)
+expire_sweep_all(struct cache *cache)
 {
     uint32_t stamp = sweep_stamp(cache);
     for (unsigned id = 1; id <= cache->classes; id++) {
@@ -250,6 +249,5 @@ expire_sweep_all(struct cache *cache, struct cache_thread *thread)
             lock_release(&class->lock);
         }
     }
-    (void)thread;
     prefixes_retire(&cache->prefixes, stamp, holdoff_begin(cache));
 }

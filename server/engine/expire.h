@@ -42,6 +42,6 @@ bool expire_reclaim(struct cache *cache, struct size_class *class);
 bool expire_sweep(struct cache *cache, struct cache_thread *thread);
 /** Sweeps all that the flushes so far have left.  Only for a flush that has run out of generations.
  */
-void expire_sweep_all(struct cache *cache, struct cache_thread *thread);
+void expire_sweep_all(struct cache *cache);
 
 #endif

@@ -103,7 +103,9 @@ miss(struct cache_thread *thread, struct cache_read *read, struct bucket *bucket
         read->locked = false;
         bucket_unlock(bucket);
     }
-    metric_add(&thread->counters.get_misses, 1);
+    if (read->mode == CACHE_READ_HIT || read->mode == CACHE_READ_QUIET) {
+        metric_add(&thread->counters.get_misses, 1);
+    }
     return CACHE_MISS;
 }
 
@@ -268,8 +270,17 @@ cache_hit(struct cache *cache, struct cache_thread *thread, struct cache_read *r
     } else if (read->pin == NULL && !bucket_read_valid(read->bucket, read->word)) {
         return false;
     }
-    if (read->mode == CACHE_READ_HIT) {
+    switch (read->mode) {
+    case CACHE_READ_HIT:
         mark_use(cache, read);
+        break;
+    case CACHE_READ_QUIET:
+        break;
+    case CACHE_READ_USE:
+        mark_use(cache, read);
+        return true;
+    case CACHE_READ_PEEK:
+        return true;
     }
     metric_add(&thread->counters.of_class[read->class_id].get_hits, 1);
     return true;

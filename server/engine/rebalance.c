@@ -58,8 +58,7 @@ count(_Atomic uint64_t *figure)
     atomic_fetch_add_explicit(figure, 1, memory_order_relaxed); /* relaxed: a figure */
 }
 
-/* -- gains
- * --------------------------------------------------------------------------------------------- */
+/* -- gains ------------------------------------------------------------------------------------- */
 
 static uint64_t
 gain_of(const struct size_class *class)
@@ -75,9 +74,8 @@ set_gain(struct size_class *class, uint64_t gain)
 }
 
 void
-rebalance_note_ghost(struct cache *cache, struct size_class *class)
+rebalance_note_ghost(struct size_class *class)
 {
-    (void)cache;
     uint64_t hit = class->pages_count <= PAGES_FEW
                        ? GAIN_ONE
                        : (uint64_t)GAIN_ONE * PAGES_FEW / class->pages_count;
@@ -136,8 +134,7 @@ decay_gains(struct cache *cache)
     }
 }
 
-/* -- one move
- * ------------------------------------------------------------------------------------------ */
+/* -- one move ---------------------------------------------------------------------------------- */
 
 /** A page of the class, rather an empty one, that no move has failed on just now. */
 static uint32_t
@@ -440,8 +437,7 @@ step(struct cache *cache, const struct cache_thread *thread, unsigned chunks)
     }
 }
 
-/* -- when
- * ---------------------------------------------------------------------------------------------- */
+/* -- when -------------------------------------------------------------------------------------- */
 
 /** Begins a move towards `to` if that gains more than it loses. */
 static void
@@ -588,6 +584,6 @@ rebalance_steal(struct cache *cache, struct cache_thread *thread, uint8_t class_
         lock_acquire(&cache->size_class[class_id].lock);
     }
     lock_release(&mover->lock);
-    cache_step_in(cache, thread, active);
+    cache_step_in(thread, active);
     return stolen;
 }

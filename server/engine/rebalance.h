@@ -57,7 +57,7 @@ void rebalance_init(struct cache *cache);
 void rebalance_fini(struct cache *cache);
 
 /** Adds a ghost's hit to the class's gain.  Class's lock held. */
-void rebalance_note_ghost(struct cache *cache, struct size_class *class);
+void rebalance_note_ghost(struct size_class *class);
 /** After a store that evicted `bytes` from a class: looks at the gains now and then, and does a
  * slice of a move. No lock held. */
 void rebalance_note_evicted(struct cache *cache, struct cache_thread *thread, uint8_t class_id,

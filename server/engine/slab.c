@@ -17,8 +17,7 @@
 #define EVICTIONS_PER_STORE_MAX 64u
 #define ITEMS_REPORT            16 /* change of a class's items that is told to the cache at once */
 
-/* -- size classes
- * -------------------------------------------------------------------------------------- */
+/* -- size classes ------------------------------------------------------------------------------ */
 
 /** The next chunk size: as far as the factor goes, then up to where one chunk less would fit a
  * page. */
@@ -116,8 +115,7 @@ slab_classes_fini(struct cache *cache)
     free(cache->class_by_size);
 }
 
-/* -- pages and chunks
- * ---------------------------------------------------------------------------------- */
+/* -- pages and chunks -------------------------------------------------------------------------- */
 
 uint32_t
 slab_chunk_ref(const struct cache *cache, const struct size_class *class, uint32_t page,
@@ -312,8 +310,7 @@ slab_end_draining(struct cache *cache, struct size_class *class, uint32_t number
     }
 }
 
-/* -- giving out
- * ---------------------------------------------------------------------------------------- */
+/* -- giving out -------------------------------------------------------------------------------- */
 
 static void
 count_items(struct cache *cache, struct size_class *class, int change, uint64_t size)
@@ -400,7 +397,7 @@ slab_alloc(struct cache *cache, struct cache_thread *thread, uint8_t class_id, u
     }
     enum ghost_age ghost = ghosts_take(cache, class, hash);
     if (ghost == GHOST_NEAR) {
-        rebalance_note_ghost(cache, class);
+        rebalance_note_ghost(class);
     }
     grant.small = ghost == GHOST_NONE && evict_note_new(cache, class, grant.ref, hash);
     count_items(cache, class, 1, size);
@@ -457,8 +454,7 @@ slab_item_gone(struct cache *cache, uint8_t class_id, uint64_t size, uint8_t hel
     lock_release(&class->lock);
 }
 
-/* -- check
- * --------------------------------------------------------------------------------------------- */
+/* -- check ------------------------------------------------------------------------------------- */
 
 static void
 check_class(struct cache *cache, struct size_class *class)

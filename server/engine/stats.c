@@ -10,43 +10,8 @@
 
 #define VISIT_CHUNKS 256u /* looked at while the class's lock is held once */
 
-/* Every counter that stats reset sets back, by member name. */
-#define CLASS_COUNTERS(X) \
-    X(evicted)            \
-    X(evicted_nonzero)    \
-    X(evicted_unfetched)  \
-    X(evicted_active)     \
-    X(expired_unfetched)  \
-    X(reclaimed)          \
-    X(swept)              \
-    X(outofmemory)        \
-    X(get_hits)           \
-    X(set_cmds)           \
-    X(delete_hits)        \
-    X(incr_hits)          \
-    X(decr_hits)          \
-    X(cas_hits)           \
-    X(cas_badval)         \
-    X(touch_hits)
-
-#define CACHE_COUNTERS(X) \
-    X(pages_moved)        \
-    X(items_rescued)      \
-    X(items_total)        \
-    X(get_misses)         \
-    X(get_expired)        \
-    X(get_flushed)        \
-    X(delete_misses)      \
-    X(incr_misses)        \
-    X(decr_misses)        \
-    X(cas_misses)         \
-    X(touch_misses)       \
-    X(store_too_large)    \
-    X(store_no_memory)    \
-    X(ghost_hits)         \
-    X(chunks_checked)
-
-/* The members of struct thread_counters and struct class_counters that are sums over threads. */
+/* Counters by member name: those of struct thread_counters and struct class_counters, which are
+ * sums over threads ... */
 #define THREAD_SUMS(X) \
     X(get_misses)      \
     X(get_expired)     \
@@ -69,6 +34,25 @@
     X(cas_hits)              \
     X(cas_badval)            \
     X(touch_hits)
+
+/* ... and all that stats reset sets back. */
+#define CLASS_COUNTERS(X) \
+    THREAD_CLASS_SUMS(X)  \
+    X(evicted)            \
+    X(evicted_nonzero)    \
+    X(evicted_unfetched)  \
+    X(evicted_active)     \
+    X(expired_unfetched)  \
+    X(reclaimed)          \
+    X(swept)              \
+    X(outofmemory)
+
+#define CACHE_COUNTERS(X) \
+    THREAD_SUMS(X)        \
+    X(pages_moved)        \
+    X(items_rescued)      \
+    X(ghost_hits)         \
+    X(chunks_checked)
 
 static void
 read_class(struct size_class *class, struct cache_class_stats *out)
@@ -193,8 +177,7 @@ cache_stats_reset(struct cache *cache)
     free(before);
 }
 
-/* -- visiting
- * ------------------------------------------------------------------------------------------ */
+/* -- visiting ---------------------------------------------------------------------------------- */
 
 /** An item as its visitor sees it; false when the chunk holds no living one. */
 static bool

@@ -9,8 +9,7 @@
 
 #define REWRITE_TRIES_MAX 64u /* of a value that others keep changing */
 
-/* -- filling
- * ------------------------------------------------------------------------------------------- */
+/* -- filling ----------------------------------------------------------------------------------- */
 
 enum cache_result
 cache_store_begin(struct cache *cache, struct cache_thread *thread, const void *key,
@@ -126,8 +125,7 @@ cache_store_abort(struct cache *cache, struct cache_thread *thread, struct cache
     store->ref = 0;
 }
 
-/* -- taking the place in the index
- * --------------------------------------------------------------------- */
+/* -- taking the place in the index ------------------------------------------------------------- */
 
 uint64_t
 store_next_cas(struct cache *cache)
@@ -300,8 +298,7 @@ may_store(struct cache *cache, struct cache_thread *thread, struct cache_store *
     return CACHE_NOT_STORED;
 }
 
-/* -- append and prepend
- * -------------------------------------------------------------------------------- */
+/* -- append and prepend ------------------------------------------------------------------------ */
 
 /** The value that is to be lengthened, held so that it can be read in peace. */
 struct base {

@@ -158,6 +158,37 @@ harness_set(struct harness *harness, struct session *session, const char *key, s
     free(bytes);
 }
 
+/** A cache of 2 MB that does not evict. */
+static inline void
+harness_open_small(struct harness *harness)
+{
+    memset(harness, 0, sizeof(*harness));
+    settings_init(&harness->settings);
+    harness->settings.evictions_disabled = true;
+    atomic_store_explicit(&harness->settings.memory_limit, 2u * 1024 * 1024, memory_order_relaxed);
+    harness_start(harness);
+}
+
+/** Stores until nothing goes in any more, from long values down to none; output is thrown away. */
+static inline void
+harness_fill(struct harness *harness)
+{
+    const char *full = "SERVER_ERROR out of memory storing object\r\n";
+    char *bytes = malloc(20000);
+    size_t len = 16000;
+    do {
+        len = len * 9 / 10;
+        for (unsigned i = 0; i == 0 || strcmp(harness->out, full) != 0; i++) {
+            int n = len > 0 ? sprintf(bytes, "ms f%zu.%u %zu\r\n", len, i, len)
+                            : sprintf(bytes, "ms %x 0\r\n", i); /* the smallest class, too */
+            memset(bytes + n, 'x', len);
+            memcpy(bytes + (size_t)n + len, "\r\n", 3);
+            (void)harness_ask(harness, bytes);
+        }
+    } while (len > 0);
+    free(bytes);
+}
+
 /** "VALUE <key> 0 <len>", the bytes, END. */
 static inline char *
 harness_value(const char *key, size_t len, char fill)
