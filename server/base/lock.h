@@ -11,6 +11,7 @@ enum lock_rank {
     LOCK_RANK_SERVER = 10,     /* net: the list of connections, listeners */
     LOCK_RANK_TLS_RELOAD = 12, /* net: one reload of certificates at a time */
     LOCK_RANK_TLS = 14,        /* net: the certificates in use */
+    LOCK_RANK_WATCH = 18,      /* admin: the watchers of the log, and who writes it */
     LOCK_RANK_WORKER = 20,     /* net: a worker's mailbox */
     LOCK_RANK_PREFIX = 25,     /* admin: per-prefix statistics */
     LOCK_RANK_STATS = 35,      /* engine: where the counters were at the last reset */
@@ -24,6 +25,7 @@ enum lock_rank {
     LOCK_RANK_BUCKET = 70,   /* engine: the bit in a bucket's word; not a struct lock */
     LOCK_RANK_OVERFLOW = 75, /* engine: the index's overflow buckets */
     LOCK_RANK_PAGES = 80,    /* engine: the page pool */
+    LOCK_RANK_OBSERVER = 85, /* admin: log entries of threads that have no ring of their own */
 };
 
 struct lock {

@@ -12,6 +12,7 @@
 #include "engine/cache.h"
 #include "engine/evict.h"
 #include "engine/expire.h"
+#include "engine/hook.h"
 #include "engine/item.h"
 #include "engine/pages.h"
 #include "engine/rebalance.h"
@@ -115,6 +116,16 @@ static inline uint8_t
 cache_class_of(const struct cache *cache, uint32_t size)
 {
     return cache->class_by_size[(size + 7) / 8];
+}
+
+/** Whether an observer wants to be told of this now. */
+static inline bool
+cache_is_observed(const struct cache *cache, enum cache_wants what)
+{
+    struct cache_observer *observer = cache->options.observer;
+    /* relaxed: a switch, see hook.h */
+    return observer != NULL &&
+           (atomic_load_explicit(&observer->wants, memory_order_relaxed) & what) != 0;
 }
 
 /** Whether an item's time is over, or a flush has passed over it. */

@@ -26,6 +26,10 @@ struct sweeper {
     uint32_t generation;   /* that this round began in */
     uint32_t second;       /* cache second that `chunks` counts in */
     uint32_t chunks;       /* looked at in it */
+    /* of this class, in this round */
+    uint32_t class_began_s;
+    uint64_t class_examined; /* chunks */
+    uint64_t class_reclaimed;
     struct metric checked; /* chunks */
 };
 

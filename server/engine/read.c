@@ -97,8 +97,10 @@ pin(struct cache *cache, struct cache_read *read)
 
 /** Counts a miss, and lets go of the bucket if this read holds it. */
 static enum cache_result
-miss(struct cache_thread *thread, struct cache_read *read, struct bucket *bucket)
+miss(struct cache_thread *thread, struct cache_read *read, struct bucket *bucket,
+     enum cache_absence absence)
 {
+    read->absence = (uint8_t)absence;
     if (read->locked) {
         read->locked = false;
         bucket_unlock(bucket);
@@ -127,7 +129,7 @@ cache_find(struct cache *cache, struct cache_thread *thread, struct cache_read *
         if (found.ref == 0) {
             if (read->locked || (bucket_read_valid(bucket, word) &&
                                  bucket == table_bucket(&cache->table, read->hash))) {
-                return miss(thread, read, bucket);
+                return miss(thread, read, bucket, CACHE_NOT_THERE);
             }
             continue;
         }
@@ -138,7 +140,8 @@ cache_find(struct cache *cache, struct cache_thread *thread, struct cache_read *
             if (!read->locked && !bucket_read_valid(bucket, word)) {
                 continue;
             }
-            enum cache_result result = miss(thread, read, bucket);
+            enum cache_result result =
+                miss(thread, read, bucket, flushed ? CACHE_FLUSHED : CACHE_EXPIRED);
             metric_add(flushed ? &thread->counters.get_flushed : &thread->counters.get_expired, 1);
             drop_dead(cache, read->hash, found.ref);
             return result;
@@ -164,6 +167,32 @@ cache_find_one(struct cache *cache, struct cache_thread *thread, struct cache_re
 {
     cache_prefetch(cache, read, 1);
     return cache_find(cache, thread, read);
+}
+
+enum cache_result
+cache_peek(struct cache *cache, const void *key, uint32_t key_len, struct cache_glimpse *out)
+{
+    uint64_t hash = hash_bytes(key, key_len, cache->options.hash_seed);
+    enum cache_result result = CACHE_MISS;
+    struct bucket *bucket = table_lock(&cache->table, hash);
+    struct found found = find_key(cache, bucket, table_tag(hash), key, key_len);
+    *out = (struct cache_glimpse){ .absence = CACHE_NOT_THERE };
+    if (found.ref != 0) {
+        const struct item *item = cache_item(cache, found.ref);
+        uint32_t expire_s = item_expire_s(item);
+        if (cache_is_flushed(cache, found.shape)) {
+            out->absence = CACHE_FLUSHED;
+        } else if (cache_is_expired(expire_s, cache_now_s(cache))) {
+            out->absence = CACHE_EXPIRED;
+        } else {
+            out->class_id = cache_item_class(cache, found.shape);
+            out->value_len = cache_item_value_len(cache, item, found.shape);
+            out->expires_at = cache_expires_at(cache, expire_s);
+            result = CACHE_OK;
+        }
+    }
+    bucket_unlock(bucket);
+    return result;
 }
 
 void

@@ -11,7 +11,7 @@ static const char *const shown_names[] = {
     [SHOWN_NEW] = "conn_new_cmd",     [SHOWN_READ] = "conn_read",
     [SHOWN_PARSE] = "conn_parse_cmd", [SHOWN_NREAD] = "conn_nread",
     [SHOWN_SWALLOW] = "conn_swallow", [SHOWN_WRITE] = "conn_mwrite",
-    [SHOWN_CLOSING] = "conn_closing",
+    [SHOWN_CLOSING] = "conn_closing", [SHOWN_WATCH] = "conn_watch",
 };
 
 /* -- workers ----------------------------------------------------------------------------------- */
@@ -31,6 +31,15 @@ session_worker_create(struct cache *cache, struct settings *settings,
     if (worker->rx == NULL || worker->tx.buf == NULL || worker->thread == NULL) {
         goto fail;
     }
+    static const _Atomic uint32_t nothing;
+    worker->watch_classes = &nothing;
+    if (server_stats->watch != NULL) {
+        worker->watch_source = watch_source_open(server_stats->watch);
+        if (worker->watch_source == NULL) {
+            goto fail;
+        }
+        worker->watch_classes = watch_classes(server_stats->watch);
+    }
     worker->cache = cache;
     worker->settings = settings;
     worker->server_stats = server_stats;
@@ -42,6 +51,9 @@ session_worker_create(struct cache *cache, struct settings *settings,
     return worker;
 
 fail:
+    if (worker->watch_source != NULL) {
+        watch_source_close(server_stats->watch, &worker->watch_source);
+    }
     if (worker->thread != NULL) {
         cache_thread_close(cache, worker->thread);
     }
@@ -55,6 +67,9 @@ void
 session_worker_destroy(struct session_worker *worker)
 {
     assert(worker->current == NULL);
+    if (worker->watch_source != NULL) {
+        watch_source_close(worker->server_stats->watch, &worker->watch_source);
+    }
     cache_thread_close(worker->cache, worker->thread);
     free(worker->rx_spare);
     free(worker->tx.buf);
@@ -66,6 +81,12 @@ struct cache_thread *
 session_worker_cache_thread(struct session_worker *worker)
 {
     return worker->thread;
+}
+
+struct watch_source *
+session_worker_watch_source(struct session_worker *worker)
+{
+    return worker->watch_source;
 }
 
 struct worker_stats *
@@ -110,6 +131,7 @@ session_destroy(struct session *session)
         worker->current = NULL;
     }
     store_drop(session);
+    watch_drop(session);
     if (session->tx_own != NULL) {
         tx_own_free(session);
     }
@@ -122,13 +144,15 @@ session_destroy(struct session *session)
 #define CAN(state) (1u << (state))
 static const uint8_t session_ways[] = {
     [SESSION_COMMAND] = CAN(SESSION_GET_LINE) | CAN(SESSION_VALUE) | CAN(SESSION_VALUE_END) |
-                        CAN(SESSION_SWALLOW) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_CLOSED),
+                        CAN(SESSION_SWALLOW) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_WATCH) |
+                        CAN(SESSION_CLOSED),
     [SESSION_GET_LINE] = CAN(SESSION_COMMAND) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_CLOSED),
     [SESSION_VALUE] =
         CAN(SESSION_VALUE_END) | CAN(SESSION_SWALLOW) | CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_VALUE_END] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_SWALLOW] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_SKIP_LINE] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
+    [SESSION_WATCH] = CAN(SESSION_CLOSED),
     [SESSION_CLOSED] = 0,
 };
 
@@ -240,6 +264,8 @@ run_request(struct session *session, const struct request *request)
         return step;
     }
     case REQUEST_QUIT:
+        worker->end = SESSION_END_NORMAL;
+        return STEP_CLOSE;
     case REQUEST_UNKNOWN_HTTP:
         return STEP_CLOSE;
     case REQUEST_ERROR:
@@ -413,6 +439,9 @@ run_states(struct session *session)
         case SESSION_SKIP_LINE:
             step = skip_line_run(session);
             break;
+        case SESSION_WATCH:
+            step = watch_run(session);
+            break;
         case SESSION_CLOSED:
             break;
         }
@@ -435,10 +464,26 @@ shown_while_waiting(const struct session *session)
     case SESSION_SWALLOW:
     case SESSION_SKIP_LINE:
         return SHOWN_SWALLOW;
+    case SESSION_WATCH:
+        return SHOWN_WATCH;
     case SESSION_CLOSED:
         return SHOWN_CLOSING;
     }
     return SHOWN_CLOSING; /* not reached */
+}
+
+enum session_end
+session_end(struct session *session)
+{
+    enum session_end end = (enum session_end)session->worker->end;
+    session->worker->end = SESSION_END_ERROR;
+    return end;
+}
+
+bool
+session_watches(const struct session *session)
+{
+    return session->state == SESSION_WATCH;
 }
 
 enum session_next
@@ -456,6 +501,8 @@ session_run(struct session *session)
     worker->budget = worker->settings->reqs_per_event;
     /* relaxed: a switch; when exactly it is seen does not matter */
     worker->detail = atomic_load_explicit(&worker->settings->detail_enabled, memory_order_relaxed);
+    worker->watching = atomic_load_explicit(worker->watch_classes, memory_order_relaxed);
+    worker->noted = worker->detail || (worker->watching & WATCH_FETCHERS) != 0;
 
     cache_enter(worker->thread);
     enum step step = run_states(session);
