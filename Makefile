@@ -288,8 +288,8 @@ RUN_TEST = $(TEST_ENV) tests/support/run_test.sh $(@:$(R)/%=%) $@
 
 UNIT_RESULTS := $(patsubst tests/%.c,$(R)/%,$(UNIT_SOURCES))
 STRESS_RESULTS := $(patsubst tests/%.c,$(R)/%,$(STRESS_SOURCES))
-# read_race without the order that it is about: it must fail.
-BROKEN_RESULTS := $(if $(filter release debug,$(VARIANT)),$(R)/stress/read_race_broken)
+# read_race and log_ring without the order that they are about: they must fail.
+BROKEN_RESULTS := $(if $(filter release debug,$(VARIANT)),$(R)/stress/read_race_broken $(R)/stress/log_ring_broken)
 WIRE_RESULTS := $(if $(WIRE_SOURCES),$(R)/wire/in_process $(R)/wire/socket)
 EMBED_RESULTS := $(foreach name,$(basename $(EMBED_C_SOURCES) $(EMBED_CC_SOURCES)),\
     $(name:tests/%=$(R)/%)-static $(name:tests/%=$(R)/%)-shared)
@@ -326,6 +326,10 @@ $(foreach target,$(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ_SOURCES)),$(eval $(call
 
 $(R)/stress/read_race_broken: tests/stress/read_race_broken.sh tests/stress/read_race.c \
     $(wildcard server/engine/*.[ch] server/base/*.[ch]) config.h
+	@CC='$(CC)' $(RUN_TEST) $< $(OUT)/broken
+
+$(R)/stress/log_ring_broken: tests/stress/log_ring_broken.sh tests/stress/log_ring.c \
+    $(wildcard server/admin/watch*.[ch] server/base/*.[ch]) config.h
 	@CC='$(CC)' $(RUN_TEST) $< $(OUT)/broken
 
 E2E_HELPERS := tests/support/server.py $(wildcard tests/e2e/*/*.py)
