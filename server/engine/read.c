@@ -169,32 +169,6 @@ cache_find_one(struct cache *cache, struct cache_thread *thread, struct cache_re
     return cache_find(cache, thread, read);
 }
 
-enum cache_result
-cache_peek(struct cache *cache, const void *key, uint32_t key_len, struct cache_glimpse *out)
-{
-    uint64_t hash = hash_bytes(key, key_len, cache->options.hash_seed);
-    enum cache_result result = CACHE_MISS;
-    struct bucket *bucket = table_lock(&cache->table, hash);
-    struct found found = find_key(cache, bucket, table_tag(hash), key, key_len);
-    *out = (struct cache_glimpse){ .absence = CACHE_NOT_THERE };
-    if (found.ref != 0) {
-        const struct item *item = cache_item(cache, found.ref);
-        uint32_t expire_s = item_expire_s(item);
-        if (cache_is_flushed(cache, found.shape)) {
-            out->absence = CACHE_FLUSHED;
-        } else if (cache_is_expired(expire_s, cache_now_s(cache))) {
-            out->absence = CACHE_EXPIRED;
-        } else {
-            out->class_id = cache_item_class(cache, found.shape);
-            out->value_len = cache_item_value_len(cache, item, found.shape);
-            out->expires_at = cache_expires_at(cache, expire_s);
-            result = CACHE_OK;
-        }
-    }
-    bucket_unlock(bucket);
-    return result;
-}
-
 void
 cache_copy(const struct cache *cache, const struct cache_read *read, void *dst)
 {

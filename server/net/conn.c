@@ -226,7 +226,7 @@ conn_handshake(struct conn *conn)
 }
 
 /** Why a session that asked for it is closed. */
-static enum watch_reason
+__attribute__((noinline, cold)) static enum watch_reason
 close_reason(const struct conn *conn)
 {
     switch (session_end(conn->session)) {
@@ -241,7 +241,7 @@ close_reason(const struct conn *conn)
 }
 
 /** TURN_CLOSE, for another reason than an error. */
-static enum turn
+__attribute__((noinline, cold)) static enum turn
 turn_close(struct conn *conn, enum watch_reason reason)
 {
     conn->worker->close_reason = (uint8_t)reason;

@@ -52,8 +52,8 @@ struct conn {
     _Atomic uint32_t active_at; /* (r) server_seconds() of the last turn */
     _Atomic uint8_t phase;      /* (r) enum conn_phase */
     uint8_t listener;           /* number of the socket it came in by; constant */
-    uint8_t next; /* enum session_next of the last run: what to do once its output is out */
-    bool tls : 1; /* constant; the connection is a struct conn_tls */
+    uint8_t next;        /* enum session_next of the last run: what to do once its output is out */
+    bool tls : 1;        /* constant; the connection is a struct conn_tls */
     bool peer_known : 1; /* constant; a struct conn_peer stands behind the struct: conn_log.c */
 };
 _Static_assert(sizeof(struct conn) <= 160,
@@ -242,7 +242,8 @@ conn_phase_get(const struct conn *conn)
     return (enum conn_phase)atomic_load_explicit(&conn->phase, memory_order_relaxed);
 }
 
-/* -- conn_log.c: what watchers of connections are told ------------------------------------------ */
+/* -- conn_log.c: what watchers of connections are told ------------------------------------------
+ */
 
 /** Whether a connection that opens now is to be told of. */
 bool conn_log_wanted(const struct worker *worker);
@@ -252,7 +253,8 @@ size_t conn_log_size(bool tls, bool wanted);
 void conn_log_new(struct conn *conn);
 void conn_log_close(const struct conn *conn, enum watch_reason reason);
 /** Its socket or its TLS stream broke; `text` tells why. */
-void conn_log_error(const struct conn *conn, enum watch_type type, const char *text);
+__attribute__((cold)) void conn_log_error(const struct conn *conn, enum watch_type type,
+                                          const char *text);
 /** accept() failed on a listener.  The main thread. */
 void server_log_error(struct server *server, int fd, const char *text);
 

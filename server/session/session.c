@@ -502,7 +502,7 @@ session_run(struct session *session)
     /* relaxed: a switch; when exactly it is seen does not matter */
     worker->detail = atomic_load_explicit(&worker->settings->detail_enabled, memory_order_relaxed);
     worker->watching = atomic_load_explicit(worker->watch_classes, memory_order_relaxed);
-    worker->noted = worker->detail || (worker->watching & WATCH_FETCHERS) != 0;
+    worker->noted = (uint32_t)worker->detail | (worker->watching & WATCH_FETCHERS);
 
     cache_enter(worker->thread);
     enum step step = run_states(session);

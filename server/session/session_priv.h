@@ -141,8 +141,8 @@ struct session_worker {
                                the engine */
     bool direct;            /* the space given out last lies in the item */
     bool detail;            /* settings.detail_enabled as of this run */
-    bool noted;             /* reads are to be told to note_read(): detail, or fetchers watched */
     uint8_t end;            /* enum session_end of the session that closes */
+    uint32_t noted;         /* not 0: note_read() is told of reads: detail, or fetchers watched */
     uint32_t watching;      /* bits of enum watch_class that somebody watches, as of this run */
     const _Atomic uint32_t *watch_classes; /* where they stand now */
     struct watch_source *watch_source;     /* NULL when nobody can watch */
