@@ -249,14 +249,11 @@ run_mg(struct session_worker *worker, const struct meta_request *request)
 }
 
 enum step
-meta_batch_run(struct session *session)
+meta_batch_answer(struct session *session)
 {
     struct session_worker *worker = session->worker;
     struct meta_batch *batch = &worker->meta;
     unsigned count = batch->count;
-    if (count == 0) {
-        return STEP_ON;
-    }
     struct tx *tx = &worker->tx;
     batch->count = 0;
     cache_prefetch(worker->cache, batch->reads, count);

@@ -361,8 +361,14 @@ void store_unlink_old(struct session_worker *worker, const void *key, size_t key
 /** One line for which meta_is_command() holds, at rx_at; steps `cur` on.  STEP_READ when it has no
  * LF. */
 enum step meta_line(struct session *session, struct cursor *cur);
+enum step meta_batch_answer(struct session *session);
 /** Looks up what is in the meta batch.  As read_batch_run(). */
-enum step meta_batch_run(struct session *session);
+static inline enum step
+meta_batch_run(struct session *session)
+{
+    /* Mostly there is nothing: asked inline, as it is asked for every get. */
+    return session->worker->meta.count == 0 ? STEP_ON : meta_batch_answer(session);
+}
 /** The reply to an ms, when its data block is whole; `line_end` is what stands behind it. */
 enum step meta_store_finish(struct session *session, const struct meta_request *request,
                             struct cache_store *store, const uint8_t *line_end);
