@@ -55,10 +55,10 @@ struct cache_options {
     uint32_t
         chunk_min;     /* bytes of key and value that the smallest class holds; 0 for the default */
     bool cas_disabled; /* items carry no CAS id, 8 bytes less each; ids read as 0 */
-    bool evictions_disabled; /* stores fail instead of evicting */
-    bool large_pages;        /* ask for huge pages, and take all of the memory now */
-    uint64_t hash_seed;      /* random */
-    int64_t now;             /* unix time in seconds */
+    bool evictions_disabled;         /* stores fail instead of evicting */
+    bool large_pages;                /* ask for huge pages, and take all of the memory now */
+    uint64_t hash_seed;              /* random */
+    int64_t now;                     /* unix time in seconds */
     struct cache_observer *observer; /* engine/hook.h; borrowed; NULL for none */
 };
 

@@ -44,8 +44,7 @@ void
 arith_delete(struct session *session, const struct request *request)
 {
     struct session_worker *worker = session->worker;
-    enum cache_result result =
-        delete_noted(worker, request->key.at, request->key.len, 0, false);
+    enum cache_result result = delete_noted(worker, request->key.at, request->key.len, 0, false);
     if (__builtin_expect(worker->detail, 0)) {
         prefix_count_delete(worker->server_stats->prefixes, request->key.at, request->key.len);
     }

@@ -70,8 +70,8 @@ struct session_host {
     const char *(*refresh_certs)(void *arg);
     /** The descriptor of the connection whose session runs now, for the log of `watch`. */
     int (*running_fd)(void *arg);
-    /** The session that runs now has become a watcher: it is run when watch_wake() was called, as if
-     * after SESSION_SEND, until it is destroyed.  False: that cannot be done. */
+    /** The session that runs now has become a watcher: it is run when watch_wake() was called, as
+     * if after SESSION_SEND, until it is destroyed.  False: that cannot be done. */
     bool (*watch_begun)(void *arg);
     /** Any thread: there are lines for a watcher of this worker. */
     void (*watch_wake)(void *arg);

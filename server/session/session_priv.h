@@ -146,8 +146,8 @@ struct session_worker {
     uint32_t watching;      /* bits of enum watch_class that somebody watches, as of this run */
     const _Atomic uint32_t *watch_classes; /* where they stand now */
     struct watch_source *watch_source;     /* NULL when nobody can watch */
-    uint8_t *rx_spare;      /* NULL, or another buffer for rx */
-    unsigned budget;        /* commands that may still run before others' turn */
+    uint8_t *rx_spare;                     /* NULL, or another buffer for rx */
+    unsigned budget;                       /* commands that may still run before others' turn */
 
     /* The reply of the get line that is being answered begins here; see read_line_bad(). */
     uint32_t line_tx_end;

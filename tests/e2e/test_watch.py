@@ -33,6 +33,12 @@ def watch(client, classes=""):
     return client
 
 
+def alone(client):
+    """Waits until connections of the test's start are gone."""
+    wait_until(lambda: client.stats()["curr_connections"] == "1", "other connections' end")
+    return client
+
+
 def expect_lines(watcher, *patterns):
     """The next lines, each after its time and number, match these; gives the matches."""
     matches = []
@@ -143,7 +149,8 @@ def fill(client, count, size, prefix, exptime=0):
 
 
 def test_evictions_and_slab_moves():
-    with Server(["-m", "2"]) as server, server.client() as watcher, server.client() as client:
+    buffers = "worker_logbuf_size=8192,watcher_logbuf_size=32768"  # so that nothing is dropped
+    with Server(["-m", "2", "-o", buffers]) as server, server.client() as watcher, server.client() as client:
         fill(client, 20000, 200, b"a")
         client.send(b"get " + b" ".join(b"a%d" % i for i in range(19000, 20000)) + b"\r\n")
         client.recv_until(b"END\r\n")
@@ -175,7 +182,7 @@ def test_sweeps_are_sysevents():
 
 def test_connections_over_tcp():
     with Server() as server, server.client() as watcher:
-        watch(watcher, "connevents")
+        watch(alone(watcher), "connevents")
         client = server.client()
         port = client.socket.getsockname()[1]
         tail = rf"rip=127\.0\.0\.1 rport={port} transport=tcp"
@@ -205,7 +212,7 @@ def test_connections_over_tcp():
 
 def test_connections_over_unix():
     with Server(unix=True) as server, server.client() as watcher:
-        watch(watcher, "connevents")
+        watch(alone(watcher), "connevents")
         server.client().close()
         expect_lines(
             watcher,
@@ -216,7 +223,7 @@ def test_connections_over_unix():
 
 def test_idle_timeout_closes_others_than_watchers():
     with Server(["-o", "idle_timeout=1"]) as server, server.client() as watcher:
-        watch(watcher, "connevents")
+        watch(alone(watcher), "connevents")
         for _ in range(3):  # each takes longer than the timeout
             with server.client() as client:
                 client.expect_close()
