@@ -499,10 +499,7 @@ session_run(struct session *session)
     struct session_worker *worker = session->worker;
     session_show(session, SHOWN_PARSE);
     worker->budget = worker->settings->reqs_per_event;
-    /* relaxed: a switch; when exactly it is seen does not matter */
-    worker->detail = atomic_load_explicit(&worker->settings->detail_enabled, memory_order_relaxed);
-    worker->watching = atomic_load_explicit(worker->watch_classes, memory_order_relaxed);
-    worker->noted = (uint32_t)worker->detail | (worker->watching & WATCH_FETCHERS);
+    session_read_switches(worker);
 
     cache_enter(worker->thread);
     enum step step = run_states(session);

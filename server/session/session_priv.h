@@ -239,6 +239,16 @@ session_show(struct session *session, enum session_shown shown)
                           memory_order_relaxed); /* relaxed: see the field */
 }
 
+/** What is observed from here on. */
+static inline void
+session_read_switches(struct session_worker *worker)
+{
+    /* relaxed: switches; when exactly they are seen does not matter */
+    worker->detail = atomic_load_explicit(&worker->settings->detail_enabled, memory_order_relaxed);
+    worker->watching = atomic_load_explicit(worker->watch_classes, memory_order_relaxed);
+    worker->noted = (uint32_t)worker->detail | (worker->watching & WATCH_FETCHERS);
+}
+
 void session_become(struct session *session, enum session_state state);
 /** Unix seconds of a time as on the wire: 0 never, negative long past, up to 30 days relative, else
  * absolute. */
