@@ -290,7 +290,8 @@ RUN_TEST = $(TEST_ENV) tests/support/run_test.sh $(@:$(R)/%=%) $@
 UNIT_RESULTS := $(patsubst tests/%.c,$(R)/%,$(UNIT_SOURCES))
 STRESS_RESULTS := $(patsubst tests/%.c,$(R)/%,$(STRESS_SOURCES))
 # Stress tests without the order that they are about must fail.
-BROKEN_RESULTS := $(if $(filter release debug,$(VARIANT)),$(R)/stress/read_race_broken $(R)/stress/prefix_race_broken)
+BROKEN_RESULTS := $(if $(filter release debug,$(VARIANT)),$(R)/stress/read_race_broken $(R)/stress/prefix_race_broken \
+    $(R)/stress/log_ring_broken)
 WIRE_RESULTS := $(if $(WIRE_SOURCES),$(R)/wire/in_process $(R)/wire/socket)
 EMBED_RESULTS := $(foreach name,$(basename $(EMBED_C_SOURCES) $(EMBED_CC_SOURCES)),\
     $(name:tests/%=$(R)/%)-static $(name:tests/%=$(R)/%)-shared)
@@ -331,6 +332,10 @@ $(R)/stress/%_broken: tests/stress/must_fail.sh tests/stress/%.c \
 	@CC='$(CC)' $(RUN_TEST) $< $* $(broken_$*) $(OUT)/broken
 broken_read_race := LARDER_BREAK_BUCKET_ORDER 'every value that was read is whole'
 broken_prefix_race := LARDER_BREAK_PREFIX_ORDER 'nothing survives a flush'
+
+$(R)/stress/log_ring_broken: tests/stress/log_ring_broken.sh tests/stress/log_ring.c \
+    $(wildcard server/admin/watch*.[ch] server/base/*.[ch]) config.h
+	@CC='$(CC)' $(RUN_TEST) $< $(OUT)/broken
 
 E2E_HELPERS := $(wildcard tests/support/*.py tests/e2e/*/*.py)
 CLIENT_PROGRAMS := $(wildcard tests/e2e/clients/*)

@@ -3,6 +3,7 @@
 
 #include "admin/prefix.h"
 #include "admin/stats.h"
+#include "admin/watch.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rng.h"
@@ -42,7 +43,7 @@ __attribute__((visibility("default"))) const char *malloc_conf =
 _Static_assert(TLS_ERROR_CAP <= SERVER_ERROR_CAP, "one buffer takes either");
 
 static struct cache *
-create_cache(const struct settings *settings)
+create_cache(const struct settings *settings, struct watch *watch)
 {
     struct cache_options options = {
         /* relaxed: no other thread runs yet */
@@ -57,8 +58,19 @@ create_cache(const struct settings *settings)
         .large_pages = settings->large_pages,
         .hash_seed = rng_system(),
         .now = clock_unix_s(),
+        .observer = watch != NULL ? watch_observer(watch) : NULL,
     };
     return cache_create(&options);
+}
+
+/** NULL with -W, and without memory. */
+static struct watch *
+create_watch(const struct settings *settings)
+{
+    struct watch_options options = { .source_size = settings->worker_logbuf_size,
+                                     .watcher_size = settings->watcher_logbuf_size,
+                                     .now_us = clock_unix_us };
+    return settings->watch_disabled ? NULL : watch_create(&options);
 }
 
 /** Limits and user; 0 or the exit code. */
@@ -103,15 +115,15 @@ serve(struct settings *settings, struct server *server, int ready_fd)
     if (settings->lock_memory && mlockall(LOCK_ALL) != 0) {
         log_line("warning: -k invalid, mlockall() failed: %s", strerror(errno));
     }
-    struct cache *cache = create_cache(settings);
+    stats.watch = create_watch(settings);
+    struct cache *cache = create_cache(settings, stats.watch);
     if (cache == NULL) {
         /* relaxed: no other thread runs yet */
         log_line(
             "no memory for a cache of %llu bytes (-m): %s",
             (unsigned long long)atomic_load_explicit(&settings->memory_limit, memory_order_relaxed),
             strerror(errno));
-        server_destroy(server);
-        return code;
+        goto done;
     }
     stats.cache = cache;
     stats.settings = settings;
@@ -154,7 +166,12 @@ done:
     if (stats.prefixes != NULL) {
         prefix_stats_destroy(stats.prefixes);
     }
-    cache_destroy(cache);
+    if (cache != NULL) {
+        cache_destroy(cache);
+    }
+    if (stats.watch != NULL) {
+        watch_destroy(stats.watch);
+    }
     return code;
 }
 

@@ -8,7 +8,6 @@
  *     slab_reassign_chunk_rescues, _inline_reclaim, _busy_items, _busy_deletes, _busy_nomem,
  *     _last_busy_status
  *                     a page move does not get stuck on busy items
- *     log_*           until `watch` exists
  *     unexpected_napi_ids, round_robin_fallback
  *                     -N is not supported
  *     malloc_fails    no allocation stands behind a request
@@ -19,6 +18,7 @@
 #include "admin/stats_priv.h"
 
 #include "admin/prefix.h"
+#include "admin/watch.h"
 #include "base/assert.h"
 #include "engine/stats.h"
 
@@ -270,11 +270,12 @@ general_engine(const struct server_stats *stats, const struct stats_out *out,
         stats_put_u64(out, "lru_maintainer_juggles", 0);
     }
     stats_put_u64(out, "malloc_fails", 0);
-    stats_put_u64(out, "log_worker_dropped", 0);
-    stats_put_u64(out, "log_worker_written", 0);
-    stats_put_u64(out, "log_watcher_skipped", 0);
-    stats_put_u64(out, "log_watcher_sent", 0);
-    stats_put_u64(out, "log_watchers", 0);
+    struct watch_counters watch = watch_count(stats->watch);
+    stats_put_u64(out, "log_worker_dropped", watch.dropped);
+    stats_put_u64(out, "log_worker_written", watch.written);
+    stats_put_u64(out, "log_watcher_skipped", watch.skipped);
+    stats_put_u64(out, "log_watcher_sent", watch.sent);
+    stats_put_u64(out, "log_watchers", watch.watchers);
     if (settings->ssl_enabled) {
         general_tls(stats, out, sums);
     }

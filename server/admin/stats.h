@@ -9,6 +9,7 @@
 #include "engine/cache.h"
 
 struct prefix_stats;
+struct watch;
 
 /** What `version` and STAT version say: the server that ours stands in for.  Our own is STAT
  * larder_version. */
@@ -57,6 +58,7 @@ struct server_stats {
     struct cache *cache;
     struct settings *settings;
     struct prefix_stats *prefixes; /* stats detail, admin/prefix.h; NULL counts nothing */
+    struct watch *watch;           /* admin/watch.h; NULL: nobody can watch */
     int64_t started_at;            /* unix seconds */
     unsigned workers_count;
     struct worker_stats *workers[STATS_WORKERS_MAX];

@@ -35,6 +35,7 @@
 #define CACHE_PREFIXES_MAX    256u /* prefixes that are flushed and not yet swept, or bypassed */
 
 struct cache;
+struct cache_observer;
 struct cache_thread;
 struct cache_pin;
 
@@ -60,9 +61,10 @@ struct cache_options {
     /* Rising, in bytes, in place of growth_factor and chunk_min; those above the largest class are
      * left out.  NULL for none.  Borrowed for the call. */
     const uint32_t *chunk_sizes;
-    unsigned chunk_sizes_len; /* below CACHE_CLASSES_MAX */
-    uint64_t hash_seed;       /* random */
-    int64_t now;              /* unix time in seconds */
+    unsigned chunk_sizes_len;        /* below CACHE_CLASSES_MAX */
+    uint64_t hash_seed;              /* random */
+    int64_t now;                     /* unix time in seconds */
+    struct cache_observer *observer; /* engine/hook.h; borrowed; NULL for none */
 };
 
 /**
@@ -109,6 +111,7 @@ struct cache_read {
     bool binary_key;       /* as struct cache_store */
     uint8_t class_id;      /* 1 .. CACHE_CLASSES_MAX */
     struct cache_pin *pin; /* not NULL for a long value: the caller owns one pin */
+    uint8_t absence;       /* enum cache_absence; out of cache_find(), on CACHE_MISS alone */
 
     /* the engine's */
     uint64_t hash;
@@ -119,6 +122,13 @@ struct cache_read {
     uint8_t tries;
     bool locked;
     void *bucket;
+};
+
+/** Why a key is a miss. */
+enum cache_absence {
+    CACHE_NOT_THERE,
+    CACHE_EXPIRED,
+    CACHE_FLUSHED,
 };
 
 /** Between these two the thread may read.  Short: one run of a session.  Not nested. */
@@ -134,6 +144,16 @@ enum cache_result cache_find(struct cache *cache, struct cache_thread *thread,
 /** Looks one key up; the same as cache_prefetch() of one and cache_find(). */
 enum cache_result cache_find_one(struct cache *cache, struct cache_thread *thread,
                                  struct cache_read *read);
+/** What stands under a key, for who watches: no hit and no miss, and no trace on the item. */
+struct cache_glimpse {
+    enum cache_absence absence; /* on CACHE_MISS; the others on CACHE_OK */
+    uint8_t class_id;
+    uint32_t value_len;
+    int64_t expires_at; /* unix seconds, CACHE_NEVER for none */
+};
+/** CACHE_OK or CACHE_MISS.  Takes the bucket's lock: not for the hot path. */
+enum cache_result cache_peek(struct cache *cache, const void *key, uint32_t key_len,
+                             struct cache_glimpse *out);
 /** Copies the value_len bytes of a value that is not pinned.  What came is good only if cache_hit()
  * says so. */
 void cache_copy(const struct cache *cache, const struct cache_read *read, void *dst);
@@ -241,6 +261,10 @@ enum cache_result cache_store_commit(struct cache *cache, struct cache_thread *t
                                      struct cache_store *store, enum cache_store_mode mode,
                                      uint64_t cas, uint64_t *cas_out);
 void cache_store_abort(struct cache *cache, struct cache_thread *thread, struct cache_store *store);
+/** The key of a store, store->key_len bytes; and when its item expires, as in cache_store_begin().
+ * The key's bytes are good until commit or abort. */
+const void *cache_store_key(const struct cache *cache, const struct cache_store *store,
+                            int64_t *expires_at);
 /** Copies `len` bytes to where the store wants them.  In place of writing to store->at for what is
  * in memory already. */
 enum cache_result cache_store_write(struct cache *cache, struct cache_thread *thread,

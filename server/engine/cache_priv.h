@@ -13,6 +13,7 @@
 #include "engine/evict.h"
 #include "engine/expire.h"
 #include "engine/holdoff.h"
+#include "engine/hook.h"
 #include "engine/item.h"
 #include "engine/pages.h"
 #include "engine/prefixes.h"
@@ -122,6 +123,16 @@ cache_class_of(const struct cache *cache, uint32_t size)
     return cache->class_by_size[(size + 7) / 8];
 }
 
+/** Whether an observer wants to be told of this now. */
+static inline bool
+cache_is_observed(const struct cache *cache, enum cache_wants what)
+{
+    struct cache_observer *observer = cache->options.observer;
+    /* relaxed: a switch, see hook.h */
+    return observer != NULL &&
+           (atomic_load_explicit(&observer->wants, memory_order_relaxed) & what) != 0;
+}
+
 /** Whether a flush of all has passed over an item. */
 static inline bool
 cache_is_flushed(const struct cache *cache, uint32_t shape)
@@ -164,6 +175,15 @@ uint8_t cache_item_class(const struct cache *cache, uint32_t shape);
 /** Bytes of the value, a long one's whole. */
 uint32_t cache_item_value_len(const struct cache *cache, const struct item *item, uint32_t shape);
 uint64_t cache_item_hash(const struct cache *cache, const struct item *item, uint32_t shape);
+
+/** Why a dead item is. */
+static inline enum cache_absence
+cache_absence_of(const struct cache *cache, const struct item *item, uint32_t shape)
+{
+    bool expired = !cache_is_flushed(cache, shape) &&
+                   cache_is_expired(item_expire_s(item), cache_now_s(cache));
+    return expired ? CACHE_EXPIRED : CACHE_FLUSHED;
+}
 
 /**
  * Takes an item out of the index, if the bucket of its hash still names this ref.  The caller then

@@ -135,8 +135,15 @@ sweep_page(struct cache *cache, struct cache_thread *thread, struct size_class *
 {
     struct page *page = &cache->pages.page[number];
     uint32_t chunks = slab_page_chunks(cache, number);
-    class->swept += reclaim_page(cache, class, number);
-    metric_add_shared(&cache->sweeper.checked, chunks);
+    struct sweeper *sweeper = &cache->sweeper;
+    uint32_t reclaimed = reclaim_page(cache, class, number);
+    class->swept += reclaimed;
+    metric_add_shared(&sweeper->checked, chunks);
+    if (sweeper->class_examined == 0) {
+        sweeper->class_began_s = cache_now_s(cache);
+    }
+    sweeper->class_examined += chunks;
+    sweeper->class_reclaimed += reclaimed;
     if (page->free_count == class->per_page && class->free_chunks > class->per_page) {
         rebalance_release_page(cache, thread, class, number);
     }
@@ -192,6 +199,24 @@ sweep_one(struct cache *cache, struct cache_thread *thread, struct size_class *c
     return 0;
 }
 
+/** The sweep goes on to the next class: tells the observer what it did in this one, if anything. */
+static void
+leave_class(struct cache *cache)
+{
+    struct sweeper *sweeper = &cache->sweeper;
+    if (sweeper->class_examined > 0 &&
+        __builtin_expect(cache_is_observed(cache, CACHE_WANTS_SWEEPS), 0)) {
+        struct cache_sweep sweep = { .class_id = sweeper->class_id,
+                                     .elapsed_s = cache_now_s(cache) - sweeper->class_began_s,
+                                     .examined = sweeper->class_examined,
+                                     .reclaimed = sweeper->class_reclaimed };
+        cache->options.observer->swept(cache->options.observer->arg, &sweep);
+    }
+    sweeper->class_examined = 0;
+    sweeper->class_reclaimed = 0;
+    sweeper->pages_ahead = SWEEP_FROM_END;
+}
+
 static bool
 sweep_slice(struct cache *cache, struct cache_thread *thread)
 {
@@ -210,7 +235,7 @@ sweep_slice(struct cache *cache, struct cache_thread *thread)
         bool class_done = sweeper->pages_ahead == 0;
         lock_release(&class->lock);
         if (class_done) {
-            sweeper->pages_ahead = SWEEP_FROM_END;
+            leave_class(cache);
             if (sweeper->class_id++ == cache->classes) {
                 finish_round(cache);
                 break;

@@ -23,10 +23,14 @@ struct sweeper {
     uint8_t class_id;
     uint32_t
         pages_ahead; /* of the class's pages, those before this index are still to be looked at */
-    uint32_t generation;   /* that this round began in */
-    uint32_t stamp;        /* the same: cache.sweep_stamp */
-    uint32_t second;       /* cache second that `chunks` counts in */
-    uint32_t chunks;       /* looked at in it */
+    uint32_t generation; /* that this round began in */
+    uint32_t stamp;      /* the same: cache.sweep_stamp */
+    uint32_t second;     /* cache second that `chunks` counts in */
+    uint32_t chunks;     /* looked at in it */
+    /* of this class, in this round */
+    uint32_t class_began_s;
+    uint64_t class_examined; /* chunks */
+    uint64_t class_reclaimed;
     struct metric checked; /* chunks */
 };
 

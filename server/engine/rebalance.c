@@ -58,6 +58,19 @@ count(_Atomic uint64_t *figure)
     atomic_fetch_add_explicit(figure, 1, memory_order_relaxed); /* relaxed: a figure */
 }
 
+/** Tells the observer of a step of the move under way. */
+static void
+tell_move(struct cache *cache, enum cache_move_state state)
+{
+    const struct mover *mover = &cache->mover;
+    if (__builtin_expect(cache_is_observed(cache, CACHE_WANTS_MOVES), 0)) {
+        struct cache_move move = { .from = mover->from,
+                                   .to = mover->to == MOVER_TO_INDEX ? 0 : mover->to,
+                                   .state = state };
+        cache->options.observer->moved(cache->options.observer->arg, &move);
+    }
+}
+
 /* -- gains ------------------------------------------------------------------------------------- */
 
 static uint64_t
@@ -168,6 +181,7 @@ begin(struct cache *cache, uint8_t from, uint8_t to)
         mover->from = from;
         mover->to = to;
         set_state(mover, MOVER_DRAIN);
+        tell_move(cache, CACHE_MOVE_BEGINS);
     }
     lock_release(&class->lock);
     return page != PAGE_NONE;
@@ -351,6 +365,7 @@ abandon(struct cache *cache, struct size_class *class)
     slab_end_draining(cache, class, cache->mover.page);
     count(&cache->mover.abandoned);
     set_state(&cache->mover, MOVER_IDLE);
+    tell_move(cache, CACHE_MOVE_ABANDONED);
 }
 
 /** Frees a long item that has been taken out of the index, as an evicted one. */
@@ -417,6 +432,7 @@ deliver(struct cache *cache)
     }
     count(&mover->moved);
     set_state(mover, MOVER_IDLE);
+    tell_move(cache, CACHE_MOVE_DONE);
 }
 
 /** A step of the move under way.  Mover's lock held. */
@@ -520,6 +536,7 @@ rebalance_release_page(struct cache *cache, struct cache_thread *thread, struct 
         mover->from = class->id;
         mover->to = MOVER_TO_POOL;
         set_state(mover, MOVER_DRAIN);
+        tell_move(cache, CACHE_MOVE_BEGINS);
         slab_remove_page(cache, class, page);
         begin_wait(cache);
     }

@@ -257,6 +257,13 @@ store_key(const struct cache *cache, const struct cache_store *store)
     return item_key(cache_item(cache, (uint32_t)store->ref), flags, cache->cas_size);
 }
 
+const void *
+cache_store_key(const struct cache *cache, const struct cache_store *store, int64_t *expires_at)
+{
+    *expires_at = cache_expires_at(cache, store->expire_s);
+    return store_key(cache, store);
+}
+
 /** Whether the mode lets the store take place; counts what cas commands come to. */
 static enum cache_result
 may_store(struct cache *cache, struct cache_thread *thread, struct cache_store *store,

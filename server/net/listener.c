@@ -256,7 +256,7 @@ enum accept_step {
 
 /** What an error of accept() asks for. */
 static enum accept_step
-accept_failed(struct server *server, int error)
+accept_failed(struct server *server, int fd, int error)
 {
     if (error == EAGAIN || error == EWOULDBLOCK) {
         return ACCEPT_DONE;
@@ -266,6 +266,7 @@ accept_failed(struct server *server, int error)
     }
     /* EMFILE, ENFILE, ENOMEM ...: the client stays in the backlog and the socket stays readable, so
      * trying again at once would spin. */
+    server_log_error(server, fd, strerror(error));
     server_pause_accepting(server, error);
     return ACCEPT_PAUSED;
 }
@@ -281,7 +282,7 @@ accept_one(struct listener *listener)
     }
     int fd = accept_socket(listener->fd);
     if (fd < 0) {
-        return accept_failed(server, errno);
+        return accept_failed(server, listener->fd, errno);
     }
     if (room) {
         server_take(server, fd, listener->number);

@@ -585,7 +585,8 @@ server_start(struct server *server, struct cache *cache, struct server_stats *st
     assert(rc == 0);
     errno = ENOMEM;
     server->wake_open = wake_open(&server->wake);
-    bool started = server->wake_open && start_workers(server) && maintainer_start(server);
+    bool started = server->wake_open && start_workers(server) && maintainer_start(server) &&
+                   log_thread_start(server);
     int saved = errno;
     rc = pthread_sigmask(SIG_SETMASK, &old, NULL);
     assert(rc == 0);
@@ -646,6 +647,7 @@ server_run(struct server *server)
     }
     stop_workers(server, graceful ? WORKER_FINISH : WORKER_STOP, graceful);
     maintainer_join(server);
+    log_thread_join(server);
     if (graceful) {
         log_line("all background threads stopped");
     }
@@ -669,6 +671,7 @@ server_destroy(struct server *server)
 {
     stop_workers(server, WORKER_STOP, false);
     maintainer_join(server);
+    log_thread_join(server);
     for (unsigned i = 0; i < server->workers_len; i++) {
         worker_close(&server->workers[i]);
     }

@@ -290,6 +290,12 @@ udp_is_busy(const struct udp *udp)
     return udp != NULL && udp->socket != NULL;
 }
 
+int
+udp_running_fd(const struct udp *udp)
+{
+    return udp != NULL && udp->socket != NULL ? udp->socket->fd : -1;
+}
+
 const struct udp_socket *
 udp_sockets(const struct udp *udp, unsigned *len)
 {

@@ -78,6 +78,8 @@ void udp_close(struct udp *udp);
 bool udp_is_busy(const struct udp *udp);
 /** A turn of theirs.  The worker's thread. */
 void udp_run(struct udp *udp);
+/** The socket whose datagram is being answered; -1 for none. */
+int udp_running_fd(const struct udp *udp);
 /** The sockets, constant. */
 const struct udp_socket *udp_sockets(const struct udp *udp, unsigned *len);
 

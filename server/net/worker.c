@@ -155,12 +155,22 @@ worker_sweep(struct worker *worker)
         struct conn *conn = worker->conns[--worker->sweep_at];
         /* relaxed: written by this thread */
         uint32_t active_at = atomic_load_explicit(&conn->active_at, memory_order_relaxed);
-        if (now - active_at > timeout && conn_phase_get(conn) != CONN_QUEUED) {
+        if (now - active_at > timeout && conn_phase_get(conn) != CONN_QUEUED &&
+            !session_watches(conn->session)) {
             metric_add(&worker->stats->idle_kicks, 1);
-            conn_close(conn);
+            conn_close(conn, WATCH_REASON_IDLE);
         }
     }
     worker->sweeping = worker->sweep_at > 0;
+}
+
+/** From the end on: one that is closed has its place taken by the last. */
+static void
+worker_run_watchers(struct worker *worker)
+{
+    for (unsigned i = worker->watchers_len; i > 0; i--) {
+        conn_wake_watcher(worker->watchers[i - 1]);
+    }
 }
 
 static void
@@ -188,9 +198,12 @@ on_wake(evutil_socket_t fd, short what, void *arg)
         worker->sweeping = true;
         worker->sweep_at = worker->conns_len;
     }
+    if ((orders & WORKER_WATCH) != 0) {
+        worker_run_watchers(worker);
+    }
     worker->finishing = worker->finishing || (orders & WORKER_FINISH) != 0;
     worker->stopping = worker->stopping || (orders & WORKER_STOP) != 0;
-    if (orders != 0) {
+    if ((orders & ~(unsigned)WORKER_WATCH) != 0) {
         (void)event_base_loopbreak(worker->base);
     }
 }
@@ -202,7 +215,7 @@ worker_close_done(struct worker *worker)
     for (unsigned i = worker->conns_len; i > 0; i--) {
         struct conn *conn = worker->conns[i - 1];
         if (conn_phase_get(conn) == CONN_READING) {
-            conn_close(conn);
+            conn_close(conn, WATCH_REASON_SHUTDOWN);
         }
     }
 }
@@ -252,7 +265,7 @@ worker_main(void *arg)
     }
     worker->queue_len = 0;
     while (worker->conns_len > 0) {
-        conn_close(worker->conns[worker->conns_len - 1]);
+        conn_close(worker->conns[worker->conns_len - 1], WATCH_REASON_SHUTDOWN);
     }
     return NULL;
 }
@@ -271,6 +284,32 @@ host_refresh_certs(void *arg)
 {
     struct worker *worker = arg;
     return server_refresh_certs(worker->server, worker->tls_error);
+}
+
+static int
+host_running_fd(void *arg)
+{
+    const struct worker *worker = arg;
+    return worker->running != NULL ? worker->running->fd : udp_running_fd(worker->udp);
+}
+
+/** Only a connection can watch: there is nowhere else to send lines to. */
+static bool
+host_watch_begun(void *arg)
+{
+    struct worker *worker = arg;
+    if (worker->running == NULL) {
+        return false;
+    }
+    assert(worker->watchers_len < WATCHERS_MAX);
+    worker->watchers[worker->watchers_len++] = worker->running;
+    return true;
+}
+
+static void
+host_watch_wake(void *arg)
+{
+    worker_order(arg, WORKER_WATCH);
 }
 
 /** A loop without locks and without clock readings: it is one thread's, and has no timers while it
@@ -299,7 +338,10 @@ worker_open(struct worker *worker, struct server *server)
                   .stats_conns = census_emit,
                   .refresh_certs = host_refresh_certs,
                   .credentials = server->logins.credentials,
-                  .sasl = server->logins.sasl },
+                  .sasl = server->logins.sasl,
+                  .running_fd = host_running_fd,
+                  .watch_begun = host_watch_begun,
+                  .watch_wake = host_watch_wake },
     };
     lock_init(&worker->lock, LOCK_RANK_WORKER);
     errno = ENOMEM;

@@ -101,6 +101,7 @@ run_shutdown(struct session_worker *worker, const struct request *request)
     if (count > 0 && !graceful) {
         return "CLIENT_ERROR invalid shutdown mode\r\n";
     }
+    worker->end = SESSION_END_SHUTDOWN;
     if (worker->host != NULL && worker->host->shutdown != NULL) {
         worker->host->shutdown(worker->host->arg, graceful);
     }
@@ -149,8 +150,10 @@ admin_run(struct session *session, const struct request *request)
     } else if (request->op == REQUEST_SHUTDOWN) {
         text = run_shutdown(worker, request);
     } else if (request->op == REQUEST_SLABS || request->op == REQUEST_LRU ||
-               request->op == REQUEST_LRU_CRAWLER || request->op == REQUEST_WATCH) {
+               request->op == REQUEST_LRU_CRAWLER) {
         text = "ERROR\r\n";
+    } else if (request->op == REQUEST_WATCH) {
+        text = watch_begin(session, request);
     } else {
         assert(request->op == REQUEST_VERSION);
         text = "VERSION " SERVER_COMPAT_VERSION "\r\n";

@@ -102,8 +102,7 @@ meta_store_finish(struct session *session, const struct meta_request *request,
     uint64_t wanted = mode == CACHE_CAS        ? wanted_cas(request)
                       : meta_has(request, 'C') ? request->cas
                                                : 0;
-    enum cache_result result =
-        cache_store_commit(worker->cache, worker->thread, store, mode, wanted, &cas);
+    enum cache_result result = store_commit(worker, store, mode, wanted, &cas);
     store_reply(worker, request, result, cas, store->value_len_out);
     return STEP_ON;
 }
@@ -150,6 +149,8 @@ run_ms(struct session *session, const struct meta_request *request)
         }
     }
     if (result != CACHE_OK) {
+        note_store_refused(worker, request->key.at, request->key.len, mode, result,
+                           request->value_len);
         if (mode == CACHE_SET) {
             store_unlink_old(worker, request->key.at, request->key.len);
         }
@@ -163,6 +164,8 @@ run_ms(struct session *session, const struct meta_request *request)
     result = cache_store_write(worker->cache, worker->thread, store, value, request->value_len);
     worker->rx_at += request->value_len + 2;
     if (result != CACHE_OK) {
+        note_store_refused(worker, request->key.at, request->key.len, mode, result,
+                           request->value_len);
         if (mode == CACHE_SET) {
             store_unlink_old(worker, request->key.at, request->key.len);
         }
@@ -182,6 +185,7 @@ run_md(struct session_worker *worker, const struct meta_request *request)
                        : wanted_cas(request); /* -C: all have 0 */
     enum cache_result result;
     if (meta_has(request, 'I') || meta_has(request, 'x')) {
+        note_lookup(worker, request->key.at, request->key.len);
         struct cache_invalidation how = { .cas = cas,
                                           .cas_new = meta_has(request, 'E') ? request->cas_new : 0,
                                           .stale = meta_has(request, 'I'),
@@ -193,8 +197,7 @@ run_md(struct session_worker *worker, const struct meta_request *request)
         result = cache_invalidate(worker->cache, worker->thread, request->key.at,
                                   (uint32_t)request->key.len, &how);
     } else {
-        result = cache_delete(worker->cache, worker->thread, request->key.at,
-                              (uint32_t)request->key.len, cas);
+        result = delete_noted(worker, request->key.at, request->key.len, cas, true);
     }
     if (result == CACHE_NO_MEMORY || result == CACHE_TOO_LARGE) {
         TX_PUT(worker, "SERVER_ERROR out of memory\r\n");
@@ -226,7 +229,7 @@ create_number(struct session_worker *worker, const struct meta_request *request,
     store.cas_new = meta_has(request, 'E') ? request->cas_new : 0;
     result = cache_store_write(worker->cache, worker->thread, &store, digits, len);
     assert(result == CACHE_OK); /* it fits one chunk */
-    return cache_store_commit(worker->cache, worker->thread, &store, CACHE_ADD, 0, cas);
+    return store_commit(worker, &store, CACHE_ADD, 0, cas);
 }
 
 static void
@@ -237,6 +240,7 @@ run_ma(struct session_worker *worker, const struct meta_request *request)
     bool created = false;
     int64_t ttl_s = REPLY_TTL_NONE;
     enum cache_result result = CACHE_NOT_STORED;
+    note_lookup(worker, request->key.at, request->key.len);
     for (unsigned tries = 0; result == CACHE_NOT_STORED && tries < VIVIFY_TRIES_MAX; tries++) {
         result = cache_arith_as(worker->cache, worker->thread, request->key.at,
                                 (uint32_t)request->key.len, request->mode == META_MODE_DECR,

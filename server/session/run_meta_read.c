@@ -176,6 +176,7 @@ meta_run_mg(struct session_worker *worker, const struct meta_request *request)
     struct cache_read *read = &worker->meta.reads[0];
     bool touch = meta_has(request, 'T');
     metric_add(touch ? &worker->stats.cmd_touch : &worker->stats.cmd_get, 1);
+    note_lookup(worker, request->key.at, request->key.len);
     for (unsigned tries = 0; tries < VIVIFY_TRIES_MAX; tries++) {
         meta_prepare_read(request, read);
         if (touch || tries > 0) { /* counts as a touch, or has been counted */
@@ -209,14 +210,11 @@ meta_run_mg(struct session_worker *worker, const struct meta_request *request)
 }
 
 enum step
-meta_batch_run(struct session *session)
+meta_batch_answer(struct session *session)
 {
     struct session_worker *worker = session->worker;
     struct meta_batch *batch = &worker->meta;
     unsigned count = batch->count;
-    if (count == 0) {
-        return STEP_ON;
-    }
     struct tx *tx = &worker->tx;
     batch->count = 0;
     cache_prefetch(worker->cache, batch->reads, count);
@@ -229,8 +227,12 @@ meta_batch_run(struct session *session)
             return STEP_SEND;
         }
         enum cache_result found = cache_find(worker->cache, worker->thread, read);
-        if (!answer_hit(worker, &batch->requests[i], read, found)) {
+        bool hit = answer_hit(worker, &batch->requests[i], read, found);
+        if (!hit) {
             answer_miss(worker, &batch->requests[i]);
+        }
+        if (__builtin_expect((worker->watching & WATCH_FETCHERS) != 0, 0)) {
+            note_fetch(worker, read, hit);
         }
     }
     metric_add(&worker->stats.cmd_get, count);
@@ -248,6 +250,7 @@ void
 meta_run_me(struct session_worker *worker, const struct meta_request *request)
 {
     metric_add(&worker->stats.cmd_meta, 1);
+    note_lookup(worker, request->key.at, request->key.len);
     if (!peek(worker, request)) {
         TX_PUT(worker, "EN\r\n");
         return;

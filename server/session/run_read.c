@@ -146,9 +146,8 @@ read_batch_run(struct session *session)
             at = p;
             break;
         }
-        if (__builtin_expect(worker->detail, 0)) {
-            prefix_count_get(worker->server_stats->prefixes, read->key, read->key_len,
-                             found == CACHE_OK);
+        if (__builtin_expect(worker->noted, 0)) {
+            note_read(worker, read, found == CACHE_OK);
         }
         if ((marks & READ_LAST) != 0) {
             memcpy(at, "END\r\n", 5);
@@ -202,6 +201,7 @@ read_and_touch(struct session_worker *worker, struct span key, int64_t expires_a
                read_answer_fn *answer, void *arg)
 {
     metric_add(&worker->stats.cmd_touch, 1);
+    note_lookup(worker, key.at, key.len);
     struct cache_read *read = &worker->batch.reads[0];
     read->key = key.at;
     read->key_len = (uint32_t)key.len;

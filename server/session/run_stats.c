@@ -115,9 +115,9 @@ reply_add_prefix(void *arg, const struct prefix_counts *counts)
 static void
 detail_switch(struct session_worker *worker, bool on)
 {
-    worker->detail = on;
     /* relaxed: a switch; when exactly other workers see it does not matter */
     atomic_store_explicit(&worker->settings->detail_enabled, on, memory_order_relaxed);
+    session_read_switches(worker);
 }
 
 static enum step

@@ -179,6 +179,7 @@ session_pause(struct session *session)
          * so. */
         store_drop(session);
         sasl_drop(session);
+        watch_drop(session);
         session_become(session, SESSION_CLOSED);
         session_show(session, SHOWN_CLOSING);
     } else if (session->tx_own != NULL) {

@@ -11,7 +11,7 @@ static const char *const shown_names[] = {
     [SHOWN_NEW] = "conn_new_cmd",     [SHOWN_READ] = "conn_read",
     [SHOWN_PARSE] = "conn_parse_cmd", [SHOWN_NREAD] = "conn_nread",
     [SHOWN_SWALLOW] = "conn_swallow", [SHOWN_WRITE] = "conn_mwrite",
-    [SHOWN_CLOSING] = "conn_closing",
+    [SHOWN_CLOSING] = "conn_closing", [SHOWN_WATCH] = "conn_watch",
 };
 
 /* -- workers ----------------------------------------------------------------------------------- */
@@ -44,6 +44,15 @@ session_worker_create(struct cache *cache, struct settings *settings,
     if (worker->rx == NULL || worker->tx.buf == NULL || worker->thread == NULL) {
         goto fail;
     }
+    static const _Atomic uint32_t nothing;
+    worker->watch_classes = &nothing;
+    if (server_stats->watch != NULL) {
+        worker->watch_source = watch_source_open(server_stats->watch);
+        if (worker->watch_source == NULL) {
+            goto fail;
+        }
+        worker->watch_classes = watch_classes(server_stats->watch);
+    }
     worker->cache = cache;
     worker->settings = settings;
     worker->aside_max = aside_max(settings);
@@ -56,6 +65,9 @@ session_worker_create(struct cache *cache, struct settings *settings,
     return worker;
 
 fail:
+    if (worker->watch_source != NULL) {
+        watch_source_close(server_stats->watch, &worker->watch_source);
+    }
     if (worker->thread != NULL) {
         cache_thread_close(cache, worker->thread);
     }
@@ -69,6 +81,9 @@ void
 session_worker_destroy(struct session_worker *worker)
 {
     assert(worker->current == NULL);
+    if (worker->watch_source != NULL) {
+        watch_source_close(worker->server_stats->watch, &worker->watch_source);
+    }
     cache_thread_close(worker->cache, worker->thread);
     free(worker->rx_spare);
     free(worker->tx.buf);
@@ -80,6 +95,12 @@ struct cache_thread *
 session_worker_cache_thread(struct session_worker *worker)
 {
     return worker->thread;
+}
+
+struct watch_source *
+session_worker_watch_source(struct session_worker *worker)
+{
+    return worker->watch_source;
 }
 
 struct worker_stats *
@@ -162,6 +183,7 @@ session_fini(struct session *session)
     }
     store_drop(session);
     sasl_drop(session);
+    watch_drop(session);
     if (session->tx_own != NULL) {
         tx_own_free(session);
     }
@@ -192,9 +214,10 @@ session_in_command(const struct session *session)
 }
 
 #define CAN(state) (1u << (state))
-static const uint8_t session_ways[] = {
+static const uint16_t session_ways[] = {
     [SESSION_COMMAND] = CAN(SESSION_GET_LINE) | CAN(SESSION_VALUE) | CAN(SESSION_VALUE_END) |
                         CAN(SESSION_SWALLOW) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_LOGIN) |
+                        CAN(SESSION_WATCH) |
                         CAN(SESSION_CLOSED),
     [SESSION_GET_LINE] = CAN(SESSION_COMMAND) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_CLOSED),
     [SESSION_VALUE] =
@@ -203,6 +226,7 @@ static const uint8_t session_ways[] = {
     [SESSION_SWALLOW] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_SKIP_LINE] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_LOGIN] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
+    [SESSION_WATCH] = CAN(SESSION_CLOSED),
     [SESSION_CLOSED] = 0,
 };
 
@@ -327,6 +351,8 @@ run_request(struct session *session, const struct request *request)
         return step;
     }
     case REQUEST_QUIT:
+        worker->end = SESSION_END_NORMAL;
+        return STEP_CLOSE;
     case REQUEST_UNKNOWN_HTTP:
         return STEP_CLOSE;
     case REQUEST_ERROR:
@@ -408,11 +434,9 @@ commands_run(struct session *session)
             cur.at = worker->rx + worker->rx_at;
             continue;
         }
-        if (__builtin_expect(worker->meta.count > 0, 0)) {
-            step = meta_batch_run(session);
-            if (step != STEP_ON) {
-                return step;
-            }
+        step = meta_batch_run(session);
+        if (step != STEP_ON) {
+            return step;
         }
         if (text_parse(&cur, request) != PARSE_DONE) {
             step = read_batch_run(session);
@@ -496,6 +520,9 @@ run_states(struct session *session)
         case SESSION_LOGIN:
             step = login_run(session);
             break;
+        case SESSION_WATCH:
+            step = watch_run(session);
+            break;
         case SESSION_CLOSED:
             break;
         }
@@ -519,6 +546,8 @@ shown_while_waiting(const struct session *session)
     case SESSION_SWALLOW:
     case SESSION_SKIP_LINE:
         return SHOWN_SWALLOW;
+    case SESSION_WATCH:
+        return SHOWN_WATCH;
     case SESSION_CLOSED:
         return SHOWN_CLOSING;
     }
@@ -539,6 +568,20 @@ run_closed(struct session *session)
     return SESSION_CLOSE;
 }
 
+enum session_end
+session_end(struct session *session)
+{
+    enum session_end end = (enum session_end)session->worker->end;
+    session->worker->end = SESSION_END_ERROR;
+    return end;
+}
+
+bool
+session_watches(const struct session *session)
+{
+    return session->state == SESSION_WATCH;
+}
+
 enum session_next
 session_run(struct session *session)
 {
@@ -554,8 +597,7 @@ session_run(struct session *session)
     /* A datagram's command, or the rest of one: each reply leaves by itself. */
     worker->budget =
         session->datagram ? session->state == SESSION_COMMAND : worker->settings->reqs_per_event;
-    /* relaxed: a switch; when exactly it is seen does not matter */
-    worker->detail = atomic_load_explicit(&worker->settings->detail_enabled, memory_order_relaxed);
+    session_read_switches(worker);
 
     cache_enter(worker->thread);
     enum step step = run_states(session);

@@ -45,6 +45,7 @@
 
 #include "admin/settings.h"
 #include "admin/stats.h"
+#include "admin/watch.h"
 #include "engine/cache.h"
 
 #define SESSION_RX_SIZE 65536u  /* bytes of the worker's receive buffer */
@@ -78,6 +79,20 @@ struct session_host {
      */
     struct credentials *credentials; /* text */
     struct sasl_service *sasl;       /* binary */
+    /** The descriptor of the connection whose session runs now, for the log of `watch`. */
+    int (*running_fd)(void *arg);
+    /** The session that runs now has become a watcher: it is run when watch_wake() was called, as
+     * if after SESSION_SEND, until it is destroyed.  False: that cannot be done. */
+    bool (*watch_begun)(void *arg);
+    /** Any thread: there are lines for a watcher of this worker. */
+    void (*watch_wake)(void *arg);
+};
+
+/** Why a session is closed. */
+enum session_end {
+    SESSION_END_ERROR, /* what it has received makes no sense, or the connection broke */
+    SESSION_END_NORMAL,
+    SESSION_END_SHUTDOWN, /* by its `shutdown` */
 };
 
 struct session_worker *session_worker_create(struct cache *cache, struct settings *settings,
@@ -86,6 +101,8 @@ struct session_worker *session_worker_create(struct cache *cache, struct setting
 void session_worker_destroy(struct session_worker *worker);
 struct cache_thread *session_worker_cache_thread(struct session_worker *worker);
 struct worker_stats *session_worker_stats(struct session_worker *worker);
+/** The log's writer of the worker's thread; NULL when nobody can watch. */
+struct watch_source *session_worker_watch_source(struct session_worker *worker);
 
 struct session *session_create(struct session_worker *worker);
 /** NULL without memory. */
@@ -113,6 +130,10 @@ enum session_next session_run(struct session *session);
 /** Lists the bytes to send; returns the number of pieces, 0 when there is nothing. */
 unsigned session_tx(struct session *session, struct iovec *iov, unsigned max);
 void session_tx_done(struct session *session, size_t sent);
+/** After SESSION_CLOSE, once: why. */
+enum session_end session_end(struct session *session);
+/** Whether the session has become a watcher. */
+bool session_watches(const struct session *session);
 /** Whether there is something to send. */
 bool session_tx_pending(const struct session *session);
 /** How much; bytes. */
@@ -131,7 +152,7 @@ void session_pause(struct session *session);
 
 /**
  * For stats conns and the idle timeout's log: conn_new_cmd, conn_read, conn_parse_cmd, conn_nread,
- * conn_swallow, conn_mwrite, conn_closing.
+ * conn_swallow, conn_mwrite, conn_watch, conn_closing.
  *
  * Threads: any, while the session lives.
  */

@@ -29,6 +29,7 @@
  *     SWALLOW    the end of a refused data block  COMMAND, CLOSED
  *     SKIP_LINE  the LF of a refused line         COMMAND, CLOSED
  *     LOGIN      a login (-Y, -S)                 COMMAND, CLOSED
+ *     WATCH      lines of the log to send         CLOSED
  *     CLOSED     nothing                          -
  *
  * A session begins in LOGIN when the server asks for one, else in COMMAND.  With -S it goes back
@@ -42,6 +43,7 @@ enum session_state {
     SESSION_SWALLOW,
     SESSION_SKIP_LINE,
     SESSION_LOGIN,
+    SESSION_WATCH,
     SESSION_CLOSED,
 };
 
@@ -145,9 +147,14 @@ struct session_worker {
                                the engine */
     bool direct;            /* the space given out last lies in the item */
     bool detail;            /* settings.detail_enabled as of this run */
-    uint8_t *rx_spare;      /* NULL, or another buffer for rx */
-    unsigned budget;        /* commands that may still run before others' turn */
-    uint64_t aside_max;     /* bytes that its sessions may keep aside; see session_may_keep() */
+    uint8_t end;            /* enum session_end of the session that closes */
+    uint32_t noted;         /* not 0: note_read() is told of reads: detail, or fetchers watched */
+    uint32_t watching;      /* bits of enum watch_class that somebody watches, as of this run */
+    const _Atomic uint32_t *watch_classes; /* where they stand now */
+    struct watch_source *watch_source;     /* NULL when nobody can watch */
+    uint8_t *rx_spare;                     /* NULL, or another buffer for rx */
+    unsigned budget;                       /* commands that may still run before others' turn */
+    uint64_t aside_max;                    /* bytes that its sessions may keep aside; see session_may_keep() */
 
     /* The reply of the get line that is being answered begins here; see read_line_bad(). */
     uint32_t line_tx_end;
@@ -220,7 +227,10 @@ struct session {
     };
 
     struct upload *upload; /* VALUE, VALUE_END; else NULL.  Owned */
-    uint64_t swallow_left; /* SWALLOW, LOGIN */
+    union {
+        uint64_t swallow_left;   /* SWALLOW, LOGIN */
+        struct watcher *watcher; /* WATCH; owned */
+    };
 };
 _Static_assert(sizeof(struct session) <= 112, "an idle connection is small");
 
@@ -243,6 +253,7 @@ enum session_shown {
     SHOWN_SWALLOW,
     SHOWN_WRITE,
     SHOWN_CLOSING,
+    SHOWN_WATCH,
 };
 
 static inline void
@@ -250,6 +261,16 @@ session_show(struct session *session, enum session_shown shown)
 {
     atomic_store_explicit(&session->shown, (uint8_t)shown,
                           memory_order_relaxed); /* relaxed: see the field */
+}
+
+/** What is observed from here on. */
+static inline void
+session_read_switches(struct session_worker *worker)
+{
+    /* relaxed: switches; when exactly they are seen does not matter */
+    worker->detail = atomic_load_explicit(&worker->settings->detail_enabled, memory_order_relaxed);
+    worker->watching = atomic_load_explicit(worker->watch_classes, memory_order_relaxed);
+    worker->noted = (uint32_t)worker->detail | (worker->watching & WATCH_FETCHERS);
 }
 
 void session_become(struct session *session, enum session_state state);
@@ -372,8 +393,14 @@ void store_unlink_old(struct session_worker *worker, const void *key, size_t key
 /** One line for which meta_is_command() holds, at rx_at; steps `cur` on.  STEP_READ when it has no
  * LF. */
 enum step meta_line(struct session *session, struct cursor *cur);
+enum step meta_batch_answer(struct session *session);
 /** Looks up what is in the meta batch.  As read_batch_run(). */
-enum step meta_batch_run(struct session *session);
+static inline enum step
+meta_batch_run(struct session *session)
+{
+    /* Mostly there is nothing: asked inline, as it is asked for every get. */
+    return session->worker->meta.count == 0 ? STEP_ON : meta_batch_answer(session);
+}
 /** The reply to an ms, when its data block is whole; `line_end` is what stands behind it. */
 enum step meta_store_finish(struct session *session, const struct meta_request *request,
                             struct cache_store *store, const uint8_t *line_end);
@@ -412,6 +439,71 @@ void arith_delete(struct session *session, const struct request *request);
 void arith_binary_delete(struct session_worker *worker, const struct binary_request *request);
 void arith_binary_incr_decr(struct session_worker *worker, const struct binary_request *request);
 void arith_touch(struct session *session, const struct request *request);
+
+/* -- watch ------------------------------------------------------------------------------------- */
+
+/** The answer to `watch`; after "OK" the session is in WATCH. */
+const char *watch_begin(struct session *session, const struct request *request);
+/** WATCH: drops input, and moves lines of the log to the output. */
+enum step watch_run(struct session *session);
+/** Ends a watcher, if the session is one. */
+void watch_drop(struct session *session);
+
+/** A read has been answered: to be called when worker->noted. */
+void note_read(struct session_worker *worker, const struct cache_read *read, bool hit);
+/** The same for mg, which `stats detail` does not count. */
+void note_fetch(struct session_worker *worker, const struct cache_read *read, bool hit);
+void note_lookup_watched(struct session_worker *worker, const void *key, size_t key_len);
+void note_store_refused_watched(struct session_worker *worker, const void *key, size_t key_len,
+                                enum cache_store_mode mode, enum cache_result result,
+                                uint64_t value_len);
+enum cache_result store_commit_watched(struct session_worker *worker, struct cache_store *store,
+                                       enum cache_store_mode mode, uint64_t cas, uint64_t *cas_out);
+enum cache_result delete_watched(struct session_worker *worker, const void *key, size_t key_len,
+                                 uint64_t cas, bool meta);
+
+/** Notes what stands under a key, before a command that is no plain get. */
+static inline void
+note_lookup(struct session_worker *worker, const void *key, size_t key_len)
+{
+    if (__builtin_expect((worker->watching & WATCH_FETCHERS) != 0, 0)) {
+        note_lookup_watched(worker, key, key_len);
+    }
+}
+
+/** Notes a store that found no room. */
+static inline void
+note_store_refused(struct session_worker *worker, const void *key, size_t key_len,
+                   enum cache_store_mode mode, enum cache_result result, uint64_t value_len)
+{
+    if (__builtin_expect((worker->watching & WATCH_MUTATIONS) != 0, 0)) {
+        note_store_refused_watched(worker, key, key_len, mode, result, value_len);
+    }
+}
+
+/** cache_store_commit(), noted. */
+static inline enum cache_result
+store_commit(struct session_worker *worker, struct cache_store *store, enum cache_store_mode mode,
+             uint64_t cas, uint64_t *cas_out)
+{
+    if (__builtin_expect((worker->watching & (WATCH_FETCHERS | WATCH_MUTATIONS)) != 0, 0)) {
+        return store_commit_watched(worker, store, mode, cas, cas_out);
+    }
+    return cache_store_commit(worker->cache, worker->thread, store, mode, cas, cas_out);
+}
+
+/** cache_delete(), noted.  meta: by md. */
+static inline enum cache_result
+delete_noted(struct session_worker *worker, const void *key, size_t key_len, uint64_t cas,
+             bool meta)
+{
+    if (__builtin_expect((worker->watching & (WATCH_FETCHERS | WATCH_DELETIONS)) != 0, 0)) {
+        return delete_watched(worker, key, key_len, cas, meta);
+    }
+    return cache_delete(worker->cache, worker->thread, key, (uint32_t)key_len, cas);
+}
+
+/* -- admin ------------------------------------------------------------------------------------- */
 
 /** stats, flush_all, verbosity, cache_memlimit, shutdown, version, mn. */
 enum step admin_run(struct session *session, const struct request *request);
