@@ -30,6 +30,7 @@
 #define CACHE_COPY_MAX        16384u /* bytes; no value that is copied rather than pinned is longer */
 #define CACHE_BATCH_MAX       32u    /* reads that cache_prefetch() takes at once */
 #define CACHE_THREADS_MAX     1024u                 /* struct cache_thread per cache */
+#define CACHE_SCAN_ITEMS      32u                   /* that one step of cache_scan() visits at most */
 #define CACHE_ITEM_SIZE_LIMIT (1024u * 1024 * 1024) /* bytes; largest item_size_max */
 #define CACHE_NEVER           0                     /* expiry: never */
 
@@ -284,6 +285,47 @@ enum cache_result cache_touch_as(struct cache *cache, struct cache_thread *threa
  * that is still to come.
  */
 void cache_flush(struct cache *cache, struct cache_thread *thread, int64_t at);
+
+/* -- walking over all items
+ * --------------------------------------------------------------------------- */
+
+/** A living item as a visitor sees it; borrowed for the visit. */
+struct cache_item_info {
+    const void *key;
+    uint32_t key_len;
+    uint32_t value_len;
+    uint32_t item_size; /* bytes: header, key, value */
+    uint32_t client_flags;
+    int64_t expires_at; /* unix seconds, CACHE_NEVER for none */
+    int64_t used_at;    /* unix seconds: last read, or store */
+    uint64_t cas;       /* 0 when disabled */
+    uint8_t class_id;
+    bool fetched;    /* read since it was stored */
+    bool binary_key; /* as struct cache_store */
+};
+/** False: no more is wanted. */
+typedef bool cache_visit_fn(void *arg, const struct cache_item_info *item);
+
+/**
+ * Where a walk over all items stands.  A plain value: it may be kept, copied, sent to a client and
+ * taken up again at any time, also when the index has grown meanwhile.  {0} is the beginning.
+ */
+struct cache_scan {
+    uint64_t at; /* all items whose hash, its bits reversed, is below have been visited */
+};
+
+/**
+ * Visits the items of up to `steps` places of the index, at most CACHE_SCAN_ITEMS each, and moves
+ * the walk on.  Returns whether there is more.  Takes no lock (but the bucket's where others keep
+ * changing it), and never calls `visit` with one held.
+ *
+ * Every item that is there from the beginning of the walk to its end is visited once, however the
+ * index grows and whichever pages move; one that is stored meanwhile at most once per store.
+ *
+ * Threads: between cache_enter() and cache_leave().
+ */
+bool cache_scan(struct cache *cache, struct cache_thread *thread, struct cache_scan *scan,
+                cache_visit_fn *visit, void *arg, unsigned steps);
 
 /* -- running
  * ------------------------------------------------------------------------------------------- */

@@ -145,6 +145,13 @@ uint32_t cache_item_value_len(const struct cache *cache, const struct item *item
 uint64_t cache_item_hash(const struct cache *cache, const struct item *item, uint32_t shape);
 
 /**
+ * An item as its visitor sees it, its key copied to `key` (CACHE_KEY_MAX bytes).  False when the
+ * chunk holds no living one.  Without a lock what it says is good only if the bucket has not changed.
+ */
+bool cache_describe(const struct cache *cache, uint32_t ref, struct cache_item_info *info,
+                    uint8_t *key);
+
+/**
  * Takes an item out of the index, if the bucket of its hash still names this ref.  The caller then
  * owns it, and calls cache_free_item().  May be called with a class's lock held.
  */

@@ -196,23 +196,6 @@ cache_stats_reset(struct cache *cache)
 /* -- visiting
  * ------------------------------------------------------------------------------------------ */
 
-/** An item as its visitor sees it; false when the chunk holds no living one. */
-static bool
-describe(struct cache *cache, uint32_t ref, struct cache_item_info *info)
-{
-    const struct item *item = cache_item(cache, ref);
-    uint32_t shape = item_shape(item);
-    if (shape_key_len(shape) == 0 || cache_is_dead(cache, item, shape, cache_now_s(cache))) {
-        return false;
-    }
-    info->key = item_key(item, shape, cache->cas_size);
-    info->key_len = shape_key_len(shape);
-    info->value_len = cache_item_value_len(cache, item, shape);
-    info->item_size = (uint32_t)cache_item_size(cache, item, shape);
-    info->expires_at = cache_expires_at(cache, item_expire_s(item));
-    return true;
-}
-
 void
 cache_visit_class(struct cache *cache, unsigned class_id, uint64_t limit, cache_visit_fn *visit,
                   void *arg)
@@ -235,8 +218,10 @@ cache_visit_class(struct cache *cache, unsigned class_id, uint64_t limit, cache_
                 chunk = 0;
                 continue;
             }
+            uint32_t ref = slab_chunk_ref(cache, class, class->pages[page], chunk++);
             struct cache_item_info info;
-            if (describe(cache, slab_chunk_ref(cache, class, class->pages[page], chunk++), &info)) {
+            uint8_t key[CACHE_KEY_MAX];
+            if (cache_describe(cache, ref, &info, key)) {
                 more = visit(arg, &info);
                 visited++;
             }

@@ -81,14 +81,6 @@ void cache_stats_reset(struct cache *cache);
  * key is borrowed for the call.  Takes the class's lock in slices.  Stops when `visit` says false.
  * For stats cachedump.
  */
-struct cache_item_info {
-    const void *key;
-    uint32_t key_len;
-    uint32_t value_len;
-    uint32_t item_size; /* bytes: header, key, value */
-    int64_t expires_at; /* unix seconds, CACHE_NEVER for none */
-};
-typedef bool cache_visit_fn(void *arg, const struct cache_item_info *item);
 void cache_visit_class(struct cache *cache, unsigned class_id, uint64_t limit,
                        cache_visit_fn *visit, void *arg);
 
