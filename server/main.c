@@ -3,6 +3,7 @@
 
 #include "admin/prefix.h"
 #include "admin/stats.h"
+#include "admin/tune.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rng.h"
@@ -51,6 +52,7 @@ create_cache(const struct settings *settings)
         .cas_disabled = settings->cas_disabled,
         .evictions_disabled = settings->evictions_disabled,
         .large_pages = settings->large_pages,
+        .track_sizes = settings->track_sizes,
         .hash_seed = rng_system(),
         .now = clock_unix_s(),
     };
@@ -109,6 +111,7 @@ serve(struct settings *settings, struct server *server, int ready_fd)
         server_destroy(server);
         return code;
     }
+    tune_apply(settings, cache);
     stats.cache = cache;
     stats.settings = settings;
     stats.started_at = clock_unix_s();

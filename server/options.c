@@ -475,13 +475,14 @@ static bool
 check_together(struct parser *parser)
 {
     struct settings *settings = parser->settings;
-    if (settings->hot_lru_pct + settings->warm_lru_pct > 80) {
+    if (settings_get(settings, hot_lru_pct) + settings_get(settings, warm_lru_pct) > 80) {
         return options_fail(
             parser, OPTIONS_EXIT_USAGE,
             "hot_lru_pct + warm_lru_pct cannot be more than 80%% combined: they are %u and %u",
-            settings->hot_lru_pct, settings->warm_lru_pct);
+            settings_get(settings, hot_lru_pct), settings_get(settings, warm_lru_pct));
     }
-    if (parser->temporary_ttl_given && settings->temp_lru && !settings->lru_maintainer) {
+    if (parser->temporary_ttl_given && settings_get(settings, temp_lru) &&
+        !settings->lru_maintainer) {
         return options_fail(parser, OPTIONS_EXIT_USAGE,
                             "temporary_ttl requires lru_maintainer to be enabled");
     }

@@ -15,6 +15,7 @@
 #include "engine/item.h"
 #include "engine/pages.h"
 #include "engine/rebalance.h"
+#include "engine/sizes.h"
 #include "engine/slab.h"
 #include "engine/stats.h"
 #include "engine/table.h"
@@ -84,6 +85,7 @@ struct cache {
     uint32_t chunk_max;            /* bytes of the largest class */
     uint8_t *class_by_size;        /* class id by item bytes / 8, rounded up */
     struct size_class *size_class; /* [1 .. classes] */
+    struct sizes *sizes;           /* NULL unless track_sizes */
     struct lock stats_lock;
     struct cache_stats *stats_base; /* (s) the counters at the last reset; NULL for none */
     struct lock threads_lock;
@@ -146,7 +148,8 @@ uint64_t cache_item_hash(const struct cache *cache, const struct item *item, uin
 
 /**
  * An item as its visitor sees it, its key copied to `key` (CACHE_KEY_MAX bytes).  False when the
- * chunk holds no living one.  Without a lock what it says is good only if the bucket has not changed.
+ * chunk holds no living one.  Without a lock what it says is good only if the bucket has not
+ * changed.
  */
 bool cache_describe(const struct cache *cache, uint32_t ref, struct cache_item_info *info,
                     uint8_t *key);

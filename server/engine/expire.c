@@ -27,6 +27,12 @@ expire_fini(struct cache *cache)
 }
 
 static void
+count_round(struct sweeper *sweeper)
+{
+    atomic_fetch_add_explicit(&sweeper->rounds, 1, memory_order_relaxed); /* relaxed: a figure */
+}
+
+static void
 lower(_Atomic uint32_t *expire_min, uint32_t expire_s)
 {
     uint32_t before =
@@ -136,16 +142,36 @@ sweep_page(struct cache *cache, struct cache_thread *thread, struct size_class *
     }
 }
 
-/** A round is over: all that was flushed before it began is gone. */
+/** Begins a round; what was flushed before it is gone when it has ended. */
+static void
+begin_round(struct cache *cache, bool on_request)
+{
+    struct sweeper *sweeper = &cache->sweeper;
+    sweeper->class_id = 1;
+    sweeper->pages_ahead = SWEEP_FROM_END;
+    sweeper->generation = cache_generation(cache);
+    sweeper->class_chunks = 0;
+    sweeper->cut = false;
+    sweeper->on_request = on_request;
+    sweeper->counted = on_request;
+    if (on_request) {
+        count_round(sweeper);
+    }
+}
+
+/** A round is over. */
 static void
 finish_round(struct cache *cache)
 {
     struct sweeper *sweeper = &cache->sweeper;
-    /* relaxed: a late look sees an older generation, and sweeps once more. */
-    atomic_store_explicit(&cache->generation_swept, sweeper->generation, memory_order_relaxed);
-    sweeper->class_id = 1;
-    sweeper->pages_ahead = SWEEP_FROM_END;
-    sweeper->generation = cache_generation(cache);
+    if (sweeper->on_request) {
+        /* relaxed: a hint for those who ask */
+        atomic_store_explicit(&sweeper->asked, false, memory_order_relaxed);
+    } else if (!sweeper->cut) {
+        /* relaxed: a late look sees an older generation, and sweeps once more. */
+        atomic_store_explicit(&cache->generation_swept, sweeper->generation, memory_order_relaxed);
+    }
+    begin_round(cache, false);
 }
 
 /** Looks at pages of the sweeper's class until one had to be swept; returns the chunks swept.
@@ -169,10 +195,38 @@ sweep_one(struct cache *cache, struct cache_thread *thread, struct size_class *c
         if (page_is_due(cache, page, now_s) || empty) {
             uint32_t chunks = slab_page_chunks(cache, number);
             sweep_page(cache, thread, class, number);
+            if (!sweeper->counted) {
+                sweeper->counted = true;
+                count_round(sweeper);
+            }
             return chunks + 1;
         }
     }
     return 0;
+}
+
+/** The same, unless the round has nothing to do with this class or has looked at enough of it. */
+static uint32_t
+sweep_class(struct cache *cache, struct cache_thread *thread, uint32_t *pages)
+{
+    struct sweeper *sweeper = &cache->sweeper;
+    if (sweeper->on_request && !cache_class_set_has(&sweeper->classes, sweeper->class_id)) {
+        sweeper->pages_ahead = 0;
+        return 0;
+    }
+    /* relaxed: a setting */
+    uint32_t max = atomic_load_explicit(&sweeper->class_chunks_max, memory_order_relaxed);
+    if (max != 0 && sweeper->class_chunks >= max) {
+        sweeper->cut = sweeper->cut || sweeper->pages_ahead > 0;
+        sweeper->pages_ahead = 0;
+        return 0;
+    }
+    struct size_class *class = &cache->size_class[sweeper->class_id];
+    lock_acquire(&class->lock);
+    uint32_t chunks = sweep_one(cache, thread, class, pages);
+    lock_release(&class->lock);
+    sweeper->class_chunks += chunks;
+    return chunks;
 }
 
 static bool
@@ -184,21 +238,25 @@ sweep_slice(struct cache *cache, struct cache_thread *thread)
         sweeper->second = now_s;
         sweeper->chunks = 0;
     }
+    /* relaxed: set under the lock */
+    if (!sweeper->on_request && atomic_load_explicit(&sweeper->asked, memory_order_relaxed)) {
+        begin_round(cache, true);
+    }
     uint32_t chunks = 0;
     uint32_t pages = 0;
     while (chunks < SWEEP_SLICE_CHUNKS && pages < SWEEP_SLICE_PAGES) {
-        struct size_class *class = &cache->size_class[sweeper->class_id];
-        lock_acquire(&class->lock);
-        chunks += sweep_one(cache, thread, class, &pages);
-        bool class_done = sweeper->pages_ahead == 0;
-        lock_release(&class->lock);
-        if (class_done) {
+        chunks += sweep_class(cache, thread, &pages);
+        if (sweeper->pages_ahead == 0) {
             sweeper->pages_ahead = SWEEP_FROM_END;
+            sweeper->class_chunks = 0;
             if (sweeper->class_id++ == cache->classes) {
                 finish_round(cache);
                 break;
             }
         }
+    }
+    if (sweeper->on_request) {
+        return true;
     }
     sweeper->chunks += chunks;
     /* A round that found nothing ends the work until time has passed or someone has flushed. */
@@ -209,12 +267,41 @@ sweep_slice(struct cache *cache, struct cache_thread *thread)
 bool
 expire_sweep(struct cache *cache, struct cache_thread *thread)
 {
-    if (!lock_try_acquire(&cache->sweeper.lock)) {
+    struct sweeper *sweeper = &cache->sweeper;
+    /* relaxed, both: settings; when exactly they are seen does not matter */
+    if (atomic_load_explicit(&sweeper->disabled, memory_order_relaxed) &&
+        !atomic_load_explicit(&sweeper->asked, memory_order_relaxed)) {
+        return false;
+    }
+    if (!lock_try_acquire(&sweeper->lock)) {
         return false;
     }
     bool more = sweep_slice(cache, thread);
-    lock_release(&cache->sweeper.lock);
+    lock_release(&sweeper->lock);
     return more;
+}
+
+void
+cache_set_sweep(struct cache *cache, bool enabled, uint32_t class_chunks_max)
+{
+    /* relaxed, both: settings */
+    atomic_store_explicit(&cache->sweeper.disabled, !enabled, memory_order_relaxed);
+    atomic_store_explicit(&cache->sweeper.class_chunks_max, class_chunks_max, memory_order_relaxed);
+}
+
+bool
+cache_sweep_now(struct cache *cache, const struct cache_class_set *classes)
+{
+    struct sweeper *sweeper = &cache->sweeper;
+    lock_acquire(&sweeper->lock);
+    /* relaxed: set under the lock */
+    bool idle = !atomic_load_explicit(&sweeper->asked, memory_order_relaxed);
+    if (idle) {
+        sweeper->classes = *classes;
+        atomic_store_explicit(&sweeper->asked, true, memory_order_relaxed);
+    }
+    lock_release(&sweeper->lock);
+    return idle;
 }
 
 void

@@ -9,8 +9,8 @@
  *     hash ...10  |  hash ...01       buckets  0   2   1   3     reversed: 00  01  10  11
  *
  * One step copies what it tells of a chain's items, without a lock, and then looks at the bucket's
- * version and width again, as a read does (read.c); if others keep changing it, it locks the bucket.
- * A chain too long for one step is cut by its items' own places in the order.
+ * version and width again, as a read does (read.c); if others keep changing it, it locks the
+ * bucket. A chain too long for one step is cut by its items' own places in the order.
  */
 #include "config.h"
 
@@ -51,8 +51,7 @@ cache_describe(const struct cache *cache, uint32_t ref, struct cache_item_info *
         .expires_at = cache_expires_at(cache, item_expire_s(item)),
         .used_at = cache->clock_base + now_s - access_idle_s(access, now_s),
         .cas = cache->cas_size > 0 ? item_cas(item) : 0,
-        .class_id =
-            shape & SHAPE_LARGE ? (uint8_t)cache->classes : cache_class_of(cache, size),
+        .class_id = shape & SHAPE_LARGE ? (uint8_t)cache->classes : cache_class_of(cache, size),
         .fetched = (access & ACCESS_FETCHED) != 0,
         .binary_key = (shape & SHAPE_BINARY_KEY) != 0,
     };

@@ -300,6 +300,9 @@ count_items(struct cache *cache, struct size_class *class, int change, uint64_t 
 {
     class->items += (uint64_t)(int64_t)change;
     class->bytes += (uint64_t)((int64_t)change * (int64_t)size);
+    if (__builtin_expect(cache->sizes != NULL, 0)) {
+        sizes_add(cache->sizes, size, change);
+    }
     class->items_unreported += change;
     if (class->items_unreported >= ITEMS_REPORT || class->items_unreported <= -ITEMS_REPORT) {
         /* relaxed: a hint for the index's growth */

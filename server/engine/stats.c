@@ -31,6 +31,7 @@
 
 #define CACHE_COUNTERS(X) \
     X(pages_moved)        \
+    X(sweeps)             \
     X(items_rescued)      \
     X(items_total)        \
     X(get_misses)         \
@@ -134,8 +135,12 @@ read_all(struct cache *cache, struct cache_stats *out)
     out->index_growing = table_is_growing(&cache->table, load(&cache->items_hint));
     out->pages_moved = load(&cache->mover.moved);
     out->items_rescued = load(&cache->mover.rescued);
-    out->page_moving = atomic_load_explicit(&cache->mover.state, memory_order_relaxed) !=
-                       MOVER_IDLE; /* relaxed: a figure */
+    /* relaxed, these: figures */
+    out->page_moving =
+        atomic_load_explicit(&cache->mover.state, memory_order_relaxed) != MOVER_IDLE ||
+        atomic_load_explicit(&cache->mover.asked, memory_order_relaxed);
+    out->sweeping = atomic_load_explicit(&cache->sweeper.asked, memory_order_relaxed);
+    out->sweeps = load(&cache->sweeper.rounds);
     out->ghost_hits = load(&cache->ghosts.hits);
     out->chunks_checked = metric_get(&cache->sweeper.checked);
     read_threads(cache, out);

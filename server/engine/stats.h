@@ -66,6 +66,8 @@ struct cache_stats {
     uint64_t store_no_memory;
     uint64_t ghost_hits;
     uint64_t chunks_checked;      /* by cache_maintain() */
+    uint64_t sweeps;              /* rounds of it that had something to look at */
+    bool sweeping;                /* one on request is due or under way */
     struct cache_class_stats sum; /* over the classes; chunk_size and ages are 0 */
     unsigned classes;             /* class ids 1 .. classes */
     struct cache_class_stats of_class[CACHE_CLASSES_MAX + 1];

@@ -109,7 +109,7 @@ session_destroy(struct session *session)
         worker->direct_filled = 0;
         worker->current = NULL;
     }
-    store_drop(session);
+    session_drop_work(session);
     if (session->tx_own != NULL) {
         tx_own_free(session);
     }
@@ -119,10 +119,22 @@ session_destroy(struct session *session)
     free(session);
 }
 
+void
+session_drop_work(struct session *session)
+{
+    if (session->state == SESSION_DUMP) {
+        dump_drop(session);
+    } else {
+        store_drop(session);
+    }
+}
+
 #define CAN(state) (1u << (state))
-static const uint8_t session_ways[] = {
-    [SESSION_COMMAND] = CAN(SESSION_GET_LINE) | CAN(SESSION_VALUE) | CAN(SESSION_VALUE_END) |
-                        CAN(SESSION_SWALLOW) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_CLOSED),
+static const uint16_t session_ways[] = {
+    [SESSION_COMMAND] = CAN(SESSION_DUMP) | CAN(SESSION_GET_LINE) | CAN(SESSION_VALUE) |
+                        CAN(SESSION_VALUE_END) | CAN(SESSION_SWALLOW) | CAN(SESSION_SKIP_LINE) |
+                        CAN(SESSION_CLOSED),
+    [SESSION_DUMP] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_GET_LINE] = CAN(SESSION_COMMAND) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_CLOSED),
     [SESSION_VALUE] =
         CAN(SESSION_VALUE_END) | CAN(SESSION_SWALLOW) | CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
@@ -398,6 +410,9 @@ run_states(struct session *session)
             step = session->protocol == SESSION_PROTOCOL_BINARY ? binary_run(session)
                                                                 : commands_run(session);
             break;
+        case SESSION_DUMP:
+            step = dump_run(session);
+            break;
         case SESSION_GET_LINE:
             step = tx_has_room(&worker->tx) ? read_line_run(session) : STEP_SEND;
             break;
@@ -429,6 +444,8 @@ shown_while_waiting(const struct session *session)
     case SESSION_COMMAND:
     case SESSION_GET_LINE:
         return SHOWN_READ;
+    case SESSION_DUMP:
+        return SHOWN_WRITE;
     case SESSION_VALUE:
     case SESSION_VALUE_END:
         return SHOWN_NREAD;

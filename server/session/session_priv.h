@@ -21,6 +21,7 @@
  *
  *     COMMAND    a command line, or a binary      all
  *                request less its value
+ *     DUMP       room for more lines of a dump    COMMAND, CLOSED
  *     GET_LINE   the rest of a get's key list     COMMAND, SKIP_LINE, CLOSED
  *     VALUE      a data block                     VALUE_END, CLOSED; without memory for the rest
  *                                                 COMMAND, SWALLOW
@@ -31,6 +32,7 @@
  */
 enum session_state {
     SESSION_COMMAND,
+    SESSION_DUMP,
     SESSION_GET_LINE,
     SESSION_VALUE,
     SESSION_VALUE_END,
@@ -205,7 +207,11 @@ struct session {
     bool line_silent;   /* SKIP_LINE: the line has had its reply */
     int64_t expires_at; /* gat */
 
-    struct upload *upload; /* VALUE, VALUE_END; else NULL.  Owned */
+    /* owned, both */
+    union {
+        struct upload *upload; /* VALUE, VALUE_END; else NULL, but for: */
+        struct dump *dump;     /* DUMP */
+    };
     uint64_t swallow_left; /* SWALLOW */
 };
 _Static_assert(sizeof(struct session) <= 112, "an idle connection is small");
@@ -337,7 +343,8 @@ enum step store_begin(struct session *session, const struct request *request);
 enum step store_value_run(struct session *session);
 /** VALUE_END. */
 enum step store_end_run(struct session *session);
-/** Gives back an unfinished store. */
+/** Gives back an unfinished store, or dump. */
+void session_drop_work(struct session *session);
 void store_drop(struct session *session);
 /** A store has begun whose data block is not whole yet: takes it over.  The caller sets `cas`,
  * `noreply` and what `kind` asks for.  NULL without memory: the store is aborted. */
@@ -382,6 +389,18 @@ void arith_touch(struct session *session, const struct request *request);
 enum step admin_run(struct session *session, const struct request *request);
 /** Flushes at a time as on the wire.  False: that is not allowed (-F). */
 bool admin_flush(struct session_worker *worker, int64_t exptime);
+/** The words of a command less a `noreply` at their end. */
+unsigned args_count(const struct request *request);
+/* These answer a line to send, or NULL for none.  Out of the hot path. */
+const char *tune_slabs(struct session_worker *worker, const struct request *request);
+const char *tune_lru(struct session_worker *worker, const struct request *request);
+const char *tune_crawler(struct session_worker *worker, const struct request *request);
+/** lru_crawler; a dump begins with its OK. */
+const char *crawler_run(struct session *session, const struct request *request);
+/** DUMP. */
+enum step dump_run(struct session *session);
+/** Ends a dump in the middle. */
+void dump_drop(struct session *session);
 enum step stats_run(struct session *session, const struct request *request);
 enum step stats_run_binary(struct session *session, const struct binary_request *request);
 bool word_is(const struct span *word, const char *text);
