@@ -128,6 +128,14 @@ expire_reclaim(struct cache *cache, struct size_class *class)
 /* -- the sweep
  * ----------------------------------------------------------------------------------------- */
 
+/** Whether a page is empty, and its class has room without it. */
+static bool
+page_is_spare(const struct size_class *class, const struct page *page)
+{
+    return page->free_count == class->per_page && class->free_chunks > class->per_page &&
+           !page->kept;
+}
+
 /** Sweeps one page of the class, or gives it back if it is empty.  Class's lock held. */
 static void
 sweep_page(struct cache *cache, struct cache_thread *thread, struct size_class *class,
@@ -137,7 +145,7 @@ sweep_page(struct cache *cache, struct cache_thread *thread, struct size_class *
     uint32_t chunks = slab_page_chunks(cache, number);
     class->swept += reclaim_page(cache, class, number);
     metric_add_shared(&cache->sweeper.checked, chunks);
-    if (page->free_count == class->per_page && class->free_chunks > class->per_page) {
+    if (page_is_spare(class, page)) {
         rebalance_release_page(cache, thread, class, number);
     }
 }
@@ -191,8 +199,7 @@ sweep_one(struct cache *cache, struct cache_thread *thread, struct size_class *c
         uint32_t number = class->pages[--sweeper->pages_ahead];
         struct page *page = &cache->pages.page[number];
         (*pages)++;
-        bool empty = page->free_count == class->per_page && class->free_chunks > class->per_page;
-        if (page_is_due(cache, page, now_s) || empty) {
+        if (page_is_due(cache, page, now_s) || page_is_spare(class, page)) {
             uint32_t chunks = slab_page_chunks(cache, number);
             sweep_page(cache, thread, class, number);
             if (!sweeper->counted) {

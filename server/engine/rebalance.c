@@ -417,6 +417,7 @@ deliver(struct cache *cache)
         struct size_class *class = &cache->size_class[mover->to];
         lock_acquire(&class->lock);
         taken = slab_add_page(cache, class, mover->page);
+        cache->pages.page[mover->page].kept = taken && mover->on_request;
         lock_release(&class->lock);
     }
     if (!taken) {
@@ -560,6 +561,7 @@ move_from_pool(struct cache *cache, uint8_t to)
     }
     lock_acquire(&class->lock);
     bool added = slab_add_page(cache, class, page);
+    cache->pages.page[page].kept = added;
     lock_release(&class->lock);
     if (!added) {
         pages_give(&cache->pages, page);

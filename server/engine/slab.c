@@ -242,6 +242,7 @@ slab_add_page(struct cache *cache, struct size_class *class, uint32_t number)
     page->position = class->pages_count;
     page->free_head = 0;
     page->fresh = 0;
+    page->kept = false;
     page->free_count = (uint16_t) class->per_page;
     page->swept_generation = (uint8_t)(cache_generation(cache) & (ITEM_GENERATIONS - 1));
     set_state(page, PAGE_IN_CLASS);
