@@ -68,12 +68,15 @@ static const char help_extended[] =
     "   - watcher_logbuf_size, worker_logbuf_size: kilobytes of log buffers (default: 256, 64)\n"
     "   - track_sizes:         reports for \"stats sizes\"\n"
     "   - sock_cookie_id:      mark of the sockets, for firewalls\n"
+    "   - (no_)slab_reassign, slab_automove=<0..2>, slab_automove_ratio: whether and when memory\n"
+    "     moves to another size class (default: on, 1, 0.8)\n"
+    "   - (no_)lru_crawler, lru_crawler_sleep, lru_crawler_tocrawl: whether and how fast expired\n"
+    "     items are looked for (default: on, 100 us, 0: all)\n"
     "   - temporary_ttl, tail_repair_time, slab_chunk_max, slab_sizes, hashpower, no_hashexpand,\n"
-    "     hash_algorithm=jenkins|murmur3|xxh3, slab_reassign, slab_automove, slab_automove_ratio,\n"
-    "     slab_automove_window, slab_automove_freeratio, lru_crawler, lru_crawler_sleep,\n"
-    "     lru_crawler_tocrawl, lru_maintainer, hot_lru_pct, warm_lru_pct, hot_max_factor,\n"
-    "     warm_max_factor, no_chunked_items, modern, no_modern: checked and shown as memcached does;\n"
-    "     memory is run by larder's own rules\n";
+    "     hash_algorithm=jenkins|murmur3|xxh3, slab_automove_window, slab_automove_freeratio,\n"
+    "     lru_maintainer, hot_lru_pct, warm_lru_pct, hot_max_factor, warm_max_factor,\n"
+    "     no_chunked_items, modern, no_modern: checked and shown as memcached does; memory is run\n"
+    "     by larder's own rules\n";
 
 #ifdef HAVE_TLS
 static const char help_tls[] =
