@@ -486,7 +486,8 @@ session_run(struct session *session)
         next = SESSION_READ;
         break;
     case STEP_AGAIN:
-        metric_add(&worker->stats.conn_yields, 1);
+        /* A dump yields after each slice, which is no sign of too many requests. */
+        metric_add(&worker->stats.conn_yields, session->state != SESSION_DUMP);
         next = SESSION_AGAIN;
         break;
     case STEP_SEND:

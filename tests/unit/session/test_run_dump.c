@@ -84,6 +84,7 @@ START_TEST(a_dump_comes_in_slices)
     unsigned runs = run_dump("lru_crawler metadump all\r\n", NULL);
     ck_assert_uint_gt(runs, 20);
     check_keys_once();
+    ck_assert_uint_eq(metric_get(&session_worker_stats(h.worker)->conn_yields), 0);
     harness_close(&h);
 }
 END_TEST
