@@ -151,8 +151,7 @@ uint64_t cache_item_hash(const struct cache *cache, const struct item *item, uin
  * chunk holds no living one.  Without a lock what it says is good only if the bucket has not
  * changed.
  */
-bool cache_describe(const struct cache *cache, uint32_t ref, struct cache_item_info *info,
-                    uint8_t *key);
+bool cache_describe(struct cache *cache, uint32_t ref, struct cache_item_info *info, uint8_t *key);
 
 /**
  * Takes an item out of the index, if the bucket of its hash still names this ref.  The caller then

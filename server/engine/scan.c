@@ -29,7 +29,7 @@ struct batch {
 };
 
 bool
-cache_describe(const struct cache *cache, uint32_t ref, struct cache_item_info *info, uint8_t *key)
+cache_describe(struct cache *cache, uint32_t ref, struct cache_item_info *info, uint8_t *key)
 {
     const struct item *item = cache_item(cache, ref);
     uint32_t shape = item_shape(item);
@@ -76,7 +76,7 @@ interval_end(uint64_t at, unsigned width)
 
 /** Adds a living item to the batch. */
 static void
-batch_add(const struct cache *cache, struct batch *batch, uint32_t ref)
+batch_add(struct cache *cache, struct batch *batch, uint32_t ref)
 {
     assert(batch->count < CACHE_SCAN_ITEMS);
     if (cache_describe(cache, ref, &batch->info[batch->count], batch->key[batch->count])) {
@@ -110,7 +110,7 @@ chain_refs(const struct cache *cache, const struct bucket *head, uint32_t *refs,
  * it, or it is longer than a batch, or the walk stands in the middle of it: it is to be locked.
  */
 static bool
-take_unlocked(const struct cache *cache, uint64_t *at, struct batch *batch)
+take_unlocked(struct cache *cache, uint64_t *at, struct batch *batch)
 {
     uint64_t hash = reverse_bits(*at);
     uint32_t count = table_count(&cache->table);
