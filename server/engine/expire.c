@@ -10,6 +10,8 @@
 #define SWEEP_SECOND_CHUNKS 4000000u /* and in one second: some hundredths of a core */
 #define SWEEP_FROM_END \
     UINT32_MAX /* in place of a number of pages: none of the class has been looked at */
+#define GENERATIONS_URGENT \
+    (ITEM_GENERATIONS / 2)     /* unswept, at which also a sweep that is off goes on */
 #define SWEEP_SLICE_PAGES 512u /* pages looked at in one slice, if their time has not come */
 
 void
@@ -271,13 +273,25 @@ sweep_slice(struct cache *cache, struct cache_thread *thread)
            sweeper->chunks < SWEEP_SECOND_CHUNKS;
 }
 
+/** Whether there is to be no sweep: it is switched off, and neither on request nor needed before
+ * the generations run out, when a flush would have to do all of it. */
+static bool
+is_off(const struct cache *cache)
+{
+    const struct sweeper *sweeper = &cache->sweeper;
+    /* relaxed, all: when exactly they are seen does not matter */
+    return atomic_load_explicit(&sweeper->disabled, memory_order_relaxed) &&
+           !atomic_load_explicit(&sweeper->asked, memory_order_relaxed) &&
+           cache_generation(cache) -
+                   atomic_load_explicit(&cache->generation_swept, memory_order_relaxed) <
+               GENERATIONS_URGENT;
+}
+
 bool
 expire_sweep(struct cache *cache, struct cache_thread *thread)
 {
     struct sweeper *sweeper = &cache->sweeper;
-    /* relaxed, both: settings; when exactly they are seen does not matter */
-    if (atomic_load_explicit(&sweeper->disabled, memory_order_relaxed) &&
-        !atomic_load_explicit(&sweeper->asked, memory_order_relaxed)) {
+    if (is_off(cache)) {
         return false;
     }
     if (!lock_try_acquire(&sweeper->lock)) {

@@ -361,6 +361,28 @@ START_TEST(a_bounded_round_does_not_say_that_all_was_swept)
 }
 END_TEST
 
+START_TEST(a_sweep_that_is_off_goes_on_before_the_generations_run_out)
+{
+    cache_set_sweep(rig.cache, false, 0);
+    char name[32];
+    uint64_t most = 0;
+    for (unsigned flush = 0; flush < 40; flush++) {
+        for (unsigned i = 0; i < 100; i++) {
+            rig_must(rig_set(&rig, rig_key(name, "k", flush * 100 + i), "v") == CACHE_OK);
+        }
+        cache_flush(rig.cache, rig.thread, RIG_NOW);
+        rig_settle(&rig);
+        most = rig_stats(&rig)->items > most ? rig_stats(&rig)->items : most;
+        /* Nothing was left to the flush itself. */
+        rig_must(cache_generation(rig.cache) -
+                     atomic_load_explicit(&rig.cache->generation_swept, memory_order_relaxed) <=
+                 ITEM_GENERATIONS / 2);
+    }
+    ck_assert_uint_ge(most, 500); /* otherwise it is off */
+    ck_assert_uint_le(most, 100 * ITEM_GENERATIONS / 2);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -386,5 +408,6 @@ main(void)
     tcase_add_test(tcase, a_sweep_on_request_is_of_its_classes);
     tcase_add_test(tcase, a_bounded_round_leaves_the_rest_to_the_next);
     tcase_add_test(tcase, a_bounded_round_does_not_say_that_all_was_swept);
+    tcase_add_test(tcase, a_sweep_that_is_off_goes_on_before_the_generations_run_out);
     return rig_run("engine/expire", tcase);
 }
