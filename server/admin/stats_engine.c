@@ -24,7 +24,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-
 static void
 items_of_class(const struct settings *settings, const struct stats_out *out,
                const struct cache_class_stats *class)
