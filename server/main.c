@@ -3,6 +3,7 @@
 
 #include "admin/prefix.h"
 #include "admin/stats.h"
+#include "admin/tune.h"
 #include "admin/watch.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -56,6 +57,7 @@ create_cache(const struct settings *settings, struct watch *watch)
         .cas_disabled = settings->cas_disabled,
         .evictions_disabled = settings->evictions_disabled,
         .large_pages = settings->large_pages,
+        .track_sizes = settings->track_sizes,
         .hash_seed = rng_system(),
         .now = clock_unix_s(),
         .observer = watch != NULL ? watch_observer(watch) : NULL,
@@ -125,6 +127,7 @@ serve(struct settings *settings, struct server *server, int ready_fd)
             strerror(errno));
         goto done;
     }
+    tune_apply(settings, cache);
     stats.cache = cache;
     stats.settings = settings;
     stats.started_at = clock_unix_s();

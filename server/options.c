@@ -165,7 +165,8 @@ check_listen(struct parser *parser)
             return options_fail(parser, OPTIONS_EXIT_USAGE,
                                 "-l %.300s: with %s only %s can log in: proto[%s] is right",
                                 settings->listen[i], settings->sasl_enabled ? "-S" : "-Y",
-                                settings->sasl_enabled ? "the binary protocol" : "the text protocol",
+                                settings->sasl_enabled ? "the binary protocol"
+                                                       : "the text protocol",
                                 settings->sasl_enabled ? "binary" : "ascii");
         }
         /* notls: without -Z asks for what is: let it be. */
@@ -516,13 +517,14 @@ static bool
 check_together(struct parser *parser)
 {
     struct settings *settings = parser->settings;
-    if (settings->hot_lru_pct + settings->warm_lru_pct > 80) {
+    if (settings_get(settings, hot_lru_pct) + settings_get(settings, warm_lru_pct) > 80) {
         return options_fail(
             parser, OPTIONS_EXIT_USAGE,
             "hot_lru_pct + warm_lru_pct cannot be more than 80%% combined: they are %u and %u",
-            settings->hot_lru_pct, settings->warm_lru_pct);
+            settings_get(settings, hot_lru_pct), settings_get(settings, warm_lru_pct));
     }
-    if (parser->temporary_ttl_given && settings->temp_lru && !settings->lru_maintainer) {
+    if (parser->temporary_ttl_given && settings_get(settings, temp_lru) &&
+        !settings->lru_maintainer) {
         return options_fail(parser, OPTIONS_EXIT_USAGE,
                             "temporary_ttl requires lru_maintainer to be enabled");
     }

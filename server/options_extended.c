@@ -240,7 +240,7 @@ take_automove(struct parser *parser, const char *value)
         return options_fail(parser, OPTIONS_EXIT_BAD,
                             "slab_automove must be between 0 and 2: -o slab_automove=%s", value);
     }
-    parser->settings->slab_automove = (int)mode;
+    settings_set(parser->settings, slab_automove, (int)mode);
     return true;
 }
 
@@ -259,7 +259,7 @@ take_freeratio(struct parser *parser, const char *value)
                             " -o slab_automove_freeratio=%s, where a ratio is right, such as 0.01",
                             value);
     }
-    parser->settings->slab_automove_freeratio = ratio;
+    settings_set(parser->settings, slab_automove_freeratio, ratio);
     return true;
 }
 
@@ -293,8 +293,8 @@ take_temporary_ttl(struct parser *parser, const char *value)
         return options_fail(parser, OPTIONS_EXIT_BAD,
                             "-o temporary_ttl=%s: a number of seconds is right", value);
     }
-    parser->settings->temp_lru = ttl >= 0;
-    parser->settings->temporary_ttl = ttl >= 0 ? (unsigned)ttl : 0;
+    settings_set(parser->settings, temp_lru, ttl >= 0);
+    settings_set(parser->settings, temporary_ttl, ttl >= 0 ? (unsigned)ttl : 0);
     parser->temporary_ttl_given = true;
     return true;
 }
@@ -372,11 +372,11 @@ take_slab_chunk_max(struct parser *parser, const char *value)
 static bool
 take_no_modern(struct settings *settings)
 {
-    settings->lru_segmented = false;
+    settings_set(settings, lru_segmented, false);
     settings->lru_maintainer = false;
-    settings->lru_crawler = false;
+    settings_set(settings, lru_crawler, false);
     settings->slab_reassign = false;
-    settings->slab_automove = 0;
+    settings_set(settings, slab_automove, 0);
     settings->maxconns_fast = false;
     settings->hash_algorithm = "jenkins";
     settings->slab_chunk_max = PAGE_OF_MEMCACHED;
@@ -394,7 +394,7 @@ take_special(struct parser *parser, const char *name, const char *value)
         return take_automove(parser, value);
     }
     if (strcmp(name, "no_slab_automove") == 0) {
-        settings->slab_automove = 0;
+        settings_set(settings, slab_automove, 0);
         return true;
     }
     if (strcmp(name, "slab_automove_freeratio") == 0) {
@@ -405,7 +405,7 @@ take_special(struct parser *parser, const char *name, const char *value)
     }
     if (strcmp(name, "no_lru_maintainer") == 0) {
         settings->lru_maintainer = false;
-        settings->lru_segmented = false;
+        settings_set(settings, lru_segmented, false);
         return true;
     }
     if (strcmp(name, "temporary_ttl") == 0) {

@@ -96,28 +96,34 @@ struct settings {
     unsigned hashpower_init;
     const char *hash_algorithm;
     bool slab_reassign;
-    int slab_automove;
-    double slab_automove_ratio;
-    double slab_automove_freeratio;
-    unsigned slab_automove_window;
+    _Atomic int slab_automove; /* 0 .. 2 */
+    _Atomic double slab_automove_ratio;
+    _Atomic unsigned slab_automove_window;
+    _Atomic double slab_automove_freeratio;
     uint32_t slab_chunk_max; /* bytes */
-    bool lru_crawler;
-    unsigned lru_crawler_sleep;
-    unsigned lru_crawler_tocrawl;
+    _Atomic bool lru_crawler;
+    _Atomic unsigned lru_crawler_sleep; /* us */
+    _Atomic unsigned lru_crawler_tocrawl;
     unsigned tail_repair_time;
     bool lru_maintainer;
-    bool lru_segmented;
-    unsigned hot_lru_pct;
-    unsigned warm_lru_pct;
-    double hot_max_factor;
-    double warm_max_factor;
-    bool temp_lru;
-    unsigned temporary_ttl;
+    _Atomic bool lru_segmented;
+    _Atomic unsigned hot_lru_pct;
+    _Atomic unsigned warm_lru_pct;
+    _Atomic double hot_max_factor;
+    _Atomic double warm_max_factor;
+    _Atomic bool temp_lru;
+    _Atomic unsigned temporary_ttl;
     unsigned watcher_logbuf_size; /* bytes */
     unsigned worker_logbuf_size;  /* bytes */
     unsigned read_buf_mem_limit;  /* bytes */
     bool track_sizes;
 };
+
+/* One of the members that change at run time; relaxed: ordered with nothing. */
+#define settings_get(settings, member) \
+    atomic_load_explicit(&(settings)->member, memory_order_relaxed)
+#define settings_set(settings, member, value) \
+    atomic_store_explicit(&(settings)->member, (value), memory_order_relaxed)
 
 /** memcached's defaults. */
 void settings_init(struct settings *settings);

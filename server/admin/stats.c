@@ -2,9 +2,9 @@
  * (contract 1.8), so that each tool finds what it knows.  Where the original counts something that
  * our engine has no counterpart of, the value is 0:
  *
- *     lru_crawler_running, lru_crawler_starts, lru_maintainer_juggles, moves_to_cold,
- *     moves_to_warm, moves_within_lru, lru_bumps_dropped, lrutail_reflocked
- *                     there are no lists to walk or to move items between
+ *     lru_maintainer_juggles, moves_to_cold, moves_to_warm, moves_within_lru, lru_bumps_dropped,
+ *     lrutail_reflocked
+ *                     there are no lists to move items between
  *     slab_reassign_chunk_rescues, _inline_reclaim, _busy_items, _busy_deletes, _busy_nomem,
  *     _last_busy_status
  *                     a page move does not get stuck on busy items
@@ -110,6 +110,7 @@ stats_reset(struct server_stats *stats)
     metric_set(&stats->listen_disabled_num_base, metric_get(&stats->listen_disabled_num));
     metric_set(&stats->time_in_listen_disabled_us_base,
                metric_get(&stats->time_in_listen_disabled_us));
+    metric_set(&stats->dumps_base, metric_get(&stats->dumps));
     cache_stats_reset(stats->cache);
     prefix_stats_clear(stats->prefixes);
 }
@@ -263,8 +264,11 @@ general_engine(const struct server_stats *stats, const struct stats_out *out,
         stats_put_u64(out, "slabs_moved", cache->pages_moved);
     }
     if (settings->lru_crawler) {
-        stats_put_u64(out, "lru_crawler_running", 0); /* cache_maintain() never begins nor ends */
-        stats_put_u64(out, "lru_crawler_starts", 0);
+        /* relaxed: a figure */
+        bool dumping = atomic_load_explicit(&stats->dumping, memory_order_relaxed);
+        stats_put_u64(out, "lru_crawler_running", cache->sweeping || dumping);
+        stats_put_u64(out, "lru_crawler_starts",
+                      cache->sweeps + since(&stats->dumps, &stats->dumps_base));
     }
     if (settings->lru_maintainer) {
         stats_put_u64(out, "lru_maintainer_juggles", 0);
@@ -427,25 +431,26 @@ settings_engine(const struct settings *settings, const struct stats_out *out)
 {
     stats_put_u64(out, "hashpower_init", settings->hashpower_init);
     stats_put_bool(out, "slab_reassign", settings->slab_reassign);
-    stats_put_format(out, "slab_automove", "%d", settings->slab_automove);
-    stats_put_format(out, "slab_automove_ratio", "%.2f", settings->slab_automove_ratio);
-    stats_put_u64(out, "slab_automove_window", settings->slab_automove_window);
+    stats_put_format(out, "slab_automove", "%d", settings_get(settings, slab_automove));
+    stats_put_format(out, "slab_automove_ratio", "%.2f",
+                     settings_get(settings, slab_automove_ratio));
+    stats_put_u64(out, "slab_automove_window", settings_get(settings, slab_automove_window));
     stats_put_u64(out, "slab_chunk_max", settings->slab_chunk_max);
-    stats_put_bool(out, "lru_crawler", settings->lru_crawler);
-    stats_put_u64(out, "lru_crawler_sleep", settings->lru_crawler_sleep);
-    stats_put_u64(out, "lru_crawler_tocrawl", settings->lru_crawler_tocrawl);
+    stats_put_bool(out, "lru_crawler", settings_get(settings, lru_crawler));
+    stats_put_u64(out, "lru_crawler_sleep", settings_get(settings, lru_crawler_sleep));
+    stats_put_u64(out, "lru_crawler_tocrawl", settings_get(settings, lru_crawler_tocrawl));
     stats_put_u64(out, "tail_repair_time", settings->tail_repair_time);
     stats_put_bool(out, "flush_enabled", !settings->flush_disabled);
     stats_put_bool(out, "dump_enabled", !settings->dump_disabled);
     stats_put(out, "hash_algorithm", settings->hash_algorithm);
     stats_put_bool(out, "lru_maintainer_thread", settings->lru_maintainer);
-    stats_put_bool(out, "lru_segmented", settings->lru_segmented);
-    stats_put_u64(out, "hot_lru_pct", settings->hot_lru_pct);
-    stats_put_u64(out, "warm_lru_pct", settings->warm_lru_pct);
-    stats_put_format(out, "hot_max_factor", "%.2f", settings->hot_max_factor);
-    stats_put_format(out, "warm_max_factor", "%.2f", settings->warm_max_factor);
-    stats_put_bool(out, "temp_lru", settings->temp_lru);
-    stats_put_u64(out, "temporary_ttl", settings->temporary_ttl);
+    stats_put_bool(out, "lru_segmented", settings_get(settings, lru_segmented));
+    stats_put_u64(out, "hot_lru_pct", settings_get(settings, hot_lru_pct));
+    stats_put_u64(out, "warm_lru_pct", settings_get(settings, warm_lru_pct));
+    stats_put_format(out, "hot_max_factor", "%.2f", settings_get(settings, hot_max_factor));
+    stats_put_format(out, "warm_max_factor", "%.2f", settings_get(settings, warm_max_factor));
+    stats_put_bool(out, "temp_lru", settings_get(settings, temp_lru));
+    stats_put_u64(out, "temporary_ttl", settings_get(settings, temporary_ttl));
     stats_put_u64(out, "idle_timeout", settings->idle_timeout_s);
     stats_put_u64(out, "watcher_logbuf_size", settings->watcher_logbuf_size);
     stats_put_u64(out, "worker_logbuf_size", settings->worker_logbuf_size);

@@ -2,6 +2,8 @@
 #ifndef LARDER_ADMIN_STATS_H
 #define LARDER_ADMIN_STATS_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "admin/settings.h"
@@ -73,6 +75,8 @@ struct server_stats {
     /* -N; written by the thread that accepts */
     struct metric unexpected_napi_ids;
     struct metric round_robin_fallback; /* connections without an id */
+    struct metric dumps;           /* begun, of lru_crawler metadump and mgdump; shared */
+    _Atomic bool dumping;          /* one is under way: others are told to come again */
     /* What the counters stood at when `stats reset` came last: each has one writer, and that is
      * not the one that resets. */
     struct metric worker_base[WORKER_STATS_COUNT];
@@ -80,6 +84,7 @@ struct server_stats {
     struct metric rejected_connections_base;
     struct metric listen_disabled_num_base;
     struct metric time_in_listen_disabled_us_base;
+    struct metric dumps_base;
 };
 
 /** Takes one pair; strings are borrowed for the call. */

@@ -181,12 +181,21 @@ cache_create(const struct cache_options *options)
         errno = ENOMEM;
         goto fail_prefixes;
     }
+    if (options->track_sizes) {
+        cache->sizes = sizes_create(options->item_size_max);
+        if (cache->sizes == NULL) {
+            errno = ENOMEM;
+            goto fail_sizes;
+        }
+    }
     rebalance_init(cache);
     expire_init(cache);
     lock_init(&cache->threads_lock, LOCK_RANK_THREADS);
     lock_init(&cache->stats_lock, LOCK_RANK_STATS);
     return cache;
 
+fail_sizes:
+    prefixes_fini(&cache->prefixes);
 fail_prefixes:
     ghosts_fini(&cache->ghosts);
 fail_ghosts:
@@ -213,6 +222,7 @@ cache_destroy(struct cache *cache)
     lock_fini(&cache->threads_lock);
     lock_fini(&cache->stats_lock);
     free(cache->stats_base);
+    sizes_destroy(cache->sizes);
     expire_fini(cache);
     rebalance_fini(cache);
     holdoff_fini(&cache->holdoff);
@@ -411,6 +421,12 @@ cache_maintain(struct cache *cache, struct cache_thread *thread)
     bool moving = rebalance_run(cache, thread, MAINTAIN_CHUNKS);
     bool sweeping = expire_sweep(cache, thread);
     return moving || sweeping;
+}
+
+unsigned
+cache_classes(const struct cache *cache)
+{
+    return cache->classes;
 }
 
 bool

@@ -18,6 +18,7 @@
 #include "engine/pages.h"
 #include "engine/prefixes.h"
 #include "engine/rebalance.h"
+#include "engine/sizes.h"
 #include "engine/slab.h"
 #include "engine/stats.h"
 #include "engine/table.h"
@@ -90,6 +91,7 @@ struct cache {
     uint32_t chunk_max;            /* bytes of the largest class */
     uint8_t *class_by_size;        /* class id by item bytes / 8, rounded up */
     struct size_class *size_class; /* [1 .. classes] */
+    struct sizes *sizes;           /* NULL unless track_sizes */
     struct lock stats_lock;
     struct cache_stats *stats_base; /* (s) the counters at the last reset; NULL for none */
     struct lock threads_lock;
@@ -184,6 +186,13 @@ cache_absence_of(const struct cache *cache, const struct item *item, uint32_t sh
                    cache_is_expired(item_expire_s(item), cache_now_s(cache));
     return expired ? CACHE_EXPIRED : CACHE_FLUSHED;
 }
+
+/**
+ * An item as its visitor sees it, its key copied to `key` (CACHE_KEY_MAX bytes).  False when the
+ * chunk holds no living one.  Without a lock what it says is good only if the bucket has not
+ * changed.
+ */
+bool cache_describe(struct cache *cache, uint32_t ref, struct cache_item_info *info, uint8_t *key);
 
 /**
  * Takes an item out of the index, if the bucket of its hash still names this ref.  The caller then

@@ -12,14 +12,24 @@
 
 #include "base/lock.h"
 #include "base/metric.h"
+#include "engine/cache.h"
 
 struct cache;
 struct cache_thread;
 struct size_class;
 
-/** Where the sweep is.  One sweeper at a time, under the lock. */
+/** Where the sweep is.  One sweeper at a time, under the lock; (a) atomic, for others too. */
 struct sweeper {
     struct lock lock;
+    _Atomic bool disabled;             /* (a) no rounds but those on request */
+    _Atomic bool asked;                /* (a) a round on request is due, or under way */
+    _Atomic uint32_t class_chunks_max; /* (a) looked at in one round; 0 for no bound */
+    _Atomic uint64_t rounds;           /* (a) that found a page due, or were on request */
+    struct cache_class_set classes;    /* of the round on request */
+    bool on_request;                   /* this round is */
+    bool counted;                      /* this round is among `rounds` */
+    bool cut;                          /* class_chunks_max has kept this round from some page */
+    uint32_t class_chunks;             /* looked at of this class in this round */
     uint8_t class_id;
     uint32_t
         pages_ahead; /* of the class's pages, those before this index are still to be looked at */

@@ -259,6 +259,7 @@ slab_add_page(struct cache *cache, struct size_class *class, uint32_t number)
     page->position = class->pages_count;
     page->free_head = 0;
     page->fresh = 0;
+    page->kept = false;
     page->free_count = (uint16_t) class->per_page;
     /* relaxed: a number that only grows */
     page->swept_stamp = atomic_load_explicit(&cache->sweep_stamp, memory_order_relaxed);
@@ -317,6 +318,9 @@ count_items(struct cache *cache, struct size_class *class, int change, uint64_t 
 {
     class->items += (uint64_t)(int64_t)change;
     class->bytes += (uint64_t)((int64_t)change * (int64_t)size);
+    if (__builtin_expect(cache->sizes != NULL, 0)) {
+        sizes_add(cache->sizes, size, change);
+    }
     class->items_unreported += change;
     if (class->items_unreported >= ITEMS_REPORT || class->items_unreported <= -ITEMS_REPORT) {
         /* relaxed: a hint for the index's growth */

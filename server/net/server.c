@@ -20,9 +20,11 @@
 #define MAINTAIN_PERIOD_MS      10   /* between two looks of the cache at its background work */
 #define MAINTAIN_PERIOD_IDLE_MS 50   /* when it has had nothing pressing to do for long */
 #define MAINTAIN_IDLE_AFTER     200u /* calls without pressing work that count as long */
-#define MAINTAIN_PAUSE_US       300  /* between two slices of pressing work: the workers go first */
-#define DESCRIPTORS_PER_WORKER  3u   /* loop and wake-up, one spare */
-#define DESCRIPTORS_OF_PROCESS  10u  /* standard streams, main loop, signals, files for a moment */
+#define MAINTAIN_PAUSE_US                                                                          \
+    300u                           /* between two slices of pressing work, or lru_crawler_sleep if \
+                                      that is more: the workers go first */
+#define DESCRIPTORS_PER_WORKER 3u  /* loop and wake-up, one spare */
+#define DESCRIPTORS_OF_PROCESS 10u /* standard streams, main loop, signals, files for a moment */
 
 static int
 verbosity(const struct server *server)
@@ -277,8 +279,11 @@ maintainer_main(void *arg)
     while (!atomic_load_explicit(&server->maintainer_stop, memory_order_relaxed)) {
         if (cache_maintain(server->cache, thread)) {
             quiet = 0;
-            struct timespec pause = { .tv_nsec = MAINTAIN_PAUSE_US * 1000 };
-            (void)nanosleep(&pause, NULL);
+            unsigned sleep_us = settings_get(server->settings, lru_crawler_sleep);
+            sleep_us = sleep_us > MAINTAIN_PAUSE_US ? sleep_us : MAINTAIN_PAUSE_US;
+            struct timespec pause = { .tv_sec = sleep_us / 1000000,
+                                      .tv_nsec = (long)(sleep_us % 1000000) * 1000 };
+            (void)ppoll(&wait, 1, &pause, NULL);
             continue;
         }
         quiet++;

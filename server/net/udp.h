@@ -46,7 +46,7 @@ struct udp_wish {
     unsigned port;    /* 0 for one that the system chooses; the same for v4 and v6 if possible */
     unsigned workers;
     uint8_t protocol; /* enum settings_protocol */
-    uint32_t mark; /* SO_MARK of the sockets, 0 for none */
+    uint32_t mark;    /* SO_MARK of the sockets, 0 for none */
 };
 
 /**

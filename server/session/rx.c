@@ -177,9 +177,7 @@ session_pause(struct session *session)
     if (!kept) {
         /* No memory for a half command or reply: this conversation cannot go on.  The next run says
          * so. */
-        store_drop(session);
-        sasl_drop(session);
-        watch_drop(session);
+        session_drop_work(session);
         session_become(session, SESSION_CLOSED);
         session_show(session, SHOWN_CLOSING);
     } else if (session->tx_own != NULL) {

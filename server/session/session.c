@@ -181,9 +181,7 @@ session_fini(struct session *session)
         worker->direct_filled = 0;
         worker->current = NULL;
     }
-    store_drop(session);
-    sasl_drop(session);
-    watch_drop(session);
+    session_drop_work(session);
     if (session->tx_own != NULL) {
         tx_own_free(session);
     }
@@ -213,12 +211,24 @@ session_in_command(const struct session *session)
     return session->state != SESSION_COMMAND && session->state != SESSION_CLOSED;
 }
 
+void
+session_drop_work(struct session *session)
+{
+    if (session->state == SESSION_DUMP) {
+        dump_drop(session);
+    } else {
+        store_drop(session);
+    }
+    sasl_drop(session);
+    watch_drop(session);
+}
+
 #define CAN(state) (1u << (state))
 static const uint16_t session_ways[] = {
     [SESSION_COMMAND] = CAN(SESSION_GET_LINE) | CAN(SESSION_VALUE) | CAN(SESSION_VALUE_END) |
                         CAN(SESSION_SWALLOW) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_LOGIN) |
-                        CAN(SESSION_WATCH) |
-                        CAN(SESSION_CLOSED),
+                        CAN(SESSION_WATCH) | CAN(SESSION_DUMP) | CAN(SESSION_CLOSED),
+    [SESSION_DUMP] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_GET_LINE] = CAN(SESSION_COMMAND) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_CLOSED),
     [SESSION_VALUE] =
         CAN(SESSION_VALUE_END) | CAN(SESSION_SWALLOW) | CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
@@ -502,6 +512,9 @@ run_states(struct session *session)
             step = session->protocol == SESSION_PROTOCOL_BINARY ? binary_run(session)
                                                                 : commands_run(session);
             break;
+        case SESSION_DUMP:
+            step = dump_run(session);
+            break;
         case SESSION_GET_LINE:
             step = tx_has_room(&worker->tx) ? read_line_run(session) : STEP_SEND;
             break;
@@ -540,6 +553,8 @@ shown_while_waiting(const struct session *session)
     case SESSION_GET_LINE:
     case SESSION_LOGIN:
         return SHOWN_READ;
+    case SESSION_DUMP:
+        return SHOWN_WRITE;
     case SESSION_VALUE:
     case SESSION_VALUE_END:
         return SHOWN_NREAD;
@@ -611,7 +626,9 @@ session_run(struct session *session)
         next = SESSION_READ;
         break;
     case STEP_AGAIN:
-        metric_add(&worker->stats.conn_yields, session->datagram ? 0 : 1);
+        /* A dump yields after each slice, which is no sign of too many requests. */
+        metric_add(&worker->stats.conn_yields,
+                   session->datagram || session->state == SESSION_DUMP ? 0 : 1);
         next = SESSION_AGAIN;
         break;
     case STEP_SEND:

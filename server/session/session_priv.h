@@ -22,6 +22,7 @@
  *
  *     COMMAND    a command line, or a binary      all
  *                request less its value
+ *     DUMP       room for more lines of a dump    COMMAND, CLOSED
  *     GET_LINE   the rest of a get's key list     COMMAND, SKIP_LINE, CLOSED
  *     VALUE      a data block                     VALUE_END, CLOSED; without memory for the rest
  *                                                 COMMAND, SWALLOW
@@ -37,6 +38,7 @@
  */
 enum session_state {
     SESSION_COMMAND,
+    SESSION_DUMP,
     SESSION_GET_LINE,
     SESSION_VALUE,
     SESSION_VALUE_END,
@@ -154,7 +156,7 @@ struct session_worker {
     struct watch_source *watch_source;     /* NULL when nobody can watch */
     uint8_t *rx_spare;                     /* NULL, or another buffer for rx */
     unsigned budget;                       /* commands that may still run before others' turn */
-    uint64_t aside_max;                    /* bytes that its sessions may keep aside; see session_may_keep() */
+    uint64_t aside_max; /* bytes that its sessions may keep aside; see session_may_keep() */
 
     /* The reply of the get line that is being answered begins here; see read_line_bad(). */
     uint32_t line_tx_end;
@@ -226,7 +228,11 @@ struct session {
                                        Owned; sasl_drop() before that state is left */
     };
 
-    struct upload *upload; /* VALUE, VALUE_END; else NULL.  Owned */
+    /* owned, both */
+    union {
+        struct upload *upload; /* VALUE, VALUE_END; else NULL, but for: */
+        struct dump *dump;     /* DUMP */
+    };
     union {
         uint64_t swallow_left;   /* SWALLOW, LOGIN */
         struct watcher *watcher; /* WATCH; owned */
@@ -380,7 +386,8 @@ enum step store_begin(struct session *session, const struct request *request);
 enum step store_value_run(struct session *session);
 /** VALUE_END. */
 enum step store_end_run(struct session *session);
-/** Gives back an unfinished store. */
+/** Gives back an unfinished store, or dump. */
+void session_drop_work(struct session *session);
 void store_drop(struct session *session);
 /** A store has begun whose data block is not whole yet: takes it over.  The caller sets `cas`,
  * `noreply` and what `kind` asks for.  NULL without memory: the store is aborted. */
@@ -509,6 +516,18 @@ delete_noted(struct session_worker *worker, const void *key, size_t key_len, uin
 enum step admin_run(struct session *session, const struct request *request);
 /** Flushes at a time as on the wire.  False: that is not allowed (-F). */
 bool admin_flush(struct session_worker *worker, int64_t exptime);
+/** The words of a command less a `noreply` at their end. */
+unsigned args_count(const struct request *request);
+/* These answer a line to send, or NULL for none.  Out of the hot path. */
+const char *tune_slabs(struct session_worker *worker, const struct request *request);
+const char *tune_lru(struct session_worker *worker, const struct request *request);
+const char *tune_crawler(struct session_worker *worker, const struct request *request);
+/** lru_crawler; a dump begins with its OK. */
+const char *crawler_run(struct session *session, const struct request *request);
+/** DUMP. */
+enum step dump_run(struct session *session);
+/** Ends a dump in the middle. */
+void dump_drop(struct session *session);
 enum step stats_run(struct session *session, const struct request *request);
 enum step stats_run_binary(struct session *session, const struct binary_request *request);
 bool word_is(const struct span *word, const char *text);

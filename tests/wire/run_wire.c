@@ -708,10 +708,10 @@ options_take(const struct wire_case *wire, struct settings *settings)
             settings->track_sizes = strstr(value, "track_sizes") != NULL;
             settings->maxconns_fast = strstr(value, "no_maxconns_fast") == NULL;
             settings->slab_reassign = strstr(value, "no_slab_reassign") == NULL;
-            settings->lru_crawler = strstr(value, "no_lru_crawler") == NULL;
+            settings_set(settings, lru_crawler, strstr(value, "no_lru_crawler") == NULL);
             settings->lru_maintainer = strstr(value, "no_lru_maintainer") == NULL;
-            settings->lru_segmented = settings->lru_maintainer;
-            settings->temp_lru = strstr(value, "temporary_ttl") != NULL;
+            settings_set(settings, lru_segmented, settings->lru_maintainer);
+            settings_set(settings, temp_lru, strstr(value, "temporary_ttl") != NULL);
             settings->idle_timeout_s = strstr(value, "idle_timeout") != NULL ? 100 : 0;
             break;
         default:
@@ -732,6 +732,7 @@ process_open(struct process *process, const struct wire_case *wire)
         .item_size_max = process->settings.item_size_max,
         .cas_disabled = process->settings.cas_disabled,
         .evictions_disabled = process->settings.evictions_disabled,
+        .track_sizes = process->settings.track_sizes,
         .hash_seed = 42,
         .now = process->now,
     };

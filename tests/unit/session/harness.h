@@ -35,6 +35,7 @@ harness_start(struct harness *harness)
         .item_size_max = harness->settings.item_size_max,
         .cas_disabled = harness->settings.cas_disabled,
         .evictions_disabled = harness->settings.evictions_disabled,
+        .track_sizes = harness->settings.track_sizes,
         .hash_seed = 1,
         .now = HARNESS_NOW,
     };
