@@ -119,7 +119,8 @@ struct event_gtid_mariadb {
 struct event_query {
     uint32_t thread;
     uint16_t error;
-    uint64_t sql_mode; /* EVENT_SQL_* and others */
+    uint64_t sql_mode;  /* EVENT_SQL_* and others */
+    uint16_t collation; /* of `text`; 0: not told */
     struct bytes database;
     struct bytes text;
     bool packed; /* `text` is compressed: event_inflate() */
