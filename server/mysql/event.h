@@ -133,7 +133,6 @@ struct event_xa_prepare {
 
 struct event_table_map {
     uint64_t id;
-    bool mariadb; /* who wrote `metadata_optional` */
     uint32_t column_count;
     struct bytes database;
     struct bytes table;
