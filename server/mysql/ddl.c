@@ -540,8 +540,9 @@ ddl_parse(const struct event_query *query, struct ddl *out)
         is_understood = false;
     }
     if (!is_understood) {
-        bool is_in_one = out->kind == DDL_TABLES && out->database.len == 0 && !has_dot &&
-                         query->database.len > 0;
+        bool is_about_tables =
+            out->kind == DDL_TABLES && (out->scope == DDL_SCOPE_NAMES || out->name_count > 0);
+        bool is_in_one = is_about_tables && !has_dot && query->database.len > 0;
         set_unsure(out, is_in_one ? DDL_SCOPE_DATABASE : DDL_SCOPE_ALL);
     }
 }
