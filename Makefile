@@ -37,6 +37,7 @@ else
 PLAIN_GOALS := help clean distclean format
 ifneq ($(filter-out $(PLAIN_GOALS),$(or $(MAKECMDGOALS),all)),)
 include config.mk
+LIBS += $(PACKING_LIBS)
 endif
 
 configure: configure.ac

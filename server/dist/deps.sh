@@ -10,18 +10,18 @@ say() {
 if ! command -v apt-get >/dev/null; then
     if command -v dnf >/dev/null; then
         say "run: dnf install gcc gcc-c++ make autoconf pkgconf-pkg-config libevent-devel jemalloc-devel" \
-            "xxhash-devel openssl-devel check-devel memcached libmemcached-awesome-tools python3 python3-pymemcache clang" \
+            "xxhash-devel openssl-devel zlib-devel libzstd-devel check-devel memcached mariadb-server libmemcached-awesome-tools python3 python3-pymemcache clang" \
             "compiler-rt clang-tools-extra ShellCheck git"
     elif command -v apk >/dev/null; then
-        say "run: apk add build-base autoconf pkgconf linux-headers libevent-dev jemalloc-dev xxhash-dev openssl-dev" \
-            "check-dev memcached libmemcached python3 py3-pymemcache clang clang-extra-tools compiler-rt" \
+        say "run: apk add build-base autoconf pkgconf linux-headers libevent-dev jemalloc-dev xxhash-dev openssl-dev zlib-dev zstd-dev" \
+            "check-dev memcached mariadb libmemcached python3 py3-pymemcache clang clang-extra-tools compiler-rt" \
             "shellcheck git"
     elif command -v brew >/dev/null; then
-        say "run: brew install autoconf pkg-config libevent jemalloc xxhash openssl check memcached libmemcached" \
+        say "run: brew install autoconf pkg-config libevent jemalloc xxhash openssl zstd check memcached libmemcached mariadb" \
             "python binutils llvm clang-format shellcheck git"
     else
         say "no package tool known here.  Needed: a C compiler, GNU make, autoconf, pkg-config, libevent 2.1," \
-            "jemalloc, xxHash 0.8, OpenSSL 1.1.1, Check; for tests memcached, libmemcached's tools, python3, pymemcache;" \
+            "jemalloc, xxHash 0.8, OpenSSL 1.1.1, zlib, zstd, Check; for tests memcached, mariadbd, libmemcached's tools, python3, pymemcache;" \
             "clang with libFuzzer and clang-format for fuzz and format"
     fi
     exit 0
@@ -34,9 +34,9 @@ is_installed() {
     esac
 }
 
-needed='gcc g++ make autoconf pkg-config libevent-dev libjemalloc-dev libxxhash-dev libssl-dev check python3'
+needed='gcc g++ make autoconf pkg-config libevent-dev libjemalloc-dev libxxhash-dev libssl-dev zlib1g-dev libzstd-dev check python3'
 # Tests that need these are skipped without them.
-helpful='memcached libmemcached-tools python3-pymemcache clang clang-format shellcheck git'
+helpful='memcached libmemcached-tools python3-pymemcache mariadb-server mariadb-test-data clang clang-format shellcheck git'
 
 # libFuzzer and the sanitizers of clang come in a package that carries its version; the package lists know it.
 runtime_package() {
@@ -85,11 +85,11 @@ if [ -z "$missing" ]; then
     exit 0
 fi
 
-# Debian starts a service as soon as its package is there.  A memcached on port 11211 is not what a test
-# machine wants: for the time of this installation nothing is started, and it is not at the next boot.
+# Debian starts a service as soon as its package is there.  A memcached on port 11211 or a mariadbd on 3306 is not
+# what a test machine wants: for the time of this installation nothing is started, and it is not at the next boot.
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=
-is_new_memcached=
+new_services=
 remove_policy() {
     if [ -n "$policy_is_ours" ]; then
         $as_root rm -f "$policy"
@@ -97,21 +97,23 @@ remove_policy() {
 }
 trap remove_policy EXIT
 trap 'exit 1' HUP INT TERM
-case " $missing " in
-*' memcached '*)
-    is_new_memcached=yes
-    if [ ! -e "$policy" ]; then
-        printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
-        policy_is_ours=yes
-        $as_root chmod 755 "$policy"
-    fi
-    ;;
-esac
+for service in memcached mariadb; do
+    case " $missing " in
+    *" $service "* | *" $service-server "*) new_services="$new_services $service" ;;
+    esac
+done
+if [ -n "$new_services" ] && [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+    policy_is_ours=yes
+    $as_root chmod 755 "$policy"
+fi
 
 say "installing$missing"
 # shellcheck disable=SC2086
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing </dev/null
 
-if [ -n "$is_new_memcached" ] && command -v systemctl >/dev/null; then
-    $as_root systemctl --quiet disable memcached 2>/dev/null || true
+if command -v systemctl >/dev/null; then
+    for service in $new_services; do
+        $as_root systemctl --quiet disable "$service" 2>/dev/null || true
+    done
 fi

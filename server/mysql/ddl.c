@@ -363,7 +363,8 @@ parse_alter_table(struct tokens *tokens, struct ddl *out)
         }
         if (is_one_of(&token, rows_words)) {
             out->rows_change = true;
-        } else if (token_is(&token, "TABLE") && out->rows_change) { /* EXCHANGE, CONVERT: WITH, TO */
+        } else if (token_is(&token, "TABLE") &&
+                   out->rows_change) { /* EXCHANGE, CONVERT: WITH, TO */
             if (!take_into_names(tokens, out)) {
                 return false;
             }
@@ -385,18 +386,19 @@ parse_alter_table(struct tokens *tokens, struct ddl *out)
 
 /** Things whose making, changing or dropping touches no row. */
 static const char *const rowless[] = {
-    "VIEW",  "TRIGGER",  "PROCEDURE", "FUNCTION",   "EVENT",   "INDEX",   "USER", "ROLE",
-    "SERVER", "TABLESPACE", "LOGFILE", "UNDO", "RESOURCE", "SPATIAL", "PACKAGE", "LIBRARY",
-    "INSTANCE", "CATALOG", "KEY", NULL,
+    "VIEW",    "TRIGGER", "PROCEDURE",  "FUNCTION", "EVENT", "INDEX",    "USER",
+    "ROLE",    "SERVER",  "TABLESPACE", "LOGFILE",  "UNDO",  "RESOURCE", "SPATIAL",
+    "PACKAGE", "LIBRARY", "INSTANCE",   "CATALOG",  "KEY",   NULL,
 };
 
 /** Words between CREATE, ALTER or DROP and what it is about. */
 static const char *const fillers[] = {
-    "OR", "REPLACE", "UNIQUE", "FULLTEXT", "VECTOR", "ONLINE", "OFFLINE", "IGNORE", "AGGREGATE",
-    "PUBLIC", "EXTERNAL", NULL,
+    "OR",      "REPLACE", "UNIQUE",    "FULLTEXT", "VECTOR",   "ONLINE",
+    "OFFLINE", "IGNORE",  "AGGREGATE", "PUBLIC",   "EXTERNAL", NULL,
 };
 
-/** ALGORITHM = x, DEFINER = x@y, SQL SECURITY x: all marks, names and strings up to a rowless word. */
+/** ALGORITHM = x, DEFINER = x@y, SQL SECURITY x: all marks, names and strings up to a rowless word.
+ */
 static bool
 is_clause(const struct token *token)
 {
@@ -464,13 +466,13 @@ static bool
 parse_statement(struct tokens *tokens, struct ddl *out)
 {
     static const char *const harmless[] = {
-        "GRANT", "REVOKE", "FLUSH", "ANALYZE", "OPTIMIZE", "CHECK", "CHECKSUM", "CACHE", "RESET",
-        "INSTALL", "UNINSTALL", "SHUTDOWN", "PURGE", "CHANGE", "STOP", "KILL", "USE", "SHOW",
-        "EXPLAIN", "DESCRIBE", "LOCK", "UNLOCK", "SET", NULL,
+        "GRANT", "REVOKE",  "FLUSH",     "ANALYZE",  "OPTIMIZE", "CHECK",  "CHECKSUM", "CACHE",
+        "RESET", "INSTALL", "UNINSTALL", "SHUTDOWN", "PURGE",    "CHANGE", "STOP",     "KILL",
+        "USE",   "SHOW",    "EXPLAIN",   "DESCRIBE", "LOCK",     "UNLOCK", "SET",      NULL,
     };
     static const char *const rows[] = {
-        "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "CALL", "DO", "SELECT", "WITH", "TABLE",
-        "VALUES", "HANDLER", "IMPORT", "BINLOG", "EXECUTE", NULL,
+        "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD",   "CALL",   "DO",      "SELECT",
+        "WITH",   "TABLE",  "VALUES", "HANDLER", "IMPORT", "BINLOG", "EXECUTE", NULL,
     };
     static const char *const transaction[] = {
         "BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "XA", NULL,

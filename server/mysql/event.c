@@ -6,8 +6,8 @@
 #include "mysql/crc32.h"
 #include "mysql/event_priv.h"
 
-#define FORMAT_VERSION   4u         /* of the log, since MySQL 5.0 */
-#define FORMAT_FIXED_LEN 57u        /* bytes: version of log and server, time, length of headers */
+#define FORMAT_VERSION   4u  /* of the log, since MySQL 5.0 */
+#define FORMAT_FIXED_LEN 57u /* bytes: version of log and server, time, length of headers */
 #define FORMAT_TAIL_LEN  (1u + EVENT_CHECKSUM_LEN)
 
 static const char *const type_names[EVENT_TYPES_MAX + 1] = {
@@ -205,8 +205,8 @@ parse_rotate(struct bytes body, struct event *out)
 }
 
 /**
- * The position stands in the header.  MariaDB, beyond 4 GiB, puts 0 there and eight bytes before the
- * name.
+ * The position stands in the header.  MariaDB, beyond 4 GiB, puts 0 there and eight bytes before
+ * the name.
  */
 static bool
 parse_heartbeat(struct bytes body, struct event *out)

@@ -19,13 +19,27 @@ static const struct {
 } texts[] = {
 #define MADE(bytes) (bytes), sizeof(bytes) - 1
     /* zlib's stored block of "abc" */
-    { MADE("\x81\3\x78\x01\x01\3\0\xfc\xff" "abc\x02\x4d\x01\x27"), INFLATE_DONE },
-    { MADE("\x84\0\0\0\3\x78\x01\x01\3\0\xfc\xff" "abc\x02\x4d\x01\x27"), INFLATE_DONE },
-    { MADE("\x81\2\x78\x01\x01\3\0\xfc\xff" "abc\x02\x4d\x01\x27"), INFLATE_BAD },
-    { MADE("\x81\4\x78\x01\x01\3\0\xfc\xff" "abc\x02\x4d\x01\x27"), INFLATE_BAD },
-    { MADE("\x81\3\x78\x01\x01\3\0\xfc\xff" "abc\x02\x4d\x01\x28"), INFLATE_BAD },
-    { MADE("\x81\3\x78\x01\x01\3\0\xfc\xff" "abc"), INFLATE_BAD },
-    { MADE("\x91\3\x78\x01\x01\3\0\xfc\xff" "abc\x02\x4d\x01\x27"), INFLATE_WIDEN },
+    { MADE("\x81\3\x78\x01\x01\3\0\xfc\xff"
+           "abc\x02\x4d\x01\x27"),
+      INFLATE_DONE },
+    { MADE("\x84\0\0\0\3\x78\x01\x01\3\0\xfc\xff"
+           "abc\x02\x4d\x01\x27"),
+      INFLATE_DONE },
+    { MADE("\x81\2\x78\x01\x01\3\0\xfc\xff"
+           "abc\x02\x4d\x01\x27"),
+      INFLATE_BAD },
+    { MADE("\x81\4\x78\x01\x01\3\0\xfc\xff"
+           "abc\x02\x4d\x01\x27"),
+      INFLATE_BAD },
+    { MADE("\x81\3\x78\x01\x01\3\0\xfc\xff"
+           "abc\x02\x4d\x01\x28"),
+      INFLATE_BAD },
+    { MADE("\x81\3\x78\x01\x01\3\0\xfc\xff"
+           "abc"),
+      INFLATE_BAD },
+    { MADE("\x91\3\x78\x01\x01\3\0\xfc\xff"
+           "abc\x02\x4d\x01\x27"),
+      INFLATE_WIDEN },
     { MADE("\x01\3\x78\x01\x01"), INFLATE_BAD },
     { MADE("\x80\3\x78\x01\x01"), INFLATE_BAD },
     { MADE("\x85\0\0\0\0\3\x78"), INFLATE_BAD },
@@ -40,8 +54,7 @@ START_TEST(packed_texts)
     const char *reason = NULL;
     struct event event = { .kind = EVENT_QUERY };
     event.query = (struct event_query){ .packed = true };
-    event.query.text =
-        (struct bytes){ guard_copy(texts[_i].bytes, texts[_i].len), texts[_i].len };
+    event.query.text = (struct bytes){ guard_copy(texts[_i].bytes, texts[_i].len), texts[_i].len };
     ck_assert_int_eq(inflate_event(inflater, &event, &reason), texts[_i].result);
     ck_assert_int_eq(event.query.packed, texts[_i].result != INFLATE_DONE);
     if (texts[_i].result == INFLATE_DONE) {
@@ -152,7 +165,9 @@ START_TEST(a_transaction_may_be_plain)
     struct event_payload payload = { .packing = EVENT_PACKED_NOT, .plain_len = 39 };
     for (size_t len = 0; len < sizeof(events); len++) {
         payload.packed = (struct bytes){ guard_copy(events, len), len };
-        ck_assert_uint_eq(count_events(inflater, &payload, &end), len / 19 < 2 ? len / 19 : len == 39 ? 2 : 1);
+        ck_assert_uint_eq(count_events(inflater, &payload, &end), len / 19 < 2 ? len / 19
+                                                                  : len == 39  ? 2
+                                                                               : 1);
         ck_assert_int_eq(end, len == 0 || len == 19 || len == 39 ? INFLATE_END : INFLATE_BAD);
     }
     inflater_destroy(&inflater);

@@ -9,7 +9,8 @@ print_image(const struct value *values, size_t count, char *out, size_t cap)
     size_t len = 0;
     out[0] = '\0';
     for (size_t i = 0; i < count; i++) {
-        len += (size_t)snprintf(out + len, cap - len, "%s%s", i > 0 ? "," : "", text_of(&values[i]));
+        len +=
+            (size_t)snprintf(out + len, cap - len, "%s%s", i > 0 ? "," : "", text_of(&values[i]));
         ck_assert_uint_lt(len, cap);
     }
 }
@@ -113,7 +114,8 @@ START_TEST(packed_rows_are_rows)
 }
 END_TEST
 
-static const char pj[] = "{\"a\": \"long enough text to be worth it\", \"b\": %d, \"c\": [1, 2, 3]}";
+static const char pj[] =
+    "{\"a\": \"long enough text to be worth it\", \"b\": %d, \"c\": [1, 2, 3]}";
 
 START_TEST(partial_json_is_not_taken_for_the_value)
 {
