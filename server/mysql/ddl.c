@@ -347,7 +347,7 @@ parse_alter_table(struct tokens *tokens, struct ddl *out)
 {
     static const char *const rows_words[] = { "PARTITION", "PARTITIONS",   "DISCARD", "IMPORT",
                                               "EXCHANGE",  "PARTITIONING", "CONVERT", NULL };
-    static const char *const not_renamed[] = { "COLUMN", "INDEX", "KEY", "CONSTRAINT", NULL };
+    static const char *const not_renamed[] = { "COLUMN", "INDEX", "CONSTRAINT", NULL };
     out->kind = DDL_TABLES;
     skip_if_exists(tokens);
     if (!take_into_names(tokens, out)) {
@@ -388,7 +388,7 @@ parse_alter_table(struct tokens *tokens, struct ddl *out)
 static const char *const rowless[] = {
     "VIEW",    "TRIGGER", "PROCEDURE",  "FUNCTION", "EVENT", "INDEX",    "USER",
     "ROLE",    "SERVER",  "TABLESPACE", "LOGFILE",  "UNDO",  "RESOURCE", "SPATIAL",
-    "PACKAGE", "LIBRARY", "INSTANCE",   "CATALOG",  "KEY",   NULL,
+    "PACKAGE", "LIBRARY", "INSTANCE",   "CATALOG",  NULL,
 };
 
 /** Words between CREATE, ALTER or DROP and what it is about. */
@@ -466,9 +466,9 @@ static bool
 parse_statement(struct tokens *tokens, struct ddl *out)
 {
     static const char *const harmless[] = {
-        "GRANT", "REVOKE",  "FLUSH",     "ANALYZE",  "OPTIMIZE", "CHECK",  "CHECKSUM", "CACHE",
-        "RESET", "INSTALL", "UNINSTALL", "SHUTDOWN", "PURGE",    "CHANGE", "STOP",     "KILL",
-        "USE",   "SHOW",    "EXPLAIN",   "DESCRIBE", "LOCK",     "UNLOCK", "SET",      NULL,
+        "GRANT",   "REVOKE",    "FLUSH",    "OPTIMIZE", "CHECK",  "CHECKSUM", "CACHE", "RESET",
+        "INSTALL", "UNINSTALL", "SHUTDOWN", "PURGE",    "CHANGE", "STOP",     "KILL",  "USE",
+        "SHOW",    "EXPLAIN",   "DESCRIBE", "LOCK",     "UNLOCK", NULL,
     };
     static const char *const rows[] = {
         "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD",   "CALL",   "DO",      "SELECT",
@@ -478,9 +478,17 @@ parse_statement(struct tokens *tokens, struct ddl *out)
         "BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "XA", NULL,
     };
     static const char *const object[] = { "CREATE", "ALTER", "DROP", NULL };
+    static const char *const analyzed[] = { "TABLE", "LOCAL", "NO_WRITE_TO_BINLOG", NULL };
     struct token first = tokens_next(tokens);
     if (first.kind == TOKEN_END || is_one_of(&first, harmless)) {
         return true;
+    }
+    struct token second = tokens_peek(tokens);
+    if (token_is(&first, "SET")) {
+        return !token_is(&second, "STATEMENT"); /* MariaDB: SET STATEMENT ... FOR any statement */
+    }
+    if (token_is(&first, "ANALYZE")) {
+        return is_one_of(&second, analyzed); /* MariaDB: ANALYZE UPDATE ... is run */
     }
     if (is_one_of(&first, transaction)) {
         return parse_transaction(&first, tokens, out);

@@ -122,7 +122,7 @@ struct event_query {
     uint16_t collation; /* of `text`; 0: not told */
     struct bytes database;
     struct bytes text;
-    bool packed; /* `text` is compressed: event_inflate() */
+    bool packed; /* `text` is compressed: inflate_event() */
 };
 
 struct event_xa_prepare {
@@ -153,7 +153,7 @@ enum event_rows_op {
 struct event_rows {
     enum event_rows_op op;
     bool partial_json; /* see row.h */
-    bool packed;       /* `rows` is compressed: event_inflate() */
+    bool packed;       /* `rows` is compressed: inflate_event() */
     uint16_t flags;    /* EVENT_ROWS_STATEMENT_END and others */
     uint64_t table_id;
     uint32_t column_count;

@@ -2,6 +2,8 @@
 #ifndef LARDER_TESTS_UNIT_MYSQL_LOGS_H
 #define LARDER_TESTS_UNIT_MYSQL_LOGS_H
 
+#include "config.h"
+
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +20,7 @@
 #define LOG_COLUMNS   64u
 #define SPAN(literal) ((struct bytes){ (const uint8_t *)(literal), sizeof(literal) - 1 })
 
-/* All that were recorded; `events` as SHOW BINLOG EVENTS counts them. */
+/* All that were recorded. */
 static const char *const all_logs[] = {
     "mariadb/types.bin",
     "mariadb/metadata_full.bin",
@@ -30,7 +32,6 @@ static const char *const all_logs[] = {
     "mariadb/statement.bin",
     "mariadb/small.bin",
     "mariadb/checksum_none.bin",
-    "mariadb/compressed.bin",
     "mariadb/own_types.bin",
     "mariadb/old_temporals.bin",
     "mysql/types.bin",
@@ -42,13 +43,29 @@ static const char *const all_logs[] = {
     "mysql/statement.bin",
     "mysql/small.bin",
     "mysql/checksum_none.bin",
-    "mysql/compressed.bin",
     "mysql/json.bin",
     "mysql/partial_json.bin",
     "mysql/vector.bin",
     "mysql/tagged.bin",
     "mysql/after_tagged.bin",
     "mysql/anonymous.bin",
+#ifdef HAVE_ZLIB
+    "mariadb/compressed.bin",
+#endif
+#ifdef HAVE_ZSTD
+    "mysql/compressed.bin",
+#endif
+};
+
+/* Those with packed rows that this build can unpack. */
+static const char *const packed_logs[] = {
+#ifdef HAVE_ZLIB
+    "mariadb/compressed.bin",
+#endif
+#ifdef HAVE_ZSTD
+    "mysql/compressed.bin",
+#endif
+    NULL,
 };
 
 /** A file, before an unreadable page. */

@@ -136,6 +136,11 @@ static const struct {
     { "CALL p()", "rows! *" },
     /* what is not known */
     { "FROBNICATE TABLE t", "unsure! *" },
+    { "SET PASSWORD FOR u = 'x'", "harmless" },
+    { "SET STATEMENT max_statement_time = 1 FOR DELETE FROM t", "unsure! *" },
+    { "ANALYZE LOCAL TABLE t", "harmless" },
+    { "ANALYZE FORMAT=JSON UPDATE t SET a = 1", "unsure! *" },
+    { "ANALYZE DELETE FROM t", "unsure! *" },
     { "CREATE THING t", "unsure! *" },
     { "ALTER", "unsure! *" },
     { "'string'", "unsure! *" },

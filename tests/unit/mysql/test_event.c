@@ -183,6 +183,7 @@ START_TEST(tagged_gtids_are_told)
     }
     log_find(&walk, EVENT_ROTATE);
     ck_assert_uint_eq(walk.file.pos - walk.event.len, end_expected);
+    log_close(&walk);
 }
 END_TEST
 
