@@ -209,11 +209,11 @@ parse_rotate(struct bytes body, struct event *out)
  * the name.
  */
 static bool
-parse_heartbeat(struct bytes body, struct event *out)
+parse_heartbeat(const struct event_format *format, struct bytes body, struct event *out)
 {
     struct bytes_cursor cur = bytes_cursor(body);
     out->heartbeat.pos = out->next_pos;
-    if (out->next_pos == 0 && !bytes_take_u64(&cur, &out->heartbeat.pos)) {
+    if (format->mariadb && out->next_pos == 0 && !bytes_take_u64(&cur, &out->heartbeat.pos)) {
         return false;
     }
     out->heartbeat.name = bytes_rest(&cur);
@@ -377,7 +377,7 @@ parse_body(const struct event_format *format, struct bytes body, struct event *o
     case TYPE_ANNOTATE_ROWS:
         return whole(out, EVENT_STATEMENT, parse_statement(body, 0, out));
     case TYPE_HEARTBEAT:
-        return whole(out, EVENT_HEARTBEAT, parse_heartbeat(body, out));
+        return whole(out, EVENT_HEARTBEAT, parse_heartbeat(format, body, out));
     case TYPE_HEARTBEAT_V2:
         return whole(out, EVENT_HEARTBEAT, parse_heartbeat_v2(body, out));
     case TYPE_INCIDENT:

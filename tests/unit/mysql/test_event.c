@@ -324,14 +324,16 @@ static const struct {
     size_t len;
     const char *name;
     uint64_t pos;
+    bool mariadb;
 } heartbeats[] = {
-    { MADE(HEAD("\x1b", "\x1a", "\x64", "\0\0") "bin.001"), "bin.001", 100 },
+    { MADE(HEAD("\x1b", "\x1a", "\x64", "\0\0") "bin.001"), "bin.001", 100, false },
     /* MariaDB, beyond 4 GiB */
-    { MADE(HEAD("\x1b", "\x22", "\0", "\0\0") "\1\0\0\0\1\0\0\0bin.001"), "bin.001",
-      0x100000001ull },
+    { MADE(HEAD("\x1b", "\x22", "\0", "\0\0") "\1\0\0\0\1\0\0\0bin.001"), "bin.001", 0x100000001ull,
+      true },
+    { MADE(HEAD("\x1b", "\x1a", "\0", "\0\0") "bin.001"), "bin.001", 0, false },
     { MADE(HEAD("\x29", "\x29", "\0", "\0\0") "\1\7bin.001\2\x9\xfe\1\0\0\0\1\0\0\0\0\0"),
-      "bin.001", 0x100000001ull },
-    { MADE(HEAD("\x29", "\x21", "\x64", "\0\0") "\1\7bin.001\x63\1x\0\0"), "bin.001", 100 },
+      "bin.001", 0x100000001ull, false },
+    { MADE(HEAD("\x29", "\x21", "\x64", "\0\0") "\1\7bin.001\x63\1x\0\0"), "bin.001", 100, false },
 };
 
 START_TEST(heartbeats_tell_the_position)
@@ -339,6 +341,7 @@ START_TEST(heartbeats_tell_the_position)
     struct event_format format;
     struct event event;
     event_format_init(&format, EVENT_CHECKSUM_NONE);
+    format.mariadb = heartbeats[_i].mariadb;
     struct bytes bytes = { guard_copy(heartbeats[_i].bytes, heartbeats[_i].len),
                            heartbeats[_i].len };
     ck_assert_int_eq(event_parse(&format, bytes, &event), EVENT_PARSED);
