@@ -240,7 +240,7 @@ def test_statistics_show_udp():
         counts = {name: int(re.search(rb"STAT %s (\d+)" % name.encode(), reply)[1]) for name in ("bytes_read", "bytes_written")}
         assert int(after["bytes_read"]) - counts["bytes_read"] == 7 + 7 + 4 + 8, (counts, after)
         assert int(after["bytes_written"]) - counts["bytes_written"] == len(reply) + 5 + 4 + 16, (counts, after)
-        assert after["curr_connections"] == "4"
+        assert int(after["curr_connections"]) in (4, 5), after  # the connection that waited for the start may close late
         settings = tcp.stats("settings")
         assert settings["udpport"] == str(server.port) and settings["num_threads_per_udp"] == "3", settings
         lines = tcp.stats("conns")
