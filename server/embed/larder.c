@@ -433,6 +433,11 @@ static enum cache_result
 store_value(struct call *call, const void *key, uint32_t key_len, const void *value,
             size_t value_len, uint32_t ttl_s, enum cache_store_mode mode, uint64_t cas)
 {
+    if (mode == CACHE_SET && value_len <= CACHE_COPY_MAX) {
+        uint64_t cas_new;
+        return cache_set(call->cache, call->thread, key, key_len, value, (uint32_t)value_len, 0,
+                         expires_at(call, ttl_s), &cas_new);
+    }
     struct cache_store store;
     enum cache_result result = cache_store_begin(call->cache, call->thread, key, key_len, value_len,
                                                  0, expires_at(call, ttl_s), &store);

@@ -273,6 +273,18 @@ const void *cache_store_key(const struct cache *cache, const struct cache_store 
 enum cache_result cache_store_write(struct cache *cache, struct cache_thread *thread,
                                     struct cache_store *store, const void *bytes, size_t len);
 
+/**
+ * Stores a value that is whole: as cache_store_begin(), _write() and _commit() with CACHE_SET, and
+ * much cheaper over an item of about the same size, which is written where the old one lies.
+ *
+ * cas_out   set on CACHE_OK
+ *
+ * Errors: CACHE_TOO_LARGE, CACHE_NO_MEMORY; CACHE_NOT_STORED where voiding forbids it.
+ */
+enum cache_result cache_set(struct cache *cache, struct cache_thread *thread, const void *key,
+                            uint32_t key_len, const void *value, uint32_t value_len,
+                            uint32_t client_flags, int64_t expires_at, uint64_t *cas_out);
+
 /** cas: 0, or the id that the item must have (else CACHE_EXISTS). */
 enum cache_result cache_delete(struct cache *cache, struct cache_thread *thread, const void *key,
                                uint32_t key_len, uint64_t cas);

@@ -445,6 +445,16 @@ slab_free(struct cache *cache, uint32_t ref, uint8_t held_class)
 }
 
 void
+slab_item_resized(struct cache *cache, uint8_t class_id, uint64_t from, uint64_t to)
+{
+    struct size_class *class = &cache->size_class[class_id];
+    lock_acquire(&class->lock);
+    count_items(cache, class, -1, from);
+    count_items(cache, class, 1, to);
+    lock_release(&class->lock);
+}
+
+void
 slab_item_gone(struct cache *cache, uint8_t class_id, uint64_t size, uint8_t held_class)
 {
     struct size_class *class = &cache->size_class[class_id];

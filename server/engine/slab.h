@@ -69,6 +69,8 @@ struct slab_grant slab_alloc(struct cache *cache, struct cache_thread *thread, u
 uint32_t slab_alloc_piece(struct cache *cache, struct cache_thread *thread, uint8_t class_id);
 /** Gives a chunk back.  held_class: as cache_free_item(). */
 void slab_free(struct cache *cache, uint32_t ref, uint8_t held_class);
+/** An item has another size now, in the same class. */
+void slab_item_resized(struct cache *cache, uint8_t class_id, uint64_t from, uint64_t to);
 /** Counts an item out of its class.  held_class: as cache_free_item(). */
 void slab_item_gone(struct cache *cache, uint8_t class_id, uint64_t size, uint8_t held_class);
 

@@ -7,14 +7,16 @@
 #include "engine/large.h"
 #include "engine/store.h"
 
-#define REWRITE_TRIES_MAX 64u /* of a value that others keep changing */
+#define REWRITE_TRIES_MAX 64u   /* of a value that others keep changing */
+#define OVERWRITE_MAX     2048u /* bytes of value written while its bucket's readers wait */
 
 /* -- filling ----------------------------------------------------------------------------------- */
 
-enum cache_result
-cache_store_begin(struct cache *cache, struct cache_thread *thread, const void *key,
-                  uint32_t key_len, uint64_t value_len, uint32_t client_flags, int64_t expires_at,
-                  struct cache_store *store)
+/** cache_store_begin() with the key's hash. */
+static enum cache_result
+begin_hashed(struct cache *cache, struct cache_thread *thread, uint64_t hash, const void *key,
+             uint32_t key_len, uint64_t value_len, uint32_t client_flags, int64_t expires_at,
+             struct cache_store *store)
 {
     assert(key_len >= 1 && key_len <= CACHE_KEY_MAX);
     uint32_t flags = client_flags != 0 ? SHAPE_CLIENT_FLAGS : 0;
@@ -26,8 +28,6 @@ cache_store_begin(struct cache *cache, struct cache_thread *thread, const void *
     }
     bool large = size > cache->chunk_max;
     uint8_t class_id = large ? (uint8_t)cache->classes : cache_class_of(cache, (uint32_t)size);
-    uint64_t hash = hash_bytes(key, key_len, cache->options.hash_seed);
-    __builtin_prefetch(table_bucket(&cache->table, hash));
     metric_add(&thread->counters.of_class[class_id].set_cmds, 1);
     struct slab_grant grant = slab_alloc(cache, thread, class_id, hash, size);
     if (grant.ref == 0) {
@@ -57,6 +57,17 @@ cache_store_begin(struct cache *cache, struct cache_thread *thread, const void *
         store->room = (uint32_t)value_len;
     }
     return CACHE_OK;
+}
+
+enum cache_result
+cache_store_begin(struct cache *cache, struct cache_thread *thread, const void *key,
+                  uint32_t key_len, uint64_t value_len, uint32_t client_flags, int64_t expires_at,
+                  struct cache_store *store)
+{
+    uint64_t hash = hash_bytes(key, key_len, cache->options.hash_seed);
+    __builtin_prefetch(table_bucket(&cache->table, hash));
+    return begin_hashed(cache, thread, hash, key, key_len, value_len, client_flags, expires_at,
+                        store);
 }
 
 enum cache_result
@@ -571,4 +582,113 @@ cache_store_commit(struct cache *cache, struct cache_thread *thread, struct cach
     }
     store_finish(cache, thread, store, gone);
     return CACHE_OK;
+}
+
+/* -- set, all at once -------------------------------------------------------------------------- */
+
+/** What overwrite() writes. */
+struct overwrite {
+    const void *value;
+    uint32_t value_len;
+    uint32_t client_flags;
+    uint32_t expire_s;
+    uint8_t class_id;
+    uint64_t cas; /* out */
+};
+
+/** Writes a new value where the old one lies; its bucket is locked. */
+static void
+overwrite_at(struct cache *cache, struct bucket *head, const struct found *found,
+             struct overwrite *with)
+{
+    struct item *item = cache_item(cache, found->ref);
+    uint32_t key_len = shape_key_len(found->shape);
+    uint32_t flags = found->shape & (SHAPE_SMALL | SHAPE_CLIENT_FLAGS);
+    uint32_t access = item_access(item) & ACCESS_USES_MASK;
+    if ((flags & SHAPE_SMALL) && access != ACCESS_USES_MASK) {
+        access += ACCESS_USE_ONE; /* it keeps its place in the small queue, and so its age */
+    }
+    bucket_change_begin(head);
+    item_set_shape(item, shape_make(key_len, with->value_len, cache_generation(cache), flags));
+    item_set_access(item, access_at(access, cache_now_s(cache)));
+    item_set_expire_s(item, with->expire_s);
+    if (cache->cas_size > 0) {
+        with->cas = store_next_cas(cache);
+        item_set_cas(item, with->cas);
+    }
+    if (flags & SHAPE_CLIENT_FLAGS) {
+        /* relaxed: as all of an item, see item.h */
+        atomic_store_explicit(&item->cas[cache->cas_size / sizeof(uint32_t)], with->client_flags,
+                              memory_order_relaxed);
+    }
+    if (with->value_len > 0) {
+        race_copy_in(item_key(item, flags, cache->cas_size) + key_len, with->value,
+                     with->value_len);
+    }
+    bucket_change_end(head);
+}
+
+/** A set over an item that lives and has a chunk of the same size: no memory is taken or given
+ * back, and no class's lock.  False: not so. */
+static bool
+overwrite(struct cache *cache, uint64_t hash, const void *key, uint32_t key_len,
+          struct overwrite *with)
+{
+    uint16_t tag = table_tag(hash);
+    const struct bucket *hint = table_bucket(&cache->table, hash);
+    if (bucket_match(hint, tag) == 0 && !(bucket_word(hint) & BUCKET_CHAINED)) {
+        return false; /* as most new keys; a look without the lock is enough for a no */
+    }
+    bool living;
+    struct bucket *head = table_lock(&cache->table, hash);
+    struct found found = store_find_living(cache, head, hash, key, key_len, &living);
+    uint32_t old_len = shape_value_len(found.shape);
+    bool fits = living && !(found.shape & SHAPE_LARGE) &&
+                ((found.shape & SHAPE_CLIENT_FLAGS) != 0) == (with->client_flags != 0) &&
+                cache_item_class(cache, found.shape) == with->class_id;
+    if (fits) {
+        overwrite_at(cache, head, &found, with);
+    }
+    bucket_unlock(head);
+    if (!fits) {
+        return false;
+    }
+    expire_note(cache, found.ref, with->expire_s);
+    if (old_len != with->value_len) {
+        uint32_t head_len = item_key_offset(found.shape, cache->cas_size) + key_len;
+        slab_item_resized(cache, with->class_id, head_len + old_len, head_len + with->value_len);
+    }
+    return true;
+}
+
+enum cache_result
+cache_set(struct cache *cache, struct cache_thread *thread, const void *key, uint32_t key_len,
+          const void *value, uint32_t value_len, uint32_t client_flags, int64_t expires_at,
+          uint64_t *cas_out)
+{
+    uint64_t hash = hash_bytes(key, key_len, cache->options.hash_seed);
+    uint32_t size = item_key_offset(client_flags != 0 ? SHAPE_CLIENT_FLAGS : 0, cache->cas_size) +
+                    key_len + value_len;
+    if (value_len <= OVERWRITE_MAX && size <= cache->chunk_max && cache->holdoff.cell == NULL &&
+        !cache_has_prefixes(cache)) {
+        struct overwrite with = { .value = value,
+                                  .value_len = value_len,
+                                  .client_flags = client_flags,
+                                  .expire_s = cache_expire_s(cache, expires_at),
+                                  .class_id = cache_class_of(cache, size) };
+        if (overwrite(cache, hash, key, key_len, &with)) {
+            metric_add(&thread->counters.of_class[with.class_id].set_cmds, 1);
+            metric_add(&thread->counters.items_total, 1);
+            *cas_out = with.cas;
+            return CACHE_OK;
+        }
+    }
+    struct cache_store store;
+    enum cache_result result = begin_hashed(cache, thread, hash, key, key_len, value_len,
+                                            client_flags, expires_at, &store);
+    if (result == CACHE_OK) {
+        result = cache_store_write(cache, thread, &store, value, value_len);
+    }
+    return result == CACHE_OK ? cache_store_commit(cache, thread, &store, CACHE_SET, 0, cas_out)
+                              : result;
 }

@@ -203,15 +203,14 @@ store_mode(const struct binary_request *request)
     return request->op == BINARY_REPLACE ? CACHE_REPLACE : CACHE_SET;
 }
 
-enum step
-binary_store_finish(struct session *session, struct cache_store *store, enum cache_store_mode mode,
-                    uint64_t cas, struct binary_echo echo, bool quiet)
+/** Counts a store, and answers it. */
+static enum step
+answer_store(struct session_worker *worker, enum cache_store_mode mode, enum cache_result result,
+             uint64_t cas_new, struct binary_echo echo, bool quiet)
 {
-    struct session_worker *worker = session->worker;
-    uint64_t cas_new = 0;
     metric_add(&worker->stats.cmd_set, 1);
     enum binary_status status = BINARY_STATUS_NOT_STORED;
-    switch (store_commit(worker, store, mode, cas, &cas_new)) {
+    switch (result) {
     case CACHE_OK:
         if (!quiet) {
             binary_put_ok(worker, echo, cas_new);
@@ -241,6 +240,15 @@ binary_store_finish(struct session *session, struct cache_store *store, enum cac
     return STEP_ON;
 }
 
+enum step
+binary_store_finish(struct session *session, struct cache_store *store, enum cache_store_mode mode,
+                    uint64_t cas, struct binary_echo echo, bool quiet)
+{
+    uint64_t cas_new = 0;
+    enum cache_result result = store_commit(session->worker, store, mode, cas, &cas_new);
+    return answer_store(session->worker, mode, result, cas_new, echo, quiet);
+}
+
 /** No room for the item: throws its value away, and with a set the item that is there. */
 static enum step
 store_refuse(struct session *session, const struct binary_request *request,
@@ -261,6 +269,23 @@ store_refuse(struct session *session, const struct binary_request *request,
     return session_swallow(session, request->value_len);
 }
 
+/** A set whose value has come with it. */
+static enum step
+set_at_once(struct session *session, const struct binary_request *request)
+{
+    struct session_worker *worker = session->worker;
+    uint64_t cas = 0;
+    enum cache_result result =
+        cache_set(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
+                  worker->rx + worker->rx_at, request->value_len, request->flags,
+                  session_expires_at(worker, request->exptime), &cas);
+    if (result == CACHE_TOO_LARGE || result == CACHE_NO_MEMORY) {
+        return store_refuse(session, request, result);
+    }
+    worker->rx_at += request->value_len;
+    return answer_store(worker, CACHE_SET, result, cas, request->echo, request->quiet);
+}
+
 static enum step
 run_store(struct session *session, const struct binary_request *request)
 {
@@ -269,6 +294,10 @@ run_store(struct session *session, const struct binary_request *request)
     bool joins = mode == CACHE_APPEND || mode == CACHE_PREPEND; /* it has no extras */
     if (__builtin_expect(worker->detail, 0)) {
         prefix_count_set(worker->server_stats->prefixes, request->key.at, request->key.len);
+    }
+    if (mode == CACHE_SET && worker->rx_end - worker->rx_at >= request->value_len &&
+        !stores_are_noted(worker)) {
+        return set_at_once(session, request);
     }
     struct cache_store store;
     enum cache_result result = cache_store_begin(

@@ -123,6 +123,49 @@ keep_request(struct upload *upload, const struct meta_request *request)
     return true;
 }
 
+/** Whether an ms is a plain set whose block has come with its line. */
+static bool
+is_plain_set(const struct session_worker *worker, const struct meta_request *request)
+{
+    uint64_t there = worker->rx_end - worker->rx_at;
+    const uint8_t *end = worker->rx + worker->rx_at + request->value_len;
+    return store_mode(request) == CACHE_SET && !meta_has(request, 'b') && !meta_has(request, 'E') &&
+           !meta_has(request, 'I') && there >= (uint64_t)request->value_len + 2 && end[0] == '\r' &&
+           end[1] == '\n' && !stores_are_noted(worker);
+}
+
+/** There is no room for the item. */
+static enum step
+ms_refused(struct session *session, const struct meta_request *request, enum cache_store_mode mode,
+           enum cache_result result)
+{
+    struct session_worker *worker = session->worker;
+    note_store_refused(worker, request->key.at, request->key.len, mode, result, request->value_len);
+    if (mode == CACHE_SET) {
+        store_unlink_old(worker, request->key.at, request->key.len);
+    }
+    store_reply(worker, request, result, 0, 0);
+    return session_swallow(session, (uint64_t)request->value_len + 2);
+}
+
+static enum step
+set_at_once(struct session *session, const struct meta_request *request)
+{
+    struct session_worker *worker = session->worker;
+    uint64_t cas = 0;
+    enum cache_result result =
+        cache_set(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
+                  worker->rx + worker->rx_at, request->value_len, request->client_flags,
+                  session_expires_at(worker, request->exptime), &cas);
+    if (result == CACHE_TOO_LARGE || result == CACHE_NO_MEMORY) {
+        return ms_refused(session, request, CACHE_SET, result);
+    }
+    worker->rx_at += request->value_len + 2;
+    metric_add(&worker->stats.cmd_set, 1);
+    store_reply(worker, request, result, cas, request->value_len);
+    return STEP_ON;
+}
+
 static enum step
 run_ms(struct session *session, const struct meta_request *request)
 {
@@ -131,6 +174,9 @@ run_ms(struct session *session, const struct meta_request *request)
     bool joins = mode == CACHE_APPEND || mode == CACHE_PREPEND;
     bool vivifies = joins && meta_has(request, 'N');
     int64_t exptime = vivifies ? request->vivify_exptime : request->exptime;
+    if (is_plain_set(worker, request)) {
+        return set_at_once(session, request);
+    }
     struct cache_store new_store;
     struct cache_store *store = &new_store;
     enum cache_result result = cache_store_begin(
@@ -149,13 +195,7 @@ run_ms(struct session *session, const struct meta_request *request)
         }
     }
     if (result != CACHE_OK) {
-        note_store_refused(worker, request->key.at, request->key.len, mode, result,
-                           request->value_len);
-        if (mode == CACHE_SET) {
-            store_unlink_old(worker, request->key.at, request->key.len);
-        }
-        store_reply(worker, request, result, 0, 0);
-        return session_swallow(session, (uint64_t)request->value_len + 2);
+        return ms_refused(session, request, mode, result);
     }
     if (!whole) {
         return STEP_ON;

@@ -183,6 +183,53 @@ store_ran_out(struct session *session)
     return session_swallow(session, left);
 }
 
+/** There is no room for the item. */
+static void
+store_refused(struct session_worker *worker, const struct request *request,
+              enum cache_store_mode mode, enum cache_result result)
+{
+    note_store_refused(worker, request->key.at, request->key.len, mode, result, request->value_len);
+    if (mode == CACHE_SET) {
+        store_unlink_old(worker, request->key.at, request->key.len);
+    }
+    if (!request->noreply) {
+        store_reply(worker, result, false);
+    }
+}
+
+/** Whether the data block has come with its line, as it should be, and nobody is told of stores. */
+static inline bool
+is_whole_here(const struct session_worker *worker, const struct request *request)
+{
+    uint64_t there = worker->rx_end - worker->rx_at;
+    const uint8_t *end = worker->rx + worker->rx_at + request->value_len;
+    return there >= (uint64_t)request->value_len + 2 && end[0] == '\r' && end[1] == '\n' &&
+           !stores_are_noted(worker);
+}
+
+static enum step
+set_at_once(struct session *session, const struct request *request, int64_t expires_at)
+{
+    struct session_worker *worker = session->worker;
+    const uint8_t *value = worker->rx + worker->rx_at;
+    uint64_t cas;
+    worker->rx_at += request->value_len + 2;
+    enum cache_result result =
+        cache_set(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len, value,
+                  request->value_len, request->flags, expires_at, &cas);
+    if (__builtin_expect(result == CACHE_TOO_LARGE || result == CACHE_NO_MEMORY, 0)) {
+        store_refused(worker, request, CACHE_SET, result);
+        return STEP_ON;
+    }
+    metric_add(&worker->stats.cmd_set, 1);
+    if (__builtin_expect(result == CACHE_OK && !request->noreply, 1)) {
+        TX_PUT(worker, "STORED\r\n");
+    } else if (!request->noreply) {
+        store_reply(worker, result, false);
+    }
+    return STEP_ON;
+}
+
 enum step
 store_begin(struct session *session, const struct request *request)
 {
@@ -193,6 +240,9 @@ store_begin(struct session *session, const struct request *request)
     }
     int64_t expires_at =
         request->exptime == 0 ? CACHE_NEVER : session_expires_at(worker, request->exptime);
+    if (mode == CACHE_SET && is_whole_here(worker, request)) {
+        return set_at_once(session, request, expires_at);
+    }
     uint64_t cas = mode == CACHE_CAS ? request->cas : 0; /* the request's is not set else */
     struct cache_store new_store;
     struct cache_store *store = &new_store;
@@ -200,14 +250,7 @@ store_begin(struct session *session, const struct request *request)
                                                  (uint32_t)request->key.len, request->value_len,
                                                  request->flags, expires_at, store);
     if (__builtin_expect(result != CACHE_OK, 0)) {
-        note_store_refused(worker, request->key.at, request->key.len, mode, result,
-                           request->value_len);
-        if (mode == CACHE_SET) {
-            store_unlink_old(worker, request->key.at, request->key.len);
-        }
-        if (!request->noreply) {
-            store_reply(worker, result, false);
-        }
+        store_refused(worker, request, mode, result);
         return session_swallow(session, (uint64_t)request->value_len + 2);
     }
 

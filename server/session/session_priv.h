@@ -488,12 +488,19 @@ note_store_refused(struct session_worker *worker, const void *key, size_t key_le
     }
 }
 
+/** Whether somebody watches stores, or the look-ups that they begin with. */
+static inline bool
+stores_are_noted(const struct session_worker *worker)
+{
+    return __builtin_expect((worker->watching & (WATCH_FETCHERS | WATCH_MUTATIONS)) != 0, 0);
+}
+
 /** cache_store_commit(), noted. */
 static inline enum cache_result
 store_commit(struct session_worker *worker, struct cache_store *store, enum cache_store_mode mode,
              uint64_t cas, uint64_t *cas_out)
 {
-    if (__builtin_expect((worker->watching & (WATCH_FETCHERS | WATCH_MUTATIONS)) != 0, 0)) {
+    if (stores_are_noted(worker)) {
         return store_commit_watched(worker, store, mode, cas, cas_out);
     }
     return cache_store_commit(worker->cache, worker->thread, store, mode, cas, cas_out);

@@ -294,6 +294,12 @@ store(struct worker *worker, const char *key, uint32_t key_len, uint32_t value_l
     uint32_t flags = rng_below(&worker->rng, 3) == 0 ? 5u : 0u;
     int64_t expires_at =
         rng_below(&worker->rng, 8) == 0 ? cache_now(shared->cache) + 1 : CACHE_NEVER;
+    if (mode == CACHE_SET && rng_below(&worker->rng, 2) == 0) {
+        uint64_t cas;
+        count(&shared->stores);
+        return cache_set(shared->cache, worker->thread, key, key_len, worker->bytes, value_len,
+                         flags, expires_at, &cas);
+    }
     enum cache_result result = cache_store_begin(shared->cache, worker->thread, key, key_len,
                                                  value_len, flags, expires_at, &begun);
     if (result == CACHE_OK) {

@@ -419,6 +419,99 @@ START_TEST(threads_end_at_their_bound_and_are_used_again)
 }
 END_TEST
 
+/* -- set, all at once -------------------------------------------------------------------------- */
+
+static enum cache_result
+set_whole(const char *key, const char *value, uint32_t flags, int64_t expires_at, uint64_t *cas)
+{
+    return cache_set(rig.cache, rig.thread, key, (uint32_t)strlen(key), value,
+                     (uint32_t)strlen(value), flags, expires_at, cas);
+}
+
+START_TEST(a_set_over_an_item_of_its_size_takes_no_memory)
+{
+    uint64_t first = 0;
+    uint64_t second = 0;
+    ck_assert_int_eq(set_whole("key", "one", 0, RIG_NOW + 100, &first), CACHE_OK);
+    uint64_t ref = rig_peek(&rig, "key").read.ref;
+    ck_assert_int_eq(set_whole("key", "two!", 0, CACHE_NEVER, &second), CACHE_OK);
+    struct got got = rig_peek(&rig, "key");
+    ck_assert_uint_eq(got.read.ref, ref);
+    ck_assert_uint_eq(got.read.value_len, 4);
+    ck_assert(memcmp(rig.buf, "two!", 4) == 0);
+    ck_assert_uint_eq(got.read.cas, second);
+    ck_assert_uint_gt(second, first);
+    ck_assert_int_eq(got.read.expires_at, CACHE_NEVER);
+    const struct cache_stats *stats = rig_stats(&rig);
+    ck_assert_uint_eq(stats->items, 1);
+    ck_assert_uint_eq(stats->items_total, 2);
+}
+END_TEST
+
+START_TEST(a_set_over_an_item_forgets_what_it_was)
+{
+    uint64_t cas;
+    struct cache_invalidation mark = { .stale = true };
+    ck_assert_int_eq(set_whole("key", "one", 5, CACHE_NEVER, &cas), CACHE_OK);
+    ck_assert(rig_get(&rig, "key").result == CACHE_OK);
+    ck_assert_int_eq(cache_invalidate(rig.cache, rig.thread, "key", 3, &mark), CACHE_OK);
+    ck_assert_int_eq(set_whole("key", "two", 6, CACHE_NEVER, &cas), CACHE_OK);
+    struct got got = rig_peek(&rig, "key");
+    ck_assert_uint_eq(got.read.client_flags, 6);
+    ck_assert(!got.read.stale && !got.read.claimed && !got.read.fetched && !got.read.binary_key);
+}
+END_TEST
+
+START_TEST(a_set_that_does_not_fit_the_old_place_gets_another)
+{
+    static const char *const values[] = { "", "0123456789012345678901234567890123456789", "x",
+                                          "y" };
+    static const uint32_t flags[] = { 0, 0, 7, 0 };
+    uint64_t cas;
+    ck_assert_int_eq(set_whole("key", "one", 0, CACHE_NEVER, &cas), CACHE_OK);
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert_int_eq(set_whole("key", values[i], flags[i], CACHE_NEVER, &cas), CACHE_OK);
+        struct got got = rig_peek(&rig, "key");
+        ck_assert_uint_eq(got.read.value_len, strlen(values[i]));
+        ck_assert(memcmp(rig.buf, values[i], strlen(values[i])) == 0);
+        ck_assert_uint_eq(got.read.client_flags, flags[i]);
+        ck_assert_uint_eq(rig_stats(&rig)->items, 1);
+    }
+}
+END_TEST
+
+START_TEST(a_set_over_a_dead_item_stores_a_new_one)
+{
+    uint64_t cas;
+    ck_assert_int_eq(set_whole("key", "one", 0, RIG_NOW + 1, &cas), CACHE_OK);
+    cache_set_now(rig.cache, RIG_NOW + 2);
+    ck_assert_int_eq(set_whole("key", "two", 0, CACHE_NEVER, &cas), CACHE_OK);
+    ck_assert_int_eq(rig_peek(&rig, "key").result, CACHE_OK);
+}
+END_TEST
+
+START_TEST(a_set_over_a_long_item_stores_a_new_one)
+{
+    uint64_t cas;
+    struct cache_options options = rig_options(16 * RIG_MB);
+    struct rig roomy;
+    rig_open(&roomy, &options);
+    ck_assert_int_eq(rig_set_filled(&roomy, "key", 100000, 1), CACHE_OK);
+    ck_assert_int_eq(
+        cache_set(roomy.cache, roomy.thread, "key", 3, "three", 5, 0, CACHE_NEVER, &cas), CACHE_OK);
+    ck_assert_uint_eq(rig_peek(&roomy, "key").read.value_len, 5);
+    rig_fill(roomy.buf, 100000, 2);
+    ck_assert_int_eq(
+        cache_set(roomy.cache, roomy.thread, "key", 3, roomy.buf, 100000, 0, CACHE_NEVER, &cas),
+        CACHE_OK);
+    ck_assert(rig_holds_filled(&roomy, "key", 100000, 2));
+    ck_assert_int_eq(
+        cache_set(roomy.cache, roomy.thread, "key", 3, roomy.buf, 3 << 20, 0, CACHE_NEVER, &cas),
+        CACHE_TOO_LARGE);
+    rig_close(&roomy);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -443,5 +536,10 @@ main(void)
     tcase_add_test(tcase, an_item_that_leaves_for_want_of_an_index_slot_counts_as_evicted);
     tcase_add_test(tcase, several_caches_do_not_know_of_each_other);
     tcase_add_test(tcase, threads_end_at_their_bound_and_are_used_again);
+    tcase_add_test(tcase, a_set_over_an_item_of_its_size_takes_no_memory);
+    tcase_add_test(tcase, a_set_over_an_item_forgets_what_it_was);
+    tcase_add_test(tcase, a_set_that_does_not_fit_the_old_place_gets_another);
+    tcase_add_test(tcase, a_set_over_a_dead_item_stores_a_new_one);
+    tcase_add_test(tcase, a_set_over_a_long_item_stores_a_new_one);
     return rig_run("engine/store", tcase);
 }

@@ -371,7 +371,10 @@ START_TEST(meta_says_that_memory_has_run_out)
                      "SERVER_ERROR out of memory\r\nVA 1\r\nx\r\n");
     ck_assert_str_eq(harness_ask(&h, "ms old 1 ME\r\ny\r\nmg old v\r\n"),
                      "SERVER_ERROR out of memory storing object\r\nVA 1\r\nx\r\n");
-    ck_assert_str_eq(harness_ask(&h, "ms old 1\r\ny\r\nmg old v\r\n"),
+    /* Over the old value there is room; what needs another place takes the old value with it. */
+    ck_assert_str_eq(harness_ask(&h, "ms old 1\r\ny\r\nmg old v\r\n"), "HD\r\nVA 1\r\ny\r\n");
+    ck_assert_str_eq(harness_ask(&h, "ms old 40\r\n0123456789012345678901234567890123456789\r\n"
+                                     "mg old v\r\n"),
                      "SERVER_ERROR out of memory storing object\r\nEN\r\n");
     harness_close(&h);
 }
