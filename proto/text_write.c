@@ -94,6 +94,25 @@ write_u64(uint8_t *at, uint64_t number)
     return write_long_u64(at, number);
 }
 
+/** Keys are short: two to four overlapping loads and stores cost less than a call. */
+static inline uint8_t *
+write_key(uint8_t *at, const void *key, size_t key_len)
+{
+    uint64_t word;
+    if (key_len < sizeof word || key_len > 4 * sizeof word) {
+        memcpy(at, key, key_len);
+        return at + key_len;
+    }
+    const uint8_t *from = key;
+    for (size_t i = 0; i < key_len - sizeof word; i += sizeof word) {
+        memcpy(&word, from + i, sizeof word);
+        memcpy(at + i, &word, sizeof word);
+    }
+    memcpy(&word, from + key_len - sizeof word, sizeof word);
+    memcpy(at + key_len - sizeof word, &word, sizeof word);
+    return at + key_len;
+}
+
 static inline uint8_t *
 write_line_end(uint8_t *at)
 {
@@ -111,8 +130,7 @@ write_value(uint8_t *at, const void *key, size_t key_len, uint32_t flags, uint64
     assert(value_len <= UINT32_MAX);
     memcpy(at, head, sizeof head);
     at += sizeof head;
-    memcpy(at, key, key_len);
-    at += key_len;
+    at = write_key(at, key, key_len);
     *at++ = ' ';
     at = write_u64(at, flags);
     *at++ = ' ';

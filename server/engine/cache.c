@@ -393,12 +393,6 @@ cache_expire_s(const struct cache *cache, int64_t expires_at)
     return expire_s < UINT32_MAX ? (uint32_t)expire_s : UINT32_MAX;
 }
 
-int64_t
-cache_expires_at(const struct cache *cache, uint32_t expire_s)
-{
-    return expire_s == 0 ? CACHE_NEVER : cache->clock_base + expire_s;
-}
-
 void
 cache_flush(struct cache *cache, struct cache_thread *thread, int64_t at)
 {

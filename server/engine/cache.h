@@ -123,6 +123,7 @@ struct cache_read {
     uint32_t access;
     uint32_t value_at;
     uint8_t tries;
+    uint8_t slot;
     bool locked;
     void *bucket;
 };

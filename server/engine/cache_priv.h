@@ -206,7 +206,11 @@ bool cache_free_item(struct cache *cache, uint32_t ref, uint8_t held_class);
 
 /** Unix seconds or CACHE_NEVER to a cache second, and back. */
 uint32_t cache_expire_s(const struct cache *cache, int64_t expires_at);
-int64_t cache_expires_at(const struct cache *cache, uint32_t expire_s);
+static inline int64_t
+cache_expires_at(const struct cache *cache, uint32_t expire_s)
+{
+    return expire_s == 0 ? CACHE_NEVER : cache->clock_base + expire_s;
+}
 
 /** Leaves as cache_leave(), if the thread has entered; cache_step_in() undoes it.  For a wait in
  * the middle of a store. */

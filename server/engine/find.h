@@ -91,26 +91,30 @@ find_key(const struct cache *cache, struct bucket *head, uint16_t tag, const voi
     return (struct found){ 0 };
 }
 
-/** The same for the head alone and its first slot with the tag, where nearly all that is there is
- * found.  ref 0: not there, look with find_key(). */
-static inline struct found
-find_key_first(const struct cache *cache, struct bucket *head, uint16_t tag, const void *key,
-               uint32_t key_len)
+/** The first slot of the head whose tag this is; BUCKET_SLOTS for none.  A hint. */
+static inline unsigned
+find_slot(const struct bucket *head, uint16_t tag)
 {
     unsigned matches = bucket_match(head, tag);
-    if (__builtin_expect(bucket_word(head) & BUCKET_CHAINED, 0)) {
-        matches &= (1u << (BUCKET_SLOTS - 1)) - 1; /* the last slot is the link */
+    return matches != 0 ? (unsigned)__builtin_ctz(matches) : BUCKET_SLOTS;
+}
+
+/** Looks for a key in one slot of the head, where nearly all that is there is found.  ref 0: not
+ * there, look with find_key(). */
+static inline struct found
+find_key_at(const struct cache *cache, struct bucket *head, unsigned slot, const void *key,
+            uint32_t key_len)
+{
+    if (slot >= bucket_slots(bucket_word(head))) {
+        return (struct found){ 0 }; /* none, or the link */
     }
-    if (matches != 0) {
-        unsigned slot = (unsigned)__builtin_ctz(matches);
-        uint32_t ref = bucket_ref(head, slot);
-        RACE_POINT();
-        const struct item *item = cache_item(cache, ref);
-        uint32_t shape = item_shape(item);
-        if (ref != 0 && shape_key_len(shape) == key_len &&
-            race_equal(item_key(item, shape, cache->cas_size), key, key_len)) {
-            return (struct found){ ref, shape, head, slot };
-        }
+    uint32_t ref = bucket_ref(head, slot);
+    RACE_POINT();
+    const struct item *item = cache_item(cache, ref);
+    uint32_t shape = item_shape(item);
+    if (ref != 0 && shape_key_len(shape) == key_len &&
+        race_equal(item_key(item, shape, cache->cas_size), key, key_len)) {
+        return (struct found){ ref, shape, head, slot };
     }
     return (struct found){ 0 };
 }

@@ -13,19 +13,18 @@ cache_prefetch(const struct cache *cache, struct cache_read *reads, unsigned n)
 {
     assert(n <= CACHE_BATCH_MAX);
     for (unsigned i = 0; i < n; i++) {
-        reads[i].hash = hash_bytes(reads[i].key, reads[i].key_len, cache->options.hash_seed);
-        reads[i].tries = 0;
-        __builtin_prefetch(table_bucket(&cache->table, reads[i].hash));
-    }
-    if (n == 1) {
-        return;
+        struct cache_read *read = &reads[i];
+        read->hash = hash_bytes(read->key, read->key_len, cache->options.hash_seed);
+        read->tries = 0;
+        read->bucket = table_bucket(&cache->table, read->hash);
+        __builtin_prefetch(read->bucket);
     }
     for (unsigned i = 0; i < n; i++) {
-        const struct bucket *bucket = table_bucket(&cache->table, reads[i].hash);
-        unsigned matches = bucket_match(bucket, table_tag(reads[i].hash));
-        if (matches != 0) {
-            __builtin_prefetch(
-                cache_item(cache, bucket_ref(bucket, (unsigned)__builtin_ctz(matches))));
+        struct cache_read *read = &reads[i];
+        const struct bucket *bucket = read->bucket;
+        read->slot = (uint8_t)find_slot(bucket, table_tag(read->hash));
+        if (read->slot < BUCKET_SLOTS) {
+            __builtin_prefetch(cache_item(cache, bucket_ref(bucket, read->slot)));
         }
     }
 }
@@ -217,12 +216,11 @@ enum cache_result
 cache_find(struct cache *cache, struct cache_thread *thread, struct cache_read *read)
 {
     if (__builtin_expect(read->tries == 0, 1)) {
-        struct bucket *bucket = table_bucket(&cache->table, read->hash);
+        /* Where the key was seen by cache_prefetch(): what is there now is looked at anew. */
+        struct bucket *bucket = read->bucket;
         read->locked = false;
-        read->bucket = bucket;
         read->word = bucket_read_begin(bucket);
-        struct found found =
-            find_key_first(cache, bucket, table_tag(read->hash), read->key, read->key_len);
+        struct found found = find_key_at(cache, bucket, read->slot, read->key, read->key_len);
         if (found.ref != 0) {
             read->tries = 1;
             enum look look = look_at_found(cache, thread, read, found.ref, found.shape);

@@ -258,7 +258,10 @@ next_key(struct span *keys, struct span *key)
         return PARSE_MORE;
     }
     size_t len = (size_t)(end - at);
-    const uint8_t *space = memchr(at, ' ', len <= KEY_LEN_MAX ? len : KEY_LEN_MAX + 1);
+    const uint8_t *space = parse_quick_token(at, end);
+    if (space != NULL && *space != ' ') { /* a control byte is a part of the key */
+        space = memchr(space, ' ', (size_t)(end - space));
+    }
     if (space != NULL) {
         len = (size_t)(space - at);
     }
