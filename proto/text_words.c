@@ -198,6 +198,7 @@ find_op(struct span command)
         NAME("lru", REQUEST_LRU),
         NAME("lru_crawler", REQUEST_LRU_CRAWLER),
         NAME("watch", REQUEST_WATCH),
+        NAME("larder", REQUEST_LARDER),
     };
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (commands[i].name_len == command.len &&
@@ -259,6 +260,7 @@ words_command(const struct words *words, struct request *out)
     case REQUEST_SLABS:
     case REQUEST_LRU:
     case REQUEST_LRU_CRAWLER:
+    case REQUEST_LARDER:
         out->noreply = out->args_count > 0 && span_equals(words->last, "noreply");
         break;
     case REQUEST_QUIT:

@@ -350,7 +350,8 @@ run_request(struct session *session, const struct request *request)
     case REQUEST_SLABS:
     case REQUEST_LRU:
     case REQUEST_LRU_CRAWLER:
-    case REQUEST_WATCH: {
+    case REQUEST_WATCH:
+    case REQUEST_LARDER: {
         if (session->datagram && answers_with_a_stream(request)) {
             return STEP_CLOSE;
         }

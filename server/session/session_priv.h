@@ -535,6 +535,8 @@ const char *crawler_run(struct session *session, const struct request *request);
 enum step dump_run(struct session *session);
 /** Ends a dump in the middle. */
 void dump_drop(struct session *session);
+/** Commands of our own: flush_prefix, scan. */
+enum step larder_run(struct session *session, const struct request *request);
 enum step stats_run(struct session *session, const struct request *request);
 enum step stats_run_binary(struct session *session, const struct binary_request *request);
 bool word_is(const struct span *word, const char *text);

@@ -16,7 +16,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from server import TIMEOUT_S, Client, Server, Skip, run_tests
+from server import TIMEOUT_S, Client, Server, Skip, run_tests, wait_until
 
 ITEMS = int(os.environ.get("DUMP_ITEMS", "300000"))
 SCALE = float(os.environ.get("TEST_TIMEOUT_SCALE", "1"))
@@ -24,13 +24,6 @@ DUMP_TIMEOUT_S = TIMEOUT_S + ITEMS / 20000 * SCALE
 PROBES_PER_S = 1000 if SCALE == 1 else 100  # less than a server with sanitizers answers beside a dump
 TRIES = 3  # of a measurement: the machine may have had something else to do
 TOOL = "/usr/share/memcached/scripts/memcached-tool"
-
-
-def wait_until(ready, what):
-    deadline = time.monotonic() + TIMEOUT_S
-    while not ready():
-        assert time.monotonic() < deadline, f"waited for {what}"
-        time.sleep(0.01)  # between two looks
 
 
 def fill(client, prefix, start, end, value=b"v", exptime=0):

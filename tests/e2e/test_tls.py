@@ -18,7 +18,7 @@ import time
 import warnings
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from server import TIMEOUT_S, Client, Server, Skip, free_port, larder_binary, run, run_tests
+from server import TIMEOUT_S, Client, Server, Skip, free_port, larder_binary, run, run_tests, wait_until
 
 ROOT = ["-u", "root"] if os.geteuid() == 0 else []
 HERE = ROOT + ["-l", "127.0.0.1"]
@@ -178,13 +178,6 @@ class MixedServer(Server):
 
     def plain_client(self):
         return Client((self.host, self.plain))
-
-
-def wait_until(ready, what):
-    deadline = time.monotonic() + TIMEOUT_S
-    while not ready():
-        assert time.monotonic() < deadline, f"waited for {what}"
-        time.sleep(0.01)  # between two looks
 
 
 def expect_refusal(args, code, *texts):

@@ -13,19 +13,12 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from server import TIMEOUT_S, Client, Server, free_port, run_tests
+from server import TIMEOUT_S, Client, Server, free_port, run_tests, wait_until
 
 WATCHERS_MAX = 20
 STORM = 1000000  # requests
 INSTRUMENTED = float(os.environ.get("TEST_TIMEOUT_SCALE", "1")) > 1  # sanitizers have heaps of their own
 STAMP = rb"ts=(\d+)\.(\d{6}) gid=(\d+) "
-
-
-def wait_until(ready, what):
-    deadline = time.monotonic() + TIMEOUT_S
-    while not ready():
-        assert time.monotonic() < deadline, f"waited for {what}"
-        time.sleep(0.005)  # between two looks
 
 
 def watch(client, classes=""):

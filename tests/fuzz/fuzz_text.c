@@ -107,6 +107,7 @@ check_request(const struct request *got, const uint8_t *line, const uint8_t *lf)
     case REQUEST_SLABS:
     case REQUEST_LRU:
     case REQUEST_LRU_CRAWLER:
+    case REQUEST_LARDER:
         assert(got->args_count <= ARGS_MAX);
         for (unsigned i = 0; i < got->args_count; i++) {
             check_inside(got->args[i], line, lf);
@@ -189,6 +190,7 @@ check_same(const struct request *a, const struct request *b)
     case REQUEST_SLABS:
     case REQUEST_LRU:
     case REQUEST_LRU_CRAWLER:
+    case REQUEST_LARDER:
         assert(a->args_count == b->args_count);
         for (unsigned i = 0; i < a->args_count; i++) {
             assert(same_bytes(a->args[i], b->args[i]));

@@ -383,6 +383,14 @@ class Server:
             self._clean_up()
 
 
+def wait_until(ready, what):
+    """Waits for a condition of which nothing tells."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while not ready():
+        assert time.monotonic() < deadline, f"waited for {what}"
+        time.sleep(0.01)  # between two looks
+
+
 def run_tests(names):
     """Calls every test_* function of `names` (globals()), prints the counts, and ends the program."""
     passed = failed = skipped = 0

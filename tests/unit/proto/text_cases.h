@@ -146,6 +146,8 @@ static const struct line_case admin_cases[] = {
     LINE("lru_crawler metadump all\r\n", "metadump all", OP(LRU_CRAWLER)),
     LINE("lru_crawler enable noreply\r\n", "enable noreply", OP(LRU_CRAWLER), QUIET),
     LINE("watch\r\n", "", OP(WATCH)),
+    LINE("larder scan 0 user: 10\r\n", "scan 0 user: 10", OP(LARDER)),
+    LINE("larder flush_prefix a noreply\r\n", "flush_prefix a noreply", OP(LARDER), QUIET),
     LINE("watch fetchers noreply\n", "fetchers noreply", OP(WATCH)),
 };
 
