@@ -334,7 +334,8 @@ class Server:
         raise AssertionError(f"{' '.join(command)} ended with {self.returncode}: {log}")
 
     def signal(self, number):
-        """Sends a signal to the server's process."""
+        """Sends a signal to the server's process.  A client should have been served before: ThreadSanitizer of gcc 12
+        may lose a signal that comes while a thread enters its first blocking call."""
         self.process.send_signal(number)
 
     def kill(self):
