@@ -292,8 +292,8 @@ RUN_TEST = $(TEST_ENV) tests/support/run_test.sh $(@:$(R)/%=%) $@
 UNIT_RESULTS := $(patsubst tests/%.c,$(R)/%,$(UNIT_SOURCES))
 STRESS_RESULTS := $(patsubst tests/%.c,$(R)/%,$(STRESS_SOURCES))
 # Stress tests without the order that they are about must fail.
-BROKEN_RESULTS := $(if $(filter release debug,$(VARIANT)),$(R)/stress/read_race_broken $(R)/stress/prefix_race_broken \
-    $(R)/stress/log_ring_broken)
+BROKEN_RESULTS := $(if $(filter release debug,$(VARIANT)),$(patsubst %,$(R)/stress/%_broken,\
+    read_race scan_race prefix_race log_ring))
 WIRE_RESULTS := $(if $(WIRE_SOURCES),$(R)/wire/in_process $(R)/wire/socket)
 EMBED_RESULTS := $(foreach name,$(basename $(EMBED_C_SOURCES) $(EMBED_CC_SOURCES)),\
     $(name:tests/%=$(R)/%)-static $(name:tests/%=$(R)/%)-shared)
@@ -329,15 +329,16 @@ $(R)/fuzz/replay_$(1): $(T)/fuzz/replay_$(1) $(sort $(wildcard tests/fuzz/corpus
 endef
 $(foreach target,$(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ_SOURCES)),$(eval $(call replay_rule,$(target))))
 
-$(R)/stress/%_broken: tests/stress/must_fail.sh tests/stress/%.c \
-    $(wildcard server/engine/*.[ch] server/base/*.[ch]) config.h
-	@CC='$(CC)' $(RUN_TEST) $< $* $(broken_$*) $(OUT)/broken
-broken_read_race := LARDER_BREAK_BUCKET_ORDER 'every value that was read is whole'
-broken_prefix_race := LARDER_BREAK_PREFIX_ORDER 'nothing survives a flush'
-
-$(R)/stress/log_ring_broken: tests/stress/log_ring_broken.sh tests/stress/log_ring.c \
-    $(wildcard server/admin/watch*.[ch] server/base/*.[ch]) config.h
-	@CC='$(CC)' $(RUN_TEST) $< $(OUT)/broken
+$(R)/stress/%_broken: tests/stress/must_fail.sh tests/stress/%.c config.h \
+    $(wildcard server/engine/*.[ch] server/base/*.[ch] server/admin/watch*.[ch])
+	@CC='$(CC)' $(RUN_TEST) $< $(OUT)/broken $* $(broken_$*)
+broken_engine := server/engine/*.c server/base/*.c
+broken_read_race := LARDER_BREAK_BUCKET_ORDER '^not so: every value that was read is whole' $(broken_engine)
+broken_scan_race := LARDER_BREAK_BUCKET_ORDER '^not so: each key is told once, and whole' $(broken_engine)
+broken_prefix_race := LARDER_BREAK_PREFIX_ORDER '^not so: nothing survives a flush' $(broken_engine)
+# An x86 forgives what is missing there; ThreadSanitizer names the functions.
+broken_log_ring := LARDER_BREAK_RING_ORDER 'ring_[gp][eu]t' \
+    -fsanitize=thread -g server/admin/watch*.c server/base/*.c
 
 E2E_HELPERS := $(wildcard tests/support/*.py tests/e2e/*/*.py)
 CLIENT_PROGRAMS := $(wildcard tests/e2e/clients/*)

@@ -4,8 +4,6 @@
 
 #include "options_priv.h"
 
-#include "net/address.h"
-
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,46 +35,25 @@ take_positive(struct parser *parser, int option, const char *text, const char *w
 
 /* -- options with a value ---------------------------------------------------------------------- */
 
+/** `none` names what 0 leaves out. */
 static bool
-take_port(struct parser *parser, const char *text, int *out)
+take_port(struct parser *parser, int option, const char *none, const char *text, int *out)
 {
     int64_t port = 0;
     if (!options_integer(text, INT64_MIN, INT64_MAX, &port)) {
-        options_warn(
-            parser,
-            "WARNING: -p %s is no number: taken as 0, no TCP port; 1 to 65535, or -1 for any free one",
-            text);
+        options_warn(parser,
+                     "WARNING: -%c %s is no number: taken as 0, no %s; 1 to 65535, or -1 for any"
+                     " free one",
+                     option, text, none);
         port = 0;
     }
     if (port > 65535 || port < -1) {
-        return options_fail(
-            parser, OPTIONS_EXIT_USAGE,
-            "ERROR: Invalid port number %s.\n-p takes 1 to 65535, 0 for none, -1 for any free one",
-            text);
+        return options_fail(parser, OPTIONS_EXIT_USAGE,
+                            "ERROR: Invalid port number %s.\n"
+                            "-%c takes 1 to 65535, 0 for none, -1 for any free one",
+                            text, option);
     }
     *out = (int)port;
-    parser->port_given = true;
-    return true;
-}
-
-static bool
-take_udp_port(struct parser *parser, const char *text)
-{
-    int64_t port = 0;
-    if (!options_integer(text, INT64_MIN, INT64_MAX, &port)) {
-        options_warn(
-            parser,
-            "WARNING: -U %s is no number: taken as 0, no UDP; 1 to 65535, or -1 for any free port",
-            text);
-        port = 0;
-    }
-    if (port > 65535 || port < -1) {
-        return options_fail(
-            parser, OPTIONS_EXIT_USAGE,
-            "ERROR: Invalid port number %s.\n-U takes 1 to 65535, 0 for none, -1 for any free one",
-            text);
-    }
-    parser->settings->udp_port = (int)port;
     return true;
 }
 
@@ -91,112 +68,6 @@ take_unix_mask(struct parser *parser, const char *text)
     }
     parser->settings->unix_mask = (unsigned)mask;
     return true;
-}
-
-static void
-options_free_listen(struct settings *settings)
-{
-    for (unsigned i = 0; i < settings->listen_count; i++) {
-        free((char *)(uintptr_t)settings->listen[i]);
-        settings->listen[i] = NULL;
-    }
-    settings->listen_count = 0;
-}
-
-/** Checks each address, and adds it; several are split at , and ; */
-static bool
-take_listen(struct parser *parser, const char *text)
-{
-    struct settings *settings = parser->settings;
-    if (parser->listen_from_config && parser->config_path == NULL) {
-        options_free_listen(settings);
-        parser->listen_from_config = false;
-    }
-    unsigned before = settings->listen_count;
-    const char *at = text;
-    while (*at != '\0') {
-        size_t len = strcspn(at, ",;");
-        if (len > 0) {
-            if (settings->listen_count == LISTEN_ADDRESSES_MAX) {
-                return options_fail(parser, OPTIONS_EXIT_BAD, "-l %s: more than %u addresses", text,
-                                    LISTEN_ADDRESSES_MAX);
-            }
-            char *element = strndup(at, len);
-            if (element == NULL) {
-                return options_fail(parser, OPTIONS_EXIT_OS, "out of memory");
-            }
-            settings->listen[settings->listen_count++] = element;
-        }
-        at += len;
-        at += *at != '\0' ? 1 : 0;
-    }
-    if (settings->listen_count == before) {
-        return options_fail(
-            parser, OPTIONS_EXIT_OS,
-            "failed to listen on one of interface(s) %s: -l takes host[:port], * for any", text);
-    }
-    parser->listen_from_config = parser->config_path != NULL;
-    return true;
-}
-
-/** After all options: -B is the default of each address. */
-static bool
-check_listen(struct parser *parser)
-{
-    struct settings *settings = parser->settings;
-    size_t joined_len = 1;
-    bool is_mutual = false;
-    for (unsigned i = 0; i < settings->listen_count; i++) {
-        struct listen_spec spec;
-        char error[OPTIONS_TEXT_CAP / 2];
-        switch (listen_spec_parse(settings->listen[i], settings->protocol, &spec, error,
-                                  sizeof(error))) {
-        case LISTEN_SPEC_OK:
-            break;
-        case LISTEN_SPEC_BAD:
-            return options_fail(parser, OPTIONS_EXIT_OS,
-                                "%s\nfailed to listen on one of interface(s) %.300s", error,
-                                settings->listen[i]);
-        case LISTEN_SPEC_NOT_BUILT:
-            return options_fail(parser, OPTIONS_EXIT_USAGE, "%s", error);
-        }
-        bool guarded = settings->auth_file != NULL || settings->sasl_enabled;
-        if (guarded && spec.protocol != settings->protocol) {
-            return options_fail(parser, OPTIONS_EXIT_USAGE,
-                                "-l %.300s: with %s only %s can log in: proto[%s] is right",
-                                settings->listen[i], settings->sasl_enabled ? "-S" : "-Y",
-                                settings->sasl_enabled ? "the binary protocol"
-                                                       : "the text protocol",
-                                settings->sasl_enabled ? "binary" : "ascii");
-        }
-        /* notls: without -Z asks for what is: let it be. */
-        if (!settings->ssl_enabled && (spec.tls == TLS_MODE_BASIC || spec.tls == TLS_MODE_MUTUAL)) {
-            return options_fail(parser, OPTIONS_EXIT_OS,
-                                "'%s' option is valid only when SSL is enabled: add -Z\n"
-                                "failed to listen on one of interface(s) %.300s",
-                                spec.tls == TLS_MODE_BASIC ? "btls" : "mtls", settings->listen[i]);
-        }
-        is_mutual = is_mutual || spec.tls == TLS_MODE_MUTUAL;
-        joined_len += strlen(settings->listen[i]) + 1;
-    }
-    if (settings->listen_count > 0) {
-        char *joined = malloc(joined_len);
-        if (joined == NULL) {
-            return options_fail(parser, OPTIONS_EXIT_OS, "out of memory");
-        }
-        size_t used = 0;
-        for (unsigned i = 0; i < settings->listen_count; i++) {
-            size_t len = strlen(settings->listen[i]);
-            if (i > 0) {
-                joined[used++] = ',';
-            }
-            memcpy(joined + used, settings->listen[i], len);
-            used += len;
-        }
-        joined[used] = '\0';
-        settings->listen_text = joined;
-    }
-    return options_check_tls(parser, is_mutual || settings->ssl_verify_mode > 0);
 }
 
 static bool
@@ -404,7 +275,7 @@ take_option(struct parser *parser, int option, const char *text)
         settings->lock_memory = true;
         return true;
     case 'l':
-        return take_listen(parser, text);
+        return options_take_listen(parser, text);
     case 'L':
         settings->large_pages = true;
         return true;
@@ -422,7 +293,8 @@ take_option(struct parser *parser, int option, const char *text)
     case 'o':
         return options_extended(parser, text);
     case 'p':
-        return take_port(parser, text, &settings->port);
+        parser->port_given = true;
+        return take_port(parser, option, "TCP port", text, &settings->port);
     case 'P':
         settings->pid_file = text;
         return true;
@@ -446,7 +318,7 @@ take_option(struct parser *parser, int option, const char *text)
         settings->user = text;
         return true;
     case 'U':
-        return take_udp_port(parser, text);
+        return take_port(parser, option, "UDP", text, &settings->udp_port);
     case 'v':
         /* relaxed: no other thread runs yet */
         (void)atomic_fetch_add_explicit(&settings->verbosity, 1, memory_order_relaxed);
@@ -552,7 +424,7 @@ check_together(struct parser *parser)
     if (settings->ssl_enabled && settings->udp_port != 0) {
         options_warn(parser, "WARNING: UDP is plain, also with -Z: -U %d", settings->udp_port);
     }
-    return check_sizes(parser) && options_check_logins(parser) && check_listen(parser);
+    return check_sizes(parser) && options_check_logins(parser) && options_check_listen(parser);
 }
 
 /** What getopt_long() did not take; its own words. */

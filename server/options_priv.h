@@ -50,6 +50,12 @@ bool options_take_config(struct parser *parser, const char *path);
 /** The value of -o: name or name=value, split at commas. */
 bool options_extended(struct parser *parser, const char *text);
 
+/** -l: adds the addresses, which are split at , and ; */
+bool options_take_listen(struct parser *parser, const char *text);
+/** After all options, of which -B is the default of each address. */
+bool options_check_listen(struct parser *parser);
+void options_free_listen(struct settings *settings);
+
 /** After all options, before the addresses: -Y and -S choose the protocol. */
 bool options_check_logins(struct parser *parser);
 

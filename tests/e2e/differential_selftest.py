@@ -4,6 +4,7 @@
 import contextlib
 import io
 import os
+import random
 import re
 import sys
 
@@ -57,6 +58,18 @@ def test_rules_explain_nothing_between_equal_servers():
     differ, printed = compare(rules_on=True)
     assert differ.failed == 0, printed
     assert sum(differ.expected.values()) == 0, printed
+
+
+def test_a_made_up_cas_id_is_none_that_a_server_hands_out():
+    generator = binary.Generator(random.Random(7), 1000000000)
+    made_up = 0
+    for at in range(COMMANDS):
+        command = generator.next(at / COMMANDS)
+        if command.frame == binary.PACKETS and command.cas is None:
+            cas = int.from_bytes(command.raw[16:24], "big")
+            assert cas == 0 or cas in binary.NEVER_IDS, command.show()
+            made_up += cas != 0
+    assert made_up > 0
 
 
 def test_a_wrong_word_is_noticed():

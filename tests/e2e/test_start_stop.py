@@ -104,6 +104,8 @@ def test_terminate_and_interrupt_exit_0():
             client.expect_close()
             assert "Exiting normally" in server.log(), server.log()
     with Server() as server:
+        with server.client() as client:
+            client.expect_quiet()
         server.signal(signal.SIGTERM)
         assert server.wait_for_exit() == 0
         assert "Exiting normally" not in server.log(), server.log()

@@ -286,6 +286,8 @@ def test_verification_without_an_authority_is_warned_of():
         assert refused(server, ca.context("client"))
     with MixedServer("mtls:", ca.options()) as server:
         server.wait_for_log("no client's certificate can be verified without -o ssl_ca_cert")
+        with server.plain_client() as client:
+            client.expect_quiet()
 
 
 # -- resumption ----------------------------------------------------------------------------------------

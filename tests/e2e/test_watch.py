@@ -357,7 +357,7 @@ def slow_watcher(server, classes):
     watcher.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     watcher.socket.settimeout(TIMEOUT_S)
     watcher.socket.connect(server.address)
-    watcher._ahead = b""
+    watcher._ahead = bytearray()
     return watch(watcher, classes)
 
 

@@ -7,7 +7,7 @@
  *
  * environment: STRESS_SECONDS (5), STRESS_SEED (1)
  *
- * Seen to fail with LARDER_BREAK_BUCKET_ORDER (engine/bucket.h): keys are missed and seen twice.
+ * Built with LARDER_BREAK_BUCKET_ORDER (engine/bucket.h) it must fail: see must_fail.sh.
  */
 #include "config.h"
 
@@ -47,6 +47,20 @@ static _Atomic uint64_t grown_walks; /* in which the index grew */
 static _Atomic uint64_t missed;
 static _Atomic uint64_t repeated;
 static _Atomic uint64_t torn;
+
+static unsigned passed;
+static unsigned failed;
+
+static void
+expect(bool ok, const char *what)
+{
+    if (ok) {
+        passed++;
+    } else {
+        failed++;
+        printf("not so: %s\n", what);
+    }
+}
 
 static bool
 stopped(void)
@@ -256,12 +270,10 @@ main(void)
         (unsigned long long)figure(&walks), (unsigned long long)figure(&grown_walks),
         (unsigned long long)moved, (unsigned long long)figure(&missed),
         (unsigned long long)figure(&repeated), (unsigned long long)figure(&torn));
-    unsigned failed = 0;
-    failed += figure(&missed) > 0;
-    failed += figure(&repeated) > 0;
-    failed += figure(&torn) > 0;
-    failed += figure(&grown_walks) == 0;
-    failed += moved == 0;
-    printf("%u passed, %u failed\n", 5 - failed, failed);
+    expect(figure(&missed) == 0 && figure(&repeated) == 0 && figure(&torn) == 0,
+           "each key is told once, and whole");
+    expect(figure(&grown_walks) > 0, "the index grew during walks");
+    expect(moved > 0, "items moved");
+    printf("%u passed, %u failed\n", passed, failed);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -39,6 +39,7 @@ READS = frozenset(["get", "getq", "getk", "getkq", "gat", "gatq", "gatk", "gatkq
 ARITH = frozenset(["incr", "incrq", "decr", "decrq"])
 UNKNOWN = (0x1B, 0x1F, 0x20, 0x25, 0x26, 0x30, 0x34, 0x3C, 0x3D, 0x40, 0x7F, 0x80, 0x81, 0xFE, 0xFF)
 NO_KEY = b"nokey"
+NEVER_IDS = (1 << 62, 0xFFFFFFFFFFFFFFFF)  # what no server hands out: a small one is the id of an early item of one of the two
 DETAILED = ("get", "getq", "getk", "getkq", "set", "setq", "add", "replaceq", "append", "delete", "deleteq", "touch", "gat",
             "gatkq", "incr", "decrq")
 SENT_MAX = 3000  # bytes of the body of a lone request
@@ -254,7 +255,7 @@ class Generator(text.Generator):
         """`ids`: how often with a CAS id."""
         rng = self.rng
         tag = self.tag()
-        cas = rng.choice(("last", "last", "last", "next", 1, 0xFFFFFFFFFFFFFFFF)) if rng.random() < ids else 0
+        cas = rng.choice(("last", "last", "last", "next", *NEVER_IDS)) if rng.random() < ids else 0
         odd = {"data_type": rng.randrange(256), "vbucket": rng.randrange(65536)} if rng.random() < 0.02 else {}
         if isinstance(cas, int):
             raw = request(OPCODES[kind], tag, key, extras, value, cas=cas, **odd)
