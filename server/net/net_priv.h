@@ -155,6 +155,8 @@ struct server {
     unsigned worker_next;
     struct napi_table napi; /* -N */
     server_thread_fn *worker_begin; /* NULL for none */
+    server_event_fn *told; /* NULL for none; constant */
+    void *told_arg;
 
     struct event_base *base;
     struct wake wake;
