@@ -34,10 +34,12 @@ endif
 
 else
 
-PLAIN_GOALS := help clean distclean format
+PLAIN_GOALS := help clean distclean format deb check-deb
 ifneq ($(filter-out $(PLAIN_GOALS),$(or $(MAKECMDGOALS),all)),)
 include config.mk
-LIBS += $(PACKING_LIBS)
+# The library needs less than the server.
+LIBRARY_LIBS := $(LIBS)
+LIBS += $(TLS_LIBS) $(SASL_LIBS) $(PACKING_LIBS)
 endif
 
 configure: configure.ac
@@ -131,7 +133,8 @@ EMBED_C_SOURCES := $(sort $(wildcard tests/embed/*.c))
 EMBED_CC_SOURCES := $(sort $(wildcard tests/embed/*.cc))
 BENCH_SOURCES := $(sort $(wildcard bench/micro/*.c bench/load/*.c))
 BENCH_PROGRAMS := $(patsubst bench/%.c,$(B)/bench/%,$(BENCH_SOURCES))
-E2E_TESTS := $(sort $(wildcard tests/e2e/*.py tests/e2e/*.sh))
+# That of the packages builds them first: make check-deb.
+E2E_TESTS := $(filter-out tests/e2e/test_deb.py,$(sort $(wildcard tests/e2e/*.py tests/e2e/*.sh)))
 TIDY_CHECKS := $(sort $(filter-out %.md,$(wildcard tests/tidy/*)))
 ALL_HEADERS := $(sort $(wildcard proto/*.h server/*.h server/*/*.h tests/*/*.h bench/*/*.h))
 
@@ -211,20 +214,65 @@ $(OUT)/liblarder.a: $(B)/liblarder.o
 	@rm -f $@
 	$(call say,AR) $(AR) rcs $@ $^
 
-SONAME := liblarder.so.0
+SONAME := liblarder.so.1
 $(OUT)/liblarder.so: $(B)/liblarder.o $(B)/ldflags
-	$(call say,LINK) $(link) -shared -Wl,-soname,$(SONAME) $(filter %.o,$^) $(EVENT_LIBS) $(LIBS)
+	$(call say,LINK) $(link) -shared -Wl,-soname,$(SONAME) $(filter %.o,$^) $(LIBRARY_LIBS)
 	@ln -sf $(@F) $(@D)/$(SONAME)
 
+# Units, and the paths in them.  larder@.service is larder.service for a port: one text for both.
+D := server/dist
+fill_in = sed -e 's,@bindir@,$(bindir),g' -e 's,@sysconfdir@,$(sysconfdir),g' -e 's,@instance@,$(1),g' \
+    -e 's,@on_port@,$(2),g' -e 's,@port_option@,$(3),g' $(D)/systemd/larder.service.in
+
 install: all larder.pc
-	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir) $(DESTDIR)$(mandir)/man1
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir) \
+	    $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man3 $(DESTDIR)$(sysconfdir)
 	install -m 755 $(OUT)/larder $(DESTDIR)$(bindir)/larder
 	install -m 644 $(OUT)/liblarder.a $(DESTDIR)$(libdir)/liblarder.a
 	install -m 755 $(OUT)/liblarder.so $(DESTDIR)$(libdir)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(libdir)/liblarder.so
 	install -m 644 server/include/larder.h $(DESTDIR)$(includedir)/larder.h
 	install -m 644 larder.pc $(DESTDIR)$(libdir)/pkgconfig/larder.pc
-	install -m 644 server/dist/larder.1 $(DESTDIR)$(mandir)/man1/larder.1
+	install -m 644 $(D)/larder.1 $(DESTDIR)$(mandir)/man1/larder.1
+	install -m 644 $(D)/larder.3 $(DESTDIR)$(mandir)/man3/larder.3
+	test -e $(DESTDIR)$(sysconfdir)/larder.conf || install -m 644 $(D)/larder.conf $(DESTDIR)$(sysconfdir)/larder.conf
+ifneq ($(systemdsystemunitdir),)
+	install -d $(DESTDIR)$(systemdsystemunitdir)
+	$(call fill_in) > $(DESTDIR)$(systemdsystemunitdir)/larder.service
+	$(call fill_in,-%i, on port %i, -p %i) > $(DESTDIR)$(systemdsystemunitdir)/larder@.service
+	install -m 644 $(D)/systemd/larder.socket $(DESTDIR)$(systemdsystemunitdir)/larder.socket
+	chmod 644 $(DESTDIR)$(systemdsystemunitdir)/larder.service $(DESTDIR)$(systemdsystemunitdir)/larder@.service
+endif
+ifneq ($(sysusersdir),)
+	install -d $(DESTDIR)$(sysusersdir)
+	install -m 644 $(D)/systemd/larder.sysusers $(DESTDIR)$(sysusersdir)/larder.conf
+endif
+ifneq ($(completionsdir),)
+	install -d $(DESTDIR)$(completionsdir)
+	install -m 644 $(D)/larder.bash-completion $(DESTDIR)$(completionsdir)/larder
+endif
+ifneq ($(filter-out 0,$(MEMCACHED_LINK)),)
+	ln -sf larder $(DESTDIR)$(bindir)/memcached
+	ln -sf larder.1 $(DESTDIR)$(mandir)/man1/memcached.1
+	$(if $(completionsdir),ln -sf larder $(DESTDIR)$(completionsdir)/memcached)
+endif
+
+# Debian's packages, of a copy of the sources: what dpkg-buildpackage writes stays in build/deb.
+DEB := build/deb
+DEB_SOURCES := Makefile configure.ac README.md LICENSE proto server
+.PHONY: deb check-deb
+deb:
+	@command -v dh >/dev/null || { echo 'make deb: install debhelper (apt-get install debhelper)' >&2; exit 1; }
+	rm -rf $(DEB)
+	mkdir -p $(DEB)/larder
+	cp -a $(DEB_SOURCES) $(DEB)/larder
+	cp -a $(D)/debian $(DEB)/larder/debian
+	cd $(DEB)/larder && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u CC -u CFLAGS -u CPPFLAGS -u LDFLAGS \
+	    dpkg-buildpackage --build=binary --no-sign
+	@ls $(DEB)/*.deb
+
+check-deb: deb
+	@DEB=$(CURDIR)/$(DEB) $(PYTHON) tests/e2e/test_deb.py
 
 RUN_ARGS ?= -l 127.0.0.1 -p 11211
 .PHONY: run
@@ -271,7 +319,7 @@ EMBED_LINK = $(if $(filter %.cc,$(EMBED_CC_SOURCES)),$(CXX) $(OUR_CXXFLAGS),$(CC
     $(OUR_LDFLAGS) -o $@
 $(T)/embed/%-static: $(B)/obj/tests/embed/%.o $(B)/support.a $(OUT)/liblarder.a $(B)/ldflags | have_check
 	@mkdir -p $(@D)
-	$(call say,LINK) $(EMBED_LINK) $(filter %.o %.a,$^) $(LAYER_LIBS)
+	$(call say,LINK) $(EMBED_LINK) $(filter %.o %.a,$^) $(CHECK_LIBS) $(LIBRARY_LIBS)
 $(T)/embed/%-shared: $(B)/obj/tests/embed/%.o $(B)/support.a $(OUT)/liblarder.so $(B)/ldflags | have_check
 	@mkdir -p $(@D)
 	$(call say,LINK) $(EMBED_LINK) $(filter %.o %.a,$^) $(OUT)/liblarder.so -Wl,-rpath,$(CURDIR)/$(OUT) $(CHECK_LIBS)
@@ -455,7 +503,9 @@ help:
 	@sed -n 's/^# \{0,1\}@//p' Makefile
 
 # @make                build/larder, build/liblarder.a, build/liblarder.so
-# @make install        those, larder.h, larder.pc and the manual page, below DESTDIR and the prefix
+# @make install        those, larder.h, larder.pc, manual pages, units, larder.conf, below DESTDIR and the prefix;
+# @                    MEMCACHED_LINK=1: also under memcached's name
+# @make deb            Debian packages, in build/deb; make check-deb tests them
 # @make deps           installs what is missing to build and test
 # @make run            starts the server on 127.0.0.1:11211; RUN_ARGS= for other options
 # @make check          every test and check; runs again what changed or failed

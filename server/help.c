@@ -154,6 +154,7 @@ options_print_help(FILE *out)
         "SASL_CONF_PATH            folder of memcached.conf for -S (default: /etc/sasl, /etc/sasl2)\n"
         "MEMCACHED_SASL_PWDB       file of user:password lines for -S\n"
 #endif
+        "LISTEN_FDS, NOTIFY_SOCKET, WATCHDOG_USEC: of the service manager, see larder(1)\n"
         "Signals:\n"
         "SIGTERM, SIGINT stop; SIGUSR1 stops when the workers have finished what they have received;\n"
         "SIGHUP loads certificates and the files of users again\n",

@@ -14,6 +14,7 @@
 #include "options.h"
 #include "process.h"
 #include "sandbox.h"
+#include "service.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -107,7 +108,7 @@ hold_signals(void)
 
 /** Serves until the end; returns the exit code. */
 static int
-serve(struct settings *settings, struct server *server, int ready_fd)
+serve(struct settings *settings, struct service *service, struct server *server, int ready_fd)
 {
     static struct server_stats stats;
     char error[SERVER_ERROR_CAP] = "";
@@ -145,6 +146,7 @@ serve(struct settings *settings, struct server *server, int ready_fd)
             server_on_worker(server, sandbox_worker_or_exit);
         }
     }
+    server_on_event(server, service_event, service);
     enum server_result started = server_start(server, cache, &stats, true, error);
     if (started != SERVER_OK) {
         log_line("%s", error);
@@ -155,6 +157,7 @@ serve(struct settings *settings, struct server *server, int ready_fd)
         pid_written = process_write_pid(settings->pid_file);
     }
     process_write_ports(server);
+    service_ready(service, settings, settings->daemonize);
     /* relaxed: one number */
     process_tell_ready(ready_fd,
                        atomic_load_explicit(&settings->verbosity, memory_order_relaxed) > 0);
@@ -180,7 +183,7 @@ done:
 
 /** From the files of keys and passwords to the end; returns the exit code. */
 static int
-run(struct settings *settings, struct logins *logins)
+run(struct settings *settings, struct service *service, struct logins *logins)
 {
     char error[SERVER_ERROR_CAP] = "";
     int ready_fd = -1;
@@ -208,30 +211,43 @@ run(struct settings *settings, struct logins *logins)
     }
     struct server_logins asked = logins_of_server(logins);
     server_ask_for_login(server, &asked);
-    if (settings->port == 0 && settings->unix_path == NULL && settings->udp_port == 0) {
+    if (settings->port == 0 && settings->unix_path == NULL && settings->udp_port == 0 &&
+        settings->sockets_handed_over == 0) {
         log_line("WARNING: -p 0, no -U and no -s: nobody can reach this server");
+    }
+    code = service_hand_over(service, server);
+    if (code != 0) {
+        server_destroy(server);
+        return code;
     }
     code = settings->daemonize ? process_daemonize(&ready_fd) : 0;
     if (code != 0) {
         server_destroy(server);
         return code;
     }
-    return serve(settings, server, ready_fd);
+    return serve(settings, service, server, ready_fd);
 }
 
 static int
 start(struct settings *settings)
 {
+    struct service service;
     struct logins logins;
     /* Both until the server's loop takes them: a hangup must not end a server that is about to
      * start. */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
-    int code = logins_open(&logins, settings);
+    int code = service_open(&service);
+    if (code != 0) {
+        return code;
+    }
+    options_listen_beside(settings, service.sockets_len);
+    code = logins_open(&logins, settings);
     if (code == 0) {
-        code = run(settings, &logins);
+        code = run(settings, &service, &logins);
         logins_close(&logins);
     }
+    service_close(&service);
     return code;
 }
 

@@ -238,11 +238,24 @@ refuse(struct parser *parser, int option)
     return options_fail(parser, OPTIONS_EXIT_USAGE, "%s", what);
 }
 
+/** Notes what the command line itself asks to listen on: see options_listen_beside(). */
+static void
+note_asked(struct parser *parser, int option)
+{
+    struct settings *settings = parser->settings;
+    if (parser->config_path == NULL) {
+        settings->tcp_asked = settings->tcp_asked || option == 'p' || option == 'l';
+        settings->udp_asked = settings->udp_asked || option == 'U';
+        settings->unix_asked = settings->unix_asked || option == 's';
+    }
+}
+
 /** One option; `text` is its value without leading blanks, or empty. */
 static bool
 take_option(struct parser *parser, int option, const char *text)
 {
     struct settings *settings = parser->settings;
+    note_asked(parser, option);
     switch (option) {
     case 'a':
         return take_unix_mask(parser, text);
@@ -587,6 +600,24 @@ options_parse(int argc, char **argv, struct settings *settings, struct options_r
         return parser.ends != OPTIONS_RUN ? parser.ends : OPTIONS_BAD;
     }
     return check_together(&parser) ? OPTIONS_RUN : OPTIONS_BAD;
+}
+
+void
+options_listen_beside(struct settings *settings, unsigned sockets)
+{
+    settings->sockets_handed_over = sockets;
+    if (sockets == 0) {
+        return;
+    }
+    if (!settings->tcp_asked) {
+        settings->port = 0;
+    }
+    if (!settings->udp_asked) {
+        settings->udp_port = 0;
+    }
+    if (!settings->unix_asked) {
+        settings->unix_path = NULL;
+    }
 }
 
 void

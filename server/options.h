@@ -37,6 +37,9 @@ struct options_report {
  */
 __attribute__((warn_unused_result)) enum options_result
 options_parse(int argc, char **argv, struct settings *settings, struct options_report *report);
+/** Sockets were handed over: they stand in for the default port and for the addresses of the file
+ * of --config.  What the command line itself names is opened beside them. */
+void options_listen_beside(struct settings *settings, unsigned sockets);
 /** Gives back what options_parse() allocated, whatever it returned. */
 void options_free(struct settings *settings);
 

@@ -59,6 +59,7 @@ process_allow_descriptors(const struct settings *settings)
         rlim_t addresses = settings->listen_count > 0 ? settings->listen_count : 1;
         wanted += 2 * addresses * settings->threads;
     }
+    wanted += (rlim_t)settings->sockets_handed_over * settings->threads; /* if all are UDP's */
     if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= wanted) {
         return 0;
     }

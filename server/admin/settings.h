@@ -27,10 +27,14 @@ enum settings_key_format {
  * long as the process. */
 struct settings {
     /* listening */
-    int port;                                 /* -p; 0 off, -1 ephemeral */
-    int udp_port;                             /* -U; 0 off, -1 ephemeral */
-    const char *unix_path;                    /* -s, NULL for none */
-    unsigned unix_mask;                       /* -a, access mask */
+    int port;              /* -p; 0 off, -1 ephemeral */
+    int udp_port;          /* -U; 0 off, -1 ephemeral */
+    const char *unix_path; /* -s, NULL for none */
+    unsigned unix_mask;    /* -a, access mask */
+    bool tcp_asked;  /* -p or -l stands on the command line itself, not in the file of --config */
+    bool udp_asked;  /* -U likewise */
+    bool unix_asked; /* -s likewise */
+    unsigned sockets_handed_over;             /* by the service manager */
     const char *listen[LISTEN_ADDRESSES_MAX]; /* -l, one host[:port] each */
     unsigned listen_count;
     int backlog;                     /* -b */

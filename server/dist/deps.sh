@@ -73,7 +73,8 @@ helpful='memcached libmemcached-tools mariadb-server mariadb-test-data clang cla
     php-cli php-memcached php-memcache ruby ruby-dalli
     libcache-memcached-perl libcache-memcached-fast-perl libmemcached-libmemcached-perl
     nutcracker haproxy libnginx-mod-http-memc
-    sasl2-bin libsasl2-modules libsasl2-modules-db openssl'
+    sasl2-bin libsasl2-modules libsasl2-modules-db openssl
+    debhelper'
 # Small beside a Java compiler, which is not installed for it.
 if command -v javac >/dev/null; then
     helpful="$helpful libspymemcached-java"

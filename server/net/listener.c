@@ -233,6 +233,23 @@ listener_open_unix(struct listener_set *set, const char *path, unsigned mask, ch
     return LISTEN_OK;
 }
 
+struct listener *
+listener_adopt(struct listener_set *set, int fd, int family, uint32_t mark)
+{
+    if (family != AF_UNIX) {
+        set_tcp_options(fd, family, mark); /* those of addresses alone come too late, and fail */
+    }
+    struct listener *listener = listener_create(set, fd, family, "");
+    if (listener != NULL) {
+        listener->adopted = true;
+        if (family == AF_UNIX) { /* named by its path, which is not ours to remove */
+            snprintf(listener->host, sizeof(listener->host), "%s",
+                     listener->text + sizeof("unix:") - 1);
+        }
+    }
+    return listener;
+}
+
 static int
 accept_socket(int fd)
 {
@@ -309,7 +326,7 @@ bool
 listener_arm(struct listener *listener, struct server *server, struct event_base *base, int backlog)
 {
     listener->server = server;
-    if (listen(listener->fd, backlog) != 0) {
+    if (!listener->adopted && listen(listener->fd, backlog) != 0) {
         return false;
     }
     errno = ENOMEM;

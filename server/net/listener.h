@@ -20,13 +20,14 @@ struct listener {
     struct event event;
     struct server *server;
     int fd;
-    uint16_t number; /* in the server's table */
-    int family;      /* AF_INET ... */
-    unsigned port;   /* 0 for unix sockets */
-    bool armed;      /* the event is pending */
-    uint8_t tls;     /* enum tls_mode; never TLS_MODE_DEFAULT without -Z */
+    uint16_t number;  /* in the server's table */
+    int family;       /* AF_INET ... */
+    unsigned port;    /* 0 for unix sockets */
+    bool armed;       /* the event is pending */
+    uint8_t tls;      /* enum tls_mode; never TLS_MODE_DEFAULT without -Z */
     uint8_t protocol; /* enum settings_protocol */
-    bool unix_bound; /* unix_path was made by us, as this inode */
+    bool adopted;     /* it listens already */
+    bool unix_bound;  /* unix_path was made by us, as this inode */
     dev_t unix_dev;
     ino_t unix_inode;
     char host[LISTEN_HOST_CAP];  /* as asked for */
@@ -62,6 +63,16 @@ listener_open_tcp(struct listener_set *set, const char *host, unsigned port, uin
 __attribute__((warn_unused_result)) enum listen_result
 listener_open_unix(struct listener_set *set, const char *path, unsigned mask, char *error,
                    size_t error_cap);
+
+/**
+ * Adds a socket that listens already.  Takes `fd`, also when it fails.
+ *
+ * mark    SO_MARK of the socket, 0 for none
+ *
+ * Returns NULL with errno for no memory, or for more than LISTENERS_MAX.
+ */
+__attribute__((warn_unused_result)) struct listener *
+listener_adopt(struct listener_set *set, int fd, int family, uint32_t mark);
 
 /** Listens: clients can connect, and the loop accepts them.  false: errno tells why. */
 __attribute__((warn_unused_result)) bool listener_arm(struct listener *listener,

@@ -153,8 +153,10 @@ struct server {
     struct worker *workers;
     unsigned workers_len;
     unsigned worker_next;
-    struct napi_table napi; /* -N */
+    struct napi_table napi;         /* -N */
     server_thread_fn *worker_begin; /* NULL for none */
+    server_event_fn *told;          /* NULL for none; constant */
+    void *told_arg;
 
     struct event_base *base;
     struct wake wake;

@@ -33,6 +33,14 @@ verbosity(const struct server *server)
                                 memory_order_relaxed); /* relaxed: one number */
 }
 
+static void
+tell(const struct server *server, enum server_event event)
+{
+    if (server->told != NULL) {
+        server->told(server->told_arg, event);
+    }
+}
+
 /* -- accepting --------------------------------------------------------------------------------- */
 
 /** Sockets of UDP count as connections, as memcached counts them, but take no client's place. */
@@ -187,6 +195,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
         server_resume_accepting(
             server); /* descriptors may have come back that were not connections' */
     }
+    tell(server, SERVER_EVENT_TICK);
     server_set_tick(server);
 }
 
@@ -256,7 +265,9 @@ on_signal(evutil_socket_t signal_number, short what, void *arg)
     (void)what;
     struct server *server = arg;
     if (signal_number == SIGHUP) {
+        tell(server, SERVER_EVENT_RELOADING);
         server_load_again(server);
+        tell(server, SERVER_EVENT_RELOADED);
         return;
     }
     server_stop(server, signal_number == SIGUSR1);
@@ -563,6 +574,14 @@ server_on_worker(struct server *server, server_thread_fn *begin)
     server->worker_begin = begin;
 }
 
+void
+server_on_event(struct server *server, server_event_fn *told, void *arg)
+{
+    assert(server->workers == NULL);
+    server->told = told;
+    server->told_arg = arg;
+}
+
 enum server_result
 server_start(struct server *server, struct cache *cache, struct server_stats *stats, bool signals,
              char *error)
@@ -650,6 +669,7 @@ server_run(struct server *server)
     for (unsigned i = 0; i < server->listeners.len; i++) {
         listener_pause(server->listeners.at[i]);
     }
+    tell(server, SERVER_EVENT_STOPPING);
     stop_workers(server, graceful ? WORKER_FINISH : WORKER_STOP, graceful);
     maintainer_join(server);
     log_thread_join(server);

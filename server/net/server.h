@@ -41,6 +41,28 @@ struct server_logins {
 /** Serves only clients that have logged in.  Between server_create() and server_start(). */
 void server_ask_for_login(struct server *server, const struct server_logins *logins);
 
+/**
+ * Serves on a socket that is bound already, and listens if it is a stream socket.  Between
+ * server_create() and server_start().  It speaks as the sockets of -p and -U do.
+ *
+ * fd      the server's; also when it fails, and then closed or not
+ * error   out, SERVER_ERROR_CAP bytes; a line for the operator
+ */
+__attribute__((warn_unused_result)) enum server_result server_adopt(struct server *server, int fd,
+                                                                    char *error);
+
+/** What a server tells of its life, on the main thread. */
+enum server_event {
+    SERVER_EVENT_TICK,      /* once a second: the main loop runs */
+    SERVER_EVENT_RELOADING, /* SIGHUP */
+    SERVER_EVENT_RELOADED,
+    SERVER_EVENT_STOPPING, /* accepts no more, and is about to close its connections */
+};
+
+/** Before server_start(). */
+typedef void server_event_fn(void *arg, enum server_event event);
+void server_on_event(struct server *server, server_event_fn *told, void *arg);
+
 /** Before server_start(): what each worker's thread calls first, for filters of system calls and
  * the like. */
 typedef void server_thread_fn(void);

@@ -57,6 +57,10 @@ struct udp_wish {
  */
 __attribute__((warn_unused_result)) bool udp_bind(struct udp_set *set, const struct udp_wish *wish,
                                                   char *error, size_t error_cap);
+/** Adds a socket that is bound already, which the workers then share; wish->host and wish->port do
+ * not count.  Takes `fd`, also when it fails: false with errno. */
+__attribute__((warn_unused_result)) bool udp_adopt(struct udp_set *set, int fd,
+                                                   const struct udp_wish *wish);
 void udp_set_close(struct udp_set *set);
 
 /** A worker's socket of one address. */

@@ -38,19 +38,11 @@ share_port(int fd)
 #endif
 }
 
-static int
-open_socket(const struct sockaddr *address, uint32_t mark)
+/** Also of sockets that are bound already. */
+static void
+set_options(int fd, const struct sockaddr *address, uint32_t mark)
 {
-    int fd = socket(address->sa_family, SOCK_DGRAM, 0);
-    if (fd < 0) {
-        return -1;
-    }
-    (void)fcntl(fd, F_SETFL, O_NONBLOCK);
-    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
     set_option(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_SIZE);
-    if (address->sa_family == AF_INET6) {
-        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    }
     if (address_is_any(address)) {
         /* Each datagram tells by which of the machine's addresses it came: the reply's source. */
 #ifdef IP_PKTINFO
@@ -71,6 +63,21 @@ open_socket(const struct sockaddr *address, uint32_t mark)
 #else
     (void)mark;
 #endif
+}
+
+static int
+open_socket(const struct sockaddr *address, uint32_t mark)
+{
+    int fd = socket(address->sa_family, SOCK_DGRAM, 0);
+    if (fd < 0) {
+        return -1;
+    }
+    (void)fcntl(fd, F_SETFL, O_NONBLOCK);
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    if (address->sa_family == AF_INET6) {
+        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    }
+    set_options(fd, address, mark);
     return fd;
 }
 
@@ -235,6 +242,53 @@ udp_bind(struct udp_set *set, const struct udp_wish *wish, char *error, size_t e
     }
     freeaddrinfo(found);
     return !failed && set->len > first;
+}
+
+bool
+udp_adopt(struct udp_set *set, int fd, const struct udp_wish *wish)
+{
+    struct sockaddr_storage bound = { 0 };
+    socklen_t bound_len = sizeof(bound);
+    struct udp_address *address = NULL;
+    errno = ENOSPC;
+    if (set->len == UDP_ADDRESSES_MAX ||
+        getsockname(fd, (struct sockaddr *)&bound, &bound_len) != 0) {
+        goto fail;
+    }
+    address = calloc(1, sizeof(*address));
+    if (address == NULL) {
+        goto fail;
+    }
+    address->family = bound.ss_family;
+    address->protocol = wish->protocol;
+    address->port = address_port((struct sockaddr *)&bound);
+    address_format_udp((struct sockaddr *)&bound, bound_len, address->text, sizeof(address->text));
+    address->fds = calloc(wish->workers, sizeof(int));
+    if (address->fds == NULL) {
+        goto fail;
+    }
+    set_options(fd, (struct sockaddr *)&bound, wish->mark);
+    address->fds[address->fds_len++] = fd;
+    while (address->fds_len < wish->workers) {
+        int same = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        if (same < 0) {
+            goto fail;
+        }
+        address->fds[address->fds_len++] = same;
+    }
+    set->at[set->len++] = address;
+    return true;
+
+fail:;
+    int saved = errno;
+    if (address == NULL || address->fds_len == 0) {
+        close(fd);
+    }
+    if (address != NULL) {
+        address_close(address);
+    }
+    errno = saved;
+    return false;
 }
 
 void

@@ -5,7 +5,6 @@ import os
 import pwd
 import re
 import signal
-import subprocess
 import sys
 import tempfile
 
@@ -171,12 +170,32 @@ def test_installed_file_of_the_package_is_read():
         expect_served(server, maxbytes="67108864")
 
 
-def test_own_unit_names_options_that_are_taken():
-    here = os.path.dirname(os.path.abspath(__file__))
-    with open(os.path.join(here, "..", "..", "server", "dist", "larder.service"), encoding="ascii") as file:
-        command = re.search(r"^ExecStart=\S+ (.*)$", file.read(), re.M)[1]
-    words = [word for word in command.replace("\\", "").split() if not word.startswith("$")]
-    assert subprocess.run([larder_binary(), *words, "-V"], check=False, capture_output=True).returncode == 0, words
+def test_own_units_with_the_file_that_comes_with_them():
+    dist = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "server", "dist")
+    with open(os.path.join(dist, "systemd", "larder.service.in"), encoding="ascii") as file:
+        command = re.search(r"^ExecStart=(\S+) (.*)$", file.read(), re.M)
+    assert command[1] == "@bindir@/larder", command[0]
+    config, port = os.path.join(dist, "larder.conf"), free_port()
+    for option in ([], ["-p", str(port)]):
+        words = command[2].replace("@port_option@", " " + " ".join(option)).replace("${LARDER_CONFIG}", config)
+        words = words.replace("$LARDER_OPTIONS", f"-p {port} -u {user()}").split()
+        with Started(port, words) as server:
+            expect_served(server, maxbytes="67108864", inter="127.0.0.1", tcpport=str(port))
+
+
+def test_what_the_own_file_has_in_comments_is_taken():
+    dist = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "server", "dist")
+    with open(os.path.join(dist, "larder.conf"), encoding="ascii") as file:
+        text = file.read()
+    examples = re.findall(r"^#(-.*)$", text, re.M)
+    assert len(examples) > 3, text
+    if b"no_drop_privileges: (default)" not in run(["-h"]).stdout:  # built without libseccomp
+        examples = [line for line in examples if "drop_privileges" not in line]
+    with tempfile.NamedTemporaryFile("w", encoding="ascii") as file:
+        file.write("\n".join(examples))
+        file.flush()
+        done = run(["--config", file.name, "-V"])
+        assert done.returncode == 0 and done.stderr == b"", done
 
 
 if __name__ == "__main__":

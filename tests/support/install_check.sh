@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs below a folder of its own, and builds the README's example as a host of the library would: with
-# pkg-config, against the shared and the static library.
+# pkg-config, against the shared and the static library.  Checks the units where systemd is there to do it.
 #
 # usage: install_check.sh FOLDER      emptied first
 
@@ -30,4 +30,42 @@ for app in shared static; do
     fi
 done
 "$(find "$root" -name larder -type f -perm -u+x)" -V
-find "$root" -name larder.1 | grep -q .
+for page in larder.1 larder.3; do
+    find "$root" -name "$page" | grep -q .
+done
+if find "$root" -name memcached | grep -q .; then
+    echo "memcached's name is taken without MEMCACHED_LINK=1"
+    exit 1
+fi
+
+# The library's host gets no library that it does not need.
+strange=$(readelf -d "${archive%/*}/liblarder.so.1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' |
+    grep -vE '^(libc|libm|libpthread|librt)\.(so|musl)|^ld-' || true)
+if [ -n "$strange" ]; then
+    echo "liblarder.so needs $strange"
+    exit 1
+fi
+
+# Where the paths in the units are those of the files; a larder.conf that is there stays.
+prefix=$root/prefix
+mkdir -p "$prefix/etc"
+echo '-m 100' >"$prefix/etc/larder.conf"
+make --silent install prefix="$prefix" MEMCACHED_LINK=1
+grep -qx -e '-m 100' "$prefix/etc/larder.conf"
+"$prefix/bin/memcached" -V
+units=$prefix/lib/systemd/system
+if grep -n '@[a-z_]*@' "$units"/larder*; then
+    echo "^ is not filled in"
+    exit 1
+fi
+if command -v systemd-analyze >/dev/null; then
+    # An instance is what is started, so it is what is checked.
+    cp "$units/larder@.service" "$units/larder@11212.service"
+    for unit in larder.service larder@11212.service larder.socket; do
+        said=$(cd "$units" && systemd-analyze verify --man=no "./$unit" 2>&1) || said="$said (failed)"
+        if [ -n "$said" ]; then
+            echo "$unit: $said"
+            exit 1
+        fi
+    done
+fi
