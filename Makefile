@@ -310,8 +310,11 @@ WIRE_RESULTS := $(filter %/socket,$(WIRE_RESULTS))
 FUZZ_RESULTS :=
 endif
 
+# Instructions per operation hold for the build that users get.
+COUNT_RESULTS := $(if $(filter release,$(VARIANT)),$(R)/bench/count)
+
 RESULTS := $(UNIT_RESULTS) $(WIRE_RESULTS) $(EMBED_RESULTS) $(FUZZ_RESULTS) $(STRESS_RESULTS) \
-    $(BROKEN_RESULTS) $(E2E_RESULTS) $(if $(filter release debug,$(VARIANT)),$(TIDY_RESULTS))
+    $(BROKEN_RESULTS) $(COUNT_RESULTS) $(E2E_RESULTS) $(if $(filter release debug,$(VARIANT)),$(TIDY_RESULTS))
 
 $(R)/%: $(T)/%
 	@$(RUN_TEST) $<
@@ -348,6 +351,11 @@ $(E2E_RESULTS): $(R)/%: tests/% $(OUT)/larder $(E2E_HELPERS)
 
 $(filter $(R)/e2e/test_clients_%,$(E2E_RESULTS)): $(CLIENT_PROGRAMS)
 
+COUNT = LARDER=$(CURDIR)/$(OUT)/larder PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/count \
+    --flags '$(CFLAGS) $(VARIANT_FLAGS) $(LDFLAGS)'
+$(R)/bench/count: bench/count bench/counts.txt bench/servers.py bench/workloads.py $(OUT)/larder
+	@$(RUN_TEST) env $(COUNT) --check
+
 # What clients that others wrote say to this server, and what they say to memcached.
 .PHONY: clients
 clients: $(OUT)/larder
@@ -360,7 +368,8 @@ $(TIDY_RESULTS): $(R)/%: tests/% FORCE
 
 # One after the other also with -j: these fill the processors by themselves, or start servers.
 previous :=
-$(foreach result,$(STRESS_RESULTS) $(BROKEN_RESULTS) $(filter %/socket,$(WIRE_RESULTS)) $(E2E_RESULTS),\
+$(foreach result,$(STRESS_RESULTS) $(BROKEN_RESULTS) $(filter %/socket,$(WIRE_RESULTS)) $(COUNT_RESULTS) \
+    $(E2E_RESULTS),\
     $(if $(previous),$(eval $(result): | $(previous)))$(eval previous := $(result)))
 
 .PHONY: check results asan tsan cov tidy programs
@@ -411,13 +420,20 @@ $(B)/bench/%: $(B)/obj/bench/%.o $(call archives,server) $(B)/ldflags
 	@mkdir -p $(@D)
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(EVENT_LIBS) $(LIBS)
 
-.PHONY: bench bench-compare
+.PHONY: bench bench-compare bench-count bench-memtier
 bench: $(BENCH_PROGRAMS)
 	@for program in $(filter $(B)/bench/micro/%,$^); do $$program || exit 1; done
 
 bench-compare:
 	@test -n '$(BASE)' || { echo 'usage: make bench-compare BASE=revision' >&2; exit 2; }
 	@bench/compare '$(BASE)'
+
+bench-count: $(OUT)/larder
+	@$(COUNT) $(if $(filter-out 0,$(UPDATE)),--update)
+
+bench-memtier: $(OUT)/larder
+	@LARDER=$(CURDIR)/$(OUT)/larder PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/memtier \
+	    $(if $(filter-out 0,$(FULL)),--full) --json $(B)/bench/memtier.json --chart $(B)/bench/memtier.svg
 
 # -- looking at the sources -----------------------------------------------------------------------------
 
@@ -464,6 +480,8 @@ help:
 # @make fuzz           libFuzzer on every target, FUZZ_SECONDS=30 each; needs clang
 # @make bench          nanoseconds per operation
 # @make bench-compare  BASE=revision: this tree against another, interleaved
+# @make bench-count    instructions per operation, beside bench/counts.txt; UPDATE=1 writes that
+# @make bench-memtier  memtier_benchmark against memcached, 2 minutes; FULL=1: the whole matrix
 # @make tidy           layers, exported names, headers; lists the longest files and functions
 # @make format         clang-format over all sources
 # @make analyze        cppcheck and clang-tidy
