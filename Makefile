@@ -367,7 +367,7 @@ $(E2E_RESULTS): $(R)/%: tests/% $(OUT)/larder $(E2E_HELPERS)
 $(filter $(R)/e2e/test_clients_%,$(E2E_RESULTS)): $(CLIENT_PROGRAMS)
 
 COUNT = LARDER=$(CURDIR)/$(OUT)/larder PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/count \
-    --flags '$(CFLAGS) $(VARIANT_FLAGS) $(LDFLAGS)'
+    --flags '$(CFLAGS) $(LTO_FLAGS) $(VARIANT_FLAGS) $(LDFLAGS)'
 $(R)/bench/count: bench/count bench/counts.txt bench/servers.py bench/workloads.py $(OUT)/larder
 	@$(RUN_TEST) env $(COUNT) --check
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 BENCH = os.path.join(ROOT, "bench")
 sys.path[:0] = [os.path.join(ROOT, "tests", "support"), BENCH]
 sys.dont_write_bytecode = True
-from server import TIMEOUT_S, Server, larder_binary, run_tests  # noqa: E402
+from server import TIMEOUT_S, Server, Skip, larder_binary, run_tests  # noqa: E402
 
 # Plays memtier_benchmark: notes its options, and gives the next of the canned results.
 FAKE = """#!{python}
@@ -114,6 +115,21 @@ def test_memtier_says_how_to_get_what_is_missing():
     assert "memtier_benchmark is not in PATH" in done.stderr and "github.com/RedisLabs/memtier_benchmark" in done.stderr
     output, _, _ = run_memtier(FILLS + [(1, 1, 1)] * 2, "--rounds", "1", "--only", ROW, "--chart", "unused.svg")
     assert "gnuplot is not in PATH" in output, output
+
+
+def test_memtier_draws_a_chart():
+    if not shutil.which("gnuplot"):
+        raise Skip("gnuplot is not installed")
+    memtier = load("memtier")
+    figures = {figure: {"ratio": 1.5, "spread": 0.0} for figure, _ in memtier.FIGURES}
+    with tempfile.TemporaryDirectory(prefix="larder-bench-") as directory:
+        for png, ending, magic in ((False, ".svg", b"<?xml"), (True, ".png", b"\x89PNG")):
+            with contextlib.redirect_stdout(io.StringIO()):
+                memtier.draw([{"name": ROW, "ratios": figures}], os.path.join(directory, "chart.svg"), png)
+            with open(os.path.join(directory, "chart" + ending), "rb") as file:
+                chart = file.read()
+            assert chart.startswith(magic), chart[:80]
+            assert png or b"conn, uniform" in chart
 
 
 def test_memtier_names_a_row_that_is_not_there():
