@@ -67,7 +67,22 @@ VARIANT_FLAGS_tsan = -DLARDER_DEBUG -fsanitize=thread $(if $(is_clang),,-Wno-tsa
 VARIANT_FLAGS_cov = -DLARDER_DEBUG -O0 --coverage -fprofile-update=atomic
 VARIANT_FLAGS_fuzz = -DLARDER_DEBUG -O1 -fsanitize=fuzzer-no-link,address,undefined \
     -fno-sanitize-recover=all -fno-omit-frame-pointer
+# See pgo.  gcc looks for the profile of each object beside that object, and warns of what no training has run;
+# what else there is to warn of, the build before has said.
+PROFILE := build/profile
+VARIANT_FLAGS_profile = $(if $(is_clang),-fprofile-generate=$(PROFILE)/raw,-fprofile-generate -fprofile-update=atomic)
+VARIANT_FLAGS_pgo = $(if $(is_clang),-fprofile-use=$(PROFILE)/larder.profdata,\
+    -fprofile-use -fprofile-partial-training) -w
 VARIANT_FLAGS = $(VARIANT_FLAGS_$(VARIANT))
+
+# LTO=1 optimises over all files of a layer and those below when it links.  What is joined into the library's
+# object is compiled there and then: hosts need not know.
+ifneq ($(filter-out 0,$(LTO)),)
+LTO_FLAGS = -flto$(if $(is_clang),,=auto)
+LTO_LINK = $(if $(is_clang),-fuse-ld=lld)
+LTO_JOIN = $(filter-out -pthread $(ERRORS),$(OUR_CFLAGS)) $(if $(is_clang),-fuse-ld=lld,-flinker-output=nolto-rel)
+AR := $(if $(is_clang),llvm-ar,gcc-ar)
+endif
 
 # CC= on the command line may name another compiler than the configured one.
 is_clang = $(or $(filter yes,$(CC_IS_CLANG)),$(findstring clang,$(CC)))
@@ -89,10 +104,10 @@ OUR_CPPFLAGS = -D_GNU_SOURCE -I. -Iserver -Iserver/include $(EVENT_CFLAGS) $(TLS
     $(SECCOMP_CFLAGS) $(CPPFLAGS)
 TEST_CPPFLAGS = -Itests $(CHECK_CFLAGS)
 OUR_CFLAGS = -std=gnu11 -pthread -fPIC -fvisibility=hidden $(C_WARNINGS) $(ERRORS) $(CFLAGS) \
-    $(VARIANT_FLAGS)
+    $(LTO_FLAGS) $(VARIANT_FLAGS)
 # larder_stats() and struct larder_stats share a name, which C++ allows and -Wshadow reports.
 OUR_CXXFLAGS = -std=c++11 -pthread -fPIC $(filter-out -Wshadow,$(WARNINGS)) $(ERRORS) $(CXXFLAGS) $(VARIANT_FLAGS)
-OUR_LDFLAGS = -pthread -Wl,--as-needed $(LDFLAGS)
+OUR_LDFLAGS = -pthread -Wl,--as-needed $(LTO_LINK) $(LDFLAGS)
 
 # jemalloc serves the server alone, and not where a sanitizer brings its own heap.
 ifneq ($(filter-out asan tsan fuzz,$(VARIANT)),)
@@ -207,7 +222,7 @@ $(OUT)/larder: $(call objects,server/main.c) $(call archives,server) $(B)/ldflag
 # The library's objects are joined into one, with what they need of the layers below, and all names but
 # larder_* are made local, so that our short ones cannot clash with the host's.
 $(B)/liblarder.o: $(call objects,$(sources_embed)) $(call archives,embed)
-	$(call say,JOIN) $(CC) -r -nostdlib -o $@ $(filter %.o,$^) $(filter %.a,$^)
+	$(call say,JOIN) $(CC) $(LTO_JOIN) -r -nostdlib -o $@ $(filter %.o,$^) $(filter %.a,$^)
 	@$(OBJCOPY) --wildcard --keep-global-symbol='larder_*' $@
 
 $(OUT)/liblarder.a: $(B)/liblarder.o
@@ -358,8 +373,11 @@ WIRE_RESULTS := $(filter %/socket,$(WIRE_RESULTS))
 FUZZ_RESULTS :=
 endif
 
+# Instructions per operation hold for the build that users get.
+COUNT_RESULTS := $(if $(filter release,$(VARIANT)),$(R)/bench/count)
+
 RESULTS := $(UNIT_RESULTS) $(WIRE_RESULTS) $(EMBED_RESULTS) $(FUZZ_RESULTS) $(STRESS_RESULTS) \
-    $(BROKEN_RESULTS) $(E2E_RESULTS) $(if $(filter release debug,$(VARIANT)),$(TIDY_RESULTS))
+    $(BROKEN_RESULTS) $(COUNT_RESULTS) $(E2E_RESULTS) $(if $(filter release debug,$(VARIANT)),$(TIDY_RESULTS))
 
 $(R)/%: $(T)/%
 	@$(RUN_TEST) $<
@@ -397,6 +415,11 @@ $(E2E_RESULTS): $(R)/%: tests/% $(OUT)/larder $(E2E_HELPERS)
 
 $(filter $(R)/e2e/test_clients_%,$(E2E_RESULTS)): $(CLIENT_PROGRAMS)
 
+COUNT = LARDER=$(CURDIR)/$(OUT)/larder PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/count \
+    --flags '$(CFLAGS) $(LTO_FLAGS) $(VARIANT_FLAGS) $(LDFLAGS)'
+$(R)/bench/count: bench/count bench/counts.txt bench/servers.py bench/workloads.py $(OUT)/larder
+	@$(RUN_TEST) env $(COUNT) --check
+
 # What clients that others wrote say to this server, and what they say to memcached.
 .PHONY: clients
 clients: $(OUT)/larder
@@ -409,7 +432,8 @@ $(TIDY_RESULTS): $(R)/%: tests/% FORCE
 
 # One after the other also with -j: these fill the processors by themselves, or start servers.
 previous :=
-$(foreach result,$(STRESS_RESULTS) $(BROKEN_RESULTS) $(filter %/socket,$(WIRE_RESULTS)) $(E2E_RESULTS),\
+$(foreach result,$(STRESS_RESULTS) $(BROKEN_RESULTS) $(filter %/socket,$(WIRE_RESULTS)) $(COUNT_RESULTS) \
+    $(E2E_RESULTS),\
     $(if $(previous),$(eval $(result): | $(previous)))$(eval previous := $(result)))
 
 .PHONY: check results asan tsan cov tidy programs
@@ -460,13 +484,34 @@ $(B)/bench/%: $(B)/obj/bench/%.o $(call archives,server) $(B)/ldflags
 	@mkdir -p $(@D)
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(EVENT_LIBS) $(LIBS)
 
-.PHONY: bench bench-compare
+.PHONY: bench bench-compare bench-count bench-memtier
 bench: $(BENCH_PROGRAMS)
 	@for program in $(filter $(B)/bench/micro/%,$^); do $$program || exit 1; done
 
 bench-compare:
 	@test -n '$(BASE)' || { echo 'usage: make bench-compare BASE=revision' >&2; exit 2; }
 	@bench/compare '$(BASE)'
+
+bench-count: $(OUT)/larder
+	@$(COUNT) $(if $(filter-out 0,$(UPDATE)),--update)
+
+bench-memtier: $(OUT)/larder
+	@LARDER=$(CURDIR)/$(OUT)/larder PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/memtier \
+	    $(if $(filter-out 0,$(FULL)),--full) --json $(B)/bench/memtier.json --chart $(B)/bench/memtier.svg
+
+# -- with a profile -------------------------------------------------------------------------------------
+
+# Builds once to learn, trains, and builds again with what was learnt.  A compiler cache would give objects
+# that write their profile where another tree was built.
+.PHONY: pgo
+pgo:
+	@rm -rf $(PROFILE) build/pgo
+	@CCACHE_DISABLE=1 $(MAKE) VARIANT=profile $(PROFILE)/larder
+	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/train $(PROFILE)/larder
+	@mkdir -p build/pgo
+	@$(if $(is_clang),llvm-profdata merge -o $(PROFILE)/larder.profdata $(PROFILE)/raw,\
+	    cd $(PROFILE) && find obj -name '*.gcda' -exec cp --parents '{}' ../pgo ';')
+	@CCACHE_DISABLE=1 $(MAKE) VARIANT=pgo all
 
 # -- looking at the sources -----------------------------------------------------------------------------
 
@@ -515,9 +560,12 @@ help:
 # @make fuzz           libFuzzer on every target, FUZZ_SECONDS=30 each; needs clang
 # @make bench          nanoseconds per operation
 # @make bench-compare  BASE=revision: this tree against another, interleaved
+# @make bench-count    instructions per operation, beside bench/counts.txt; UPDATE=1 writes that
+# @make bench-memtier  memtier_benchmark against memcached, 2 minutes; FULL=1: the whole matrix
+# @make pgo            build/pgo/larder: with the profile of a training run; `make install VARIANT=pgo`
 # @make tidy           layers, exported names, headers; lists the longest files and functions
 # @make format         clang-format over all sources
 # @make analyze        cppcheck and clang-tidy
 # @make clean          removes build/; distclean: the configuration as well
 # @
-# @DEVELOPER=1 makes warnings errors.  CC, CFLAGS and LDFLAGS as usual, also for ./configure.
+# @LTO=1 optimises when linking, too.  DEVELOPER=1 makes warnings errors.  CC, CFLAGS and LDFLAGS as usual, also for ./configure.

@@ -68,7 +68,7 @@ is_installed() {
 needed='gcc g++ make autoconf pkg-config libevent-dev libjemalloc-dev libxxhash-dev libssl-dev libsasl2-dev libseccomp-dev
     zlib1g-dev libzstd-dev check python3'
 # Tests that need these are skipped without them.
-helpful='memcached libmemcached-tools mariadb-server mariadb-test-data clang clang-format shellcheck git
+helpful='valgrind gnuplot-nox memcached libmemcached-tools mariadb-server mariadb-test-data clang clang-format shellcheck git
     python3-pymemcache python3-pylibmc python3-memcache python3-binary-memcached
     php-cli php-memcached php-memcache ruby ruby-dalli
     libcache-memcached-perl libcache-memcached-fast-perl libmemcached-libmemcached-perl

@@ -1,0 +1,229 @@
+"""The tools in bench/: their arithmetic and what they say when something is missing, with a memtier_benchmark of ours."""
+
+import contextlib
+import importlib.util
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.machinery import SourceFileLoader
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+BENCH = os.path.join(ROOT, "bench")
+sys.path[:0] = [os.path.join(ROOT, "tests", "support"), BENCH]
+sys.dont_write_bytecode = True
+from server import TIMEOUT_S, Server, Skip, larder_binary, run_tests  # noqa: E402
+
+# Plays memtier_benchmark: notes its options, and gives the next of the canned results.
+FAKE = """#!{python}
+import json, os, socket, sys
+options = dict(zip(sys.argv[1:], sys.argv[2:]))
+socket.create_connection((options["--server"], int(options["--port"]))).close()
+with open({calls!r}, "a+") as file:
+    file.seek(0)
+    number = len(file.readlines())
+    file.write(json.dumps(options) + "\\n")
+ops, p50, p99 = {results!r}[number]
+stats = {{"Count": ops, "Ops/sec": ops, "Percentile Latencies": {{"p50.00": p50, "p99.00": p99}}}}
+gets = {{"Hits/sec": ops / 2, "Misses/sec": ops / 2}}
+with open(options["--json-out-file"], "w") as file:
+    json.dump({{"ALL STATS": {{"Totals": stats, "Gets": gets}}}}, file)
+"""
+FILLS = [(1, 1, 1), (1, 1, 1)]
+ROW = "text, gets, pipe 16, 100 B, 32 conn, uniform"
+
+
+def load(name):
+    """The tool as a module."""
+    loader = SourceFileLoader(f"bench_{name}", os.path.join(BENCH, name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
+
+
+def run_tool(arguments, path, **env):
+    """Runs a tool of bench/ with nothing but the directories of `path` in PATH."""
+    return subprocess.run([sys.executable, os.path.join(BENCH, arguments[0]), *arguments[1:]], capture_output=True,
+                          text=True, check=False, timeout=6 * TIMEOUT_S,
+                          env={**os.environ, "PATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1", **env})
+
+
+def write_program(directory, name, text):
+    path = os.path.join(directory, name)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(path, 0o755)
+
+
+def run_memtier(results, *arguments, peer=True):
+    """Runs bench/memtier with the fake; gives what it printed, its JSON, and the options of each call."""
+    with tempfile.TemporaryDirectory(prefix="larder-bench-") as directory:
+        calls, report = os.path.join(directory, "calls"), os.path.join(directory, "report.json")
+        write_program(directory, "memtier_benchmark", FAKE.format(python=sys.executable, calls=calls, results=results))
+        done = run_tool(["memtier", "--json", report, *arguments], [directory],
+                        MEMCACHED=larder_binary() if peer else os.path.join(directory, "none"))
+        assert done.returncode == 0, done.stdout + done.stderr
+        with open(report, encoding="utf-8") as file, open(calls, encoding="utf-8") as lines:
+            return done.stdout, json.load(file), [json.loads(line) for line in lines]
+
+
+def test_memtier_compares_medians_of_rounds_in_turns():
+    # Rounds in the order larder, peer, peer, larder, larder, peer.
+    results = FILLS + [(300, 1, 4), (100, 2, 2), (90, 2, 2), (330, 1, 4), (270, 1.5, 4), (110, 2.5, 2)]
+    output, report, calls = run_memtier(results, "--only", ROW, "--rounds", "3")
+    ports = [call["--port"] for call in calls]
+    larder, peer = ports[0], ports[1]
+    assert larder != peer
+    assert ports == [larder, peer, larder, peer, peer, larder, larder, peer], ports
+
+    (row,) = report["rows"]
+    assert row["name"] == ROW
+    ratios = row["ratios"]
+    assert ratios["ops_per_s"]["ratio"] == 3.0, ratios
+    assert ratios["p50_ms"] == {"ratio": 0.5, "spread": 0.5}, ratios  # 1, 1, 1.5 against 2, 2, 2.5
+    assert ratios["p99_ms"] == {"ratio": 2.0, "spread": 0.0}, ratios
+    assert abs(ratios["ops_per_s"]["spread"] - 0.2) < 1e-9, ratios
+    assert row["runs"]["larder"][0]["hit_rate"] == 0.5
+    line = next(line for line in output.splitlines() if line.startswith(ROW))
+    assert re.search(r" 3\.00 \( 20%\) +0\.50 \( 50%\) +2\.00 \(  0%\)", line), line
+
+
+def test_memtier_tells_its_options_to_the_benchmark():
+    _, _, calls = run_memtier(FILLS + [(1, 1, 1)] * 2, "--rounds", "1", "--only", "binary, mix 1:10, pipe 16, 100 B, 32 conn, zipf")
+    options = calls[-1]
+    wanted = {"--protocol": "memcache_binary", "--ratio": "1:10", "--pipeline": "16", "--data-size": "100",
+              "--clients": "32", "--key-pattern": "Z:Z"}
+    assert {name: options[name] for name in wanted} == wanted, options
+    assert calls[0]["--requests"] == calls[0]["--key-maximum"] == options["--key-maximum"], calls[0]
+
+
+def test_memtier_measures_larder_alone_without_a_peer():
+    output, report, _ = run_memtier([(1, 1, 1), (500, 1, 1)], "--rounds", "1", "--only", ROW, peer=False)
+    assert "memcached is not in PATH: larder alone, no ratios" in output, output
+    assert report["rows"][0]["ratios"] is None
+    assert report["rows"][0]["sides"]["larder"]["ops_per_s"]["median"] == 500
+
+
+def test_memtier_says_how_to_get_what_is_missing():
+    with tempfile.TemporaryDirectory(prefix="larder-bench-") as empty:
+        done = run_tool(["memtier", "--only", ROW], [empty])
+    assert done.returncode == 1
+    assert "memtier_benchmark is not in PATH" in done.stderr and "github.com/RedisLabs/memtier_benchmark" in done.stderr
+    output, _, _ = run_memtier(FILLS + [(1, 1, 1)] * 2, "--rounds", "1", "--only", ROW, "--chart", "unused.svg")
+    assert "gnuplot is not in PATH" in output, output
+
+
+def test_memtier_draws_a_chart():
+    if not shutil.which("gnuplot"):
+        raise Skip("gnuplot is not installed")
+    memtier = load("memtier")
+    figures = {figure: {"ratio": 1.5, "spread": 0.0} for figure, _ in memtier.FIGURES}
+    with tempfile.TemporaryDirectory(prefix="larder-bench-") as directory:
+        for png, ending, magic in ((False, ".svg", b"<?xml"), (True, ".png", b"\x89PNG")):
+            with contextlib.redirect_stdout(io.StringIO()):
+                memtier.draw([{"name": ROW, "ratios": figures}], os.path.join(directory, "chart.svg"), png)
+            with open(os.path.join(directory, "chart" + ending), "rb") as file:
+                chart = file.read()
+            assert chart.startswith(magic), chart[:80]
+            assert png or b"conn, uniform" in chart
+
+
+def test_memtier_names_a_row_that_is_not_there():
+    done = run_tool(["memtier", "--only", "telepathy"], ["/nowhere"])
+    assert done.returncode == 2 and "'telepathy'" in done.stdout, done
+
+
+def test_memtier_turns_change_who_goes_first():
+    memtier = load("memtier")
+    assert memtier.turns(3) == [0, 1, 1, 0, 0, 1]
+
+
+def test_memtier_lists_every_dimension():
+    names = run_tool(["memtier", "--full", "--list"], ["/nowhere"]).stdout.splitlines()
+    assert len(names) == len(set(names))
+    for part in ("text,", "binary,", "gets,", "sets,", "mix 1:10,", "pipe 1,", "pipe 16,", "pipe 64,", " 32 B,", " 100 B,",
+                 " 1 KiB,", " 100 KiB,", " 32 conn,", " 1000 conn,", "uniform", "gauss", "zipf", ", tls"):
+        assert any(part in name for name in names), part
+
+
+def test_the_workloads_get_the_replies_that_they_expect():
+    import workloads
+
+    with Server(["-t", "1", "-m", "64"]) as server:
+        with server.client() as client:
+            workloads.fill(client.socket)
+        for workload in workloads.TRAINED:
+            with server.client() as client:  # the first byte decides for the protocol of a connection
+                assert workloads.drive(client.socket, workload, 32) == 32
+
+
+def test_counts_are_read_as_they_were_written():
+    count = load("count")
+    made_for, figures = {"compiler": "GCC: 12", "flags": "-g -O2"}, {"get": 1785.5, "get of 16 keys": 650.4}
+    with tempfile.TemporaryDirectory(prefix="larder-bench-") as directory:
+        path = os.path.join(directory, "counts.txt")
+        count.write_counts(path, made_for, figures)
+        assert count.read_counts(path) == (made_for, figures)
+        assert count.read_counts(path + ".none") == ({}, {})
+
+
+def test_counts_of_one_thread_leave_out_what_it_calls():
+    count = load("count")
+    dump = "thread: 3\nfn=(1) session_run\n12 100\ncfn=(2) cache_find\ncalls=5 40\n13 9000\n+1 11\n\nfn=(2)\n40 7\n* 2\n"
+    with tempfile.NamedTemporaryFile("w", suffix=".dump") as file:
+        file.write(dump)
+        file.flush()
+        assert count.thread_costs(file.name) == {"session_run": 111, "cache_find": 9}
+
+
+def check_counts(before, *measured, made_for=None):
+    """Runs `bench/count --check` with these figures in place of the file's and of valgrind's."""
+    count = load("count")
+    runs = iter(measured)
+    here = {"compiler": "GCC: 12"}
+    count.shutil.which = lambda name: name
+    count.conditions = lambda binary, flags: here
+    count.read_counts = lambda path: (made_for or here, before)
+    count.count = lambda binary: {name: count.collections.Counter(all=figure) for name, figure in next(runs).items()}
+    arguments, sys.argv = sys.argv, ["count", "--check"]
+    output = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(output):
+            count.main()
+    except SystemExit as end:
+        return end.code, output.getvalue()
+    finally:
+        sys.argv = arguments
+    return 0, output.getvalue()
+
+
+def test_count_fails_when_an_operation_grows():
+    code, output = check_counts({"get": 1000.0, "set": 2000.0}, *[{"get": 1031.0, "set": 2000.0}] * 2)
+    assert code == 1 and "above bench/counts.txt, or not in it: get\n" in output, output
+    code, output = check_counts({"get": 1000.0}, {"get": 1030.0})
+    assert code == 0, output
+
+
+def test_count_looks_twice_before_it_fails():
+    code, output = check_counts({"get": 1000.0}, {"get": 1040.0}, {"get": 1002.0})
+    assert code == 0, output
+
+
+def test_count_fails_when_the_file_lacks_a_figure():
+    code, output = check_counts({"get": 1000.0}, {"get": 1000.0, "set": 1.0})
+    assert code == 1 and "set" in output, output
+
+
+def test_count_skips_what_cannot_be_compared():
+    code, output = check_counts({"get": 1000.0}, made_for={"compiler": "clang 14"})
+    assert code == 77 and output == "skipped: bench/counts.txt holds for another build: compiler is 'GCC: 12', not 'clang 14'\n"
+    done = run_tool(["count", "--check"], ["/nowhere"])
+    assert done.returncode == 77 and "valgrind is not installed" in done.stdout, done
+
+
+if __name__ == "__main__":
+    run_tests(globals())
