@@ -40,14 +40,15 @@ if ! command -v apt-get >/dev/null; then
             "xxhash-devel openssl-devel cyrus-sasl-devel cyrus-sasl-plain cyrus-sasl-md5 libseccomp-devel zlib-devel" \
             "libzstd-devel check-devel memcached mariadb-server libmemcached-awesome-tools python3 python3-pymemcache" \
             "python3-pylibmc python3-memcached php-cli php-pecl-memcached php-pecl-memcache ruby rubygem-dalli perl" \
-            "perl-Cache-Memcached nodejs npm haproxy nginx clang compiler-rt clang-tools-extra ShellCheck git"
+            "perl-Cache-Memcached nodejs npm haproxy nginx clang compiler-rt clang-tools-extra ShellCheck" \
+            "valgrind gnuplot git"
     elif command -v apk >/dev/null; then
         say "run: apk add build-base autoconf pkgconf linux-headers libevent-dev jemalloc-dev xxhash-dev openssl-dev" \
             "cyrus-sasl-dev libseccomp-dev zlib-dev zstd-dev check-dev memcached mariadb libmemcached python3 py3-pymemcache py3-pylibmc perl" \
-            "nodejs npm haproxy nginx clang clang-extra-tools compiler-rt shellcheck git"
+            "nodejs npm haproxy nginx clang clang-extra-tools compiler-rt shellcheck valgrind gnuplot git"
     elif command -v brew >/dev/null; then
         say "run: brew install autoconf pkg-config libevent jemalloc xxhash openssl cyrus-sasl zstd check memcached" \
-            "mariadb libmemcached python php ruby perl node twemproxy haproxy nginx binutils llvm clang-format shellcheck git"
+            "mariadb libmemcached python php ruby perl node twemproxy haproxy nginx binutils llvm clang-format shellcheck gnuplot git"
     else
         say "no package tool known here.  Needed: a C compiler, GNU make, autoconf, pkg-config, libevent 2.1," \
             "jemalloc, xxHash 0.8, OpenSSL 1.1.1, Cyrus libsasl2, on Linux libseccomp, zlib, zstd, Check; for tests" \
