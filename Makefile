@@ -97,7 +97,7 @@ endif
 
 # -- sources, by folder ---------------------------------------------------------------------------------
 
-LAYERS := base proto engine admin session net embed server
+LAYERS := base proto engine mysql admin session net embed server
 
 dir_proto := proto
 dir_server := server
@@ -110,11 +110,12 @@ $(foreach layer,$(LAYERS),$(eval sources_$(layer) := \
 link_base := base
 link_proto := proto
 link_engine := engine base
+link_mysql := mysql engine base
 link_admin := admin engine base
 link_session := session admin proto engine base
 link_net := net session admin proto engine base
 link_embed := embed net session admin proto engine base
-link_server := server embed net session admin proto engine base
+link_server := server embed net session admin mysql proto engine base
 
 objects = $(patsubst %,$(B)/obj/%.o,$(basename $(1)))
 archives = $(patsubst %,$(B)/%.a,$(link_$(1)))
