@@ -115,6 +115,8 @@ link_admin := admin engine base
 link_session := session admin proto engine base
 link_net := net session admin proto engine base
 link_embed := embed net session admin proto engine base
+# Fuzz targets: all parsers.
+link_fuzz := mysql session admin proto engine base
 link_server := server embed net session admin mysql proto engine base
 
 objects = $(patsubst %,$(B)/obj/%.o,$(basename $(1)))
@@ -260,7 +262,7 @@ $(T)/wire/runner: $(call objects,$(WIRE_SOURCES)) $(B)/support.a $(call archives
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(LAYER_LIBS)
 
 $(T)/fuzz/replay_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $(B)/support.a \
-    $(call archives,session) $(B)/ldflags
+    $(call archives,fuzz) $(B)/ldflags
 	@mkdir -p $(@D)
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(EVENT_LIBS) $(LIBS)
 
@@ -385,7 +387,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ_SOURCES))
 fuzz:
 	@$(MAKE) VARIANT=fuzz CC=$(FUZZ_CC) fuzz_run
 
-$(T)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/support.a $(call archives,session) $(B)/ldflags
+$(T)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/support.a $(call archives,fuzz) $(B)/ldflags
 	@mkdir -p $(@D)
 	$(call say,LINK) $(CC) $(OUR_CFLAGS) -fsanitize=fuzzer $(OUR_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(EVENT_LIBS) $(LIBS)
 

@@ -41,6 +41,7 @@ column_is_text(const struct column *column)
     }
 }
 
+/** Both families take a YEAR for a number: what MariaDB's own mariadb-binlog prints is wrong. */
 static bool
 is_number(const struct column *column)
 {
@@ -53,6 +54,7 @@ is_number(const struct column *column)
     case COLUMN_DECIMAL:
     case COLUMN_FLOAT:
     case COLUMN_DOUBLE:
+    case COLUMN_YEAR:
         return true;
     default:
         return false;
@@ -239,12 +241,6 @@ next_column(struct column *columns, size_t count, column_test *test, size_t *i)
 }
 
 static bool
-is_year_or_number(const struct column *column)
-{
-    return column->type == COLUMN_YEAR || is_number(column);
-}
-
-static bool
 is_enum(const struct column *column)
 {
     return column->type == COLUMN_ENUM;
@@ -256,14 +252,13 @@ is_set(const struct column *column)
     return column->type == COLUMN_SET;
 }
 
-/** One bit per number, the highest of a byte first.  MariaDB takes a YEAR for a number. */
+/** One bit per number, the highest of a byte first. */
 static bool
-take_signs(struct bytes value, bool mariadb, struct column *columns, size_t count)
+take_signs(struct bytes value, struct column *columns, size_t count)
 {
-    column_test *test = mariadb ? is_year_or_number : is_number;
     size_t i = 0;
     size_t bit = 0;
-    for (struct column *column; (column = next_column(columns, count, test, &i)) != NULL; bit++) {
+    for (struct column *column; (column = next_column(columns, count, is_number, &i)) != NULL; bit++) {
         if (bit / 8 >= value.len) {
             return false;
         }
@@ -379,11 +374,11 @@ take_visibility(struct bytes value, struct column *columns, size_t count)
 }
 
 static bool
-take_field(uint8_t field, struct bytes value, bool mariadb, struct column *columns, size_t count)
+take_field(uint8_t field, struct bytes value, struct column *columns, size_t count)
 {
     switch (field) {
     case FIELD_SIGNEDNESS:
-        return take_signs(value, mariadb, columns, count);
+        return take_signs(value, columns, count);
     case FIELD_DEFAULT_CHARSET:
         return take_default_collation(value, column_is_text, columns, count);
     case FIELD_COLUMN_CHARSET:
@@ -432,7 +427,7 @@ columns_parse(const struct event_table_map *map, struct column *columns, size_t 
     while (bytes_take_u8(&cur, &field)) {
         struct bytes value;
         if (!bytes_take_packed_text(&cur, &value) ||
-            !take_field(field, value, map->mariadb, columns, count)) {
+            !take_field(field, value, columns, count)) {
             return COLUMNS_BAD;
         }
     }

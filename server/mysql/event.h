@@ -119,7 +119,8 @@ struct event_gtid_mariadb {
 struct event_query {
     uint32_t thread;
     uint16_t error;
-    uint64_t sql_mode; /* EVENT_SQL_* and others */
+    uint64_t sql_mode;  /* EVENT_SQL_* and others */
+    uint16_t collation; /* of `text`; 0: not told */
     struct bytes database;
     struct bytes text;
     bool packed; /* `text` is compressed: event_inflate() */
@@ -132,7 +133,6 @@ struct event_xa_prepare {
 
 struct event_table_map {
     uint64_t id;
-    bool mariadb; /* who wrote `metadata_optional` */
     uint32_t column_count;
     struct bytes database;
     struct bytes table;

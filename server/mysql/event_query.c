@@ -5,26 +5,43 @@
 
 #define LOAD_FIXED_LEN 13u /* bytes of EXECUTE_LOAD_QUERY behind those of QUERY */
 
-/* Settings that precede the text, by number.  Those after SQL_MODE are gone over only to find
- * what stands behind them, and nothing that matters here does. */
+/* Settings that precede the text, by number, in the order in which the servers write them.  Others
+ * stand behind these, and none of them matters here. */
 enum setting {
     SETTING_FLAGS = 0,
     SETTING_SQL_MODE = 1,
+    SETTING_CATALOG = 6,
+    SETTING_AUTO_INCREMENT = 3,
+    SETTING_CHARSET = 4,
 };
 
-/** Finds the SQL mode: the servers write it first or second. */
+/** Finds the SQL mode and the character set of the text. */
 static void
 parse_settings(struct bytes settings, struct event_query *query)
 {
     struct bytes_cursor cur = bytes_cursor(settings);
+    struct bytes catalog;
     uint8_t setting;
-    while (bytes_take_u8(&cur, &setting)) {
-        if (setting == SETTING_SQL_MODE) {
-            (void)bytes_take_u64(&cur, &query->sql_mode);
-            return;
-        }
-        if (setting != SETTING_FLAGS || !bytes_skip(&cur, 4)) {
-            return;
+    bool goes_on = true;
+    while (goes_on && bytes_take_u8(&cur, &setting)) {
+        switch (setting) {
+        case SETTING_FLAGS:
+        case SETTING_AUTO_INCREMENT:
+            goes_on = bytes_skip(&cur, 4);
+            break;
+        case SETTING_SQL_MODE:
+            goes_on = bytes_take_u64(&cur, &query->sql_mode);
+            break;
+        case SETTING_CATALOG:
+            goes_on = bytes_take_short_text(&cur, &catalog);
+            break;
+        case SETTING_CHARSET:
+            (void)bytes_take_u16(&cur, &query->collation);
+            goes_on = false;
+            break;
+        default:
+            goes_on = false;
+            break;
         }
     }
 }

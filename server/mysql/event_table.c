@@ -47,7 +47,6 @@ event_parse_table_map(const struct event_format *format, struct bytes body, stru
     struct event_table_map *map = &out->table_map;
     struct bytes_cursor cur = bytes_cursor(body);
     struct bytes types, nullable;
-    map->mariadb = format->mariadb;
     if (!take_table_id(format, out->type, &cur, &map->id) || !bytes_skip(&cur, 2) ||
         !take_name(&cur, &map->database) || !take_name(&cur, &map->table) ||
         !take_column_count(&cur, &map->column_count) ||
