@@ -82,7 +82,7 @@ C_WARNINGS = $(WARNINGS) -Wstrict-prototypes -Wmissing-prototypes -Wold-style-de
 ERRORS = $(if $(filter-out 0,$(DEVELOPER)),-Werror)
 
 # CFLAGS and CPPFLAGS are the user's, and come behind ours; only a variant's come behind them.
-OUR_CPPFLAGS = -D_GNU_SOURCE -I. -Iserver -Iserver/include $(EVENT_CFLAGS) $(TLS_CFLAGS) $(CPPFLAGS)
+OUR_CPPFLAGS = -D_GNU_SOURCE -I. -Iserver -Iserver/include $(EVENT_CFLAGS) $(TLS_CFLAGS) $(HOOK_CFLAGS) $(CPPFLAGS)
 TEST_CPPFLAGS = -Itests $(CHECK_CFLAGS)
 OUR_CFLAGS = -std=gnu11 -pthread -fPIC -fvisibility=hidden $(C_WARNINGS) $(ERRORS) $(CFLAGS) \
     $(VARIANT_FLAGS)

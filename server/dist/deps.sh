@@ -37,19 +37,22 @@ install_npm_packages
 if ! command -v apt-get >/dev/null; then
     if command -v dnf >/dev/null; then
         say "run: dnf install gcc gcc-c++ make autoconf pkgconf-pkg-config libevent-devel jemalloc-devel" \
-            "xxhash-devel openssl-devel check-devel memcached libmemcached-awesome-tools python3 python3-pymemcache" \
+            "xxhash-devel openssl-devel zlib-devel libzstd-devel mariadb-connector-c-devel libconfig-devel" \
+            "check-devel memcached libmemcached-awesome-tools python3 python3-pymemcache" \
             "python3-pylibmc python3-memcached php-cli php-pecl-memcached php-pecl-memcache ruby rubygem-dalli perl" \
             "perl-Cache-Memcached nodejs npm haproxy nginx clang compiler-rt clang-tools-extra ShellCheck git"
     elif command -v apk >/dev/null; then
         say "run: apk add build-base autoconf pkgconf linux-headers libevent-dev jemalloc-dev xxhash-dev openssl-dev" \
-            "check-dev memcached libmemcached python3 py3-pymemcache py3-pylibmc perl" \
+            "zlib-dev zstd-dev mariadb-connector-c-dev libconfig-dev check-dev memcached libmemcached python3 py3-pymemcache py3-pylibmc perl" \
             "nodejs npm haproxy nginx clang clang-extra-tools compiler-rt shellcheck git"
     elif command -v brew >/dev/null; then
-        say "run: brew install autoconf pkg-config libevent jemalloc xxhash openssl check memcached libmemcached" \
+        say "run: brew install autoconf pkg-config libevent jemalloc xxhash openssl zlib zstd mariadb-connector-c" \
+            "libconfig check memcached libmemcached" \
             "python php ruby perl node twemproxy haproxy nginx binutils llvm clang-format shellcheck git"
     else
         say "no package tool known here.  Needed: a C compiler, GNU make, autoconf, pkg-config, libevent 2.1," \
-            "jemalloc, xxHash 0.8, OpenSSL 1.1.1, Check; for tests memcached, libmemcached's tools, python3, and" \
+            "jemalloc, xxHash 0.8, OpenSSL 1.1.1, Check; for the MySQL hook libmariadb, libconfig, zlib and zstd;" \
+            "for tests memcached, libmemcached's tools, python3, and" \
             "clients for Python, PHP, Ruby, Perl and node, see tests/e2e/test_clients_*.py;" \
             "clang with libFuzzer and clang-format for fuzz and format"
     fi
@@ -63,7 +66,8 @@ is_installed() {
     esac
 }
 
-needed='gcc g++ make autoconf pkg-config libevent-dev libjemalloc-dev libxxhash-dev libssl-dev check python3'
+needed='gcc g++ make autoconf pkg-config libevent-dev libjemalloc-dev libxxhash-dev libssl-dev check python3
+    zlib1g-dev libzstd-dev libmariadb-dev libconfig-dev'
 # Tests that need these are skipped without them.
 helpful='memcached libmemcached-tools clang clang-format shellcheck git
     python3-pymemcache python3-pylibmc python3-memcache python3-binary-memcached
