@@ -178,12 +178,21 @@ parse_column(struct compiler *compiler, struct bytes name, struct template_part 
     return set_name(compiler, name, part);
 }
 
+static bool
+fail_brace(struct compiler *compiler)
+{
+    return FAIL(compiler, "'{' without its '}' in a template; a brace itself is written '{{'");
+}
+
 /** What stands between braces; the cursor is behind the first. */
 static bool
 parse_braces(struct compiler *compiler)
 {
     struct template_part part = { .kind = TEMPLATE_COLUMN };
     struct bytes name = take_until(&compiler->cur, "|{}");
+    if (compiler->cur.at == compiler->cur.end) {
+        return fail_brace(compiler);
+    }
     if (bytes_equal(name, "@db")) {
         part.kind = TEMPLATE_DATABASE;
     } else if (bytes_equal(name, "@table")) {
@@ -205,7 +214,7 @@ parse_braces(struct compiler *compiler)
         }
     }
     if (compiler->cur.at == compiler->cur.end || *compiler->cur.at != '}') {
-        return FAIL(compiler, "'{' without its '}' in a template; a brace itself is written '{{'");
+        return fail_brace(compiler);
     }
     compiler->cur.at++;
     return add_part(compiler, &part);

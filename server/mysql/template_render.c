@@ -222,6 +222,7 @@ template_render(const struct template *template, const struct template_row *row,
             return result;
         }
         /* A later column may still be NULL, or unknown: both weigh more than the length. */
+        out->is_full |= result == TEMPLATE_FULL;
     }
     return out->is_full ? TEMPLATE_FULL : TEMPLATE_DONE;
 }
