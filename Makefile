@@ -217,7 +217,8 @@ $(OUT)/liblarder.so: $(B)/liblarder.o $(B)/ldflags
 	@ln -sf $(@F) $(@D)/$(SONAME)
 
 install: all larder.pc
-	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir) $(DESTDIR)$(mandir)/man1
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 \
+	    $(DESTDIR)$(datarootdir)/doc/larder
 	install -m 755 $(OUT)/larder $(DESTDIR)$(bindir)/larder
 	install -m 644 $(OUT)/liblarder.a $(DESTDIR)$(libdir)/liblarder.a
 	install -m 755 $(OUT)/liblarder.so $(DESTDIR)$(libdir)/$(SONAME)
@@ -225,6 +226,8 @@ install: all larder.pc
 	install -m 644 server/include/larder.h $(DESTDIR)$(includedir)/larder.h
 	install -m 644 larder.pc $(DESTDIR)$(libdir)/pkgconfig/larder.pc
 	install -m 644 server/dist/larder.1 $(DESTDIR)$(mandir)/man1/larder.1
+	install -m 644 server/dist/larder-hook.5 $(DESTDIR)$(mandir)/man5/larder-hook.5
+	install -m 644 server/dist/hook.conf.example $(DESTDIR)$(datarootdir)/doc/larder/hook.conf.example
 
 RUN_ARGS ?= -l 127.0.0.1 -p 11211
 .PHONY: run

@@ -31,3 +31,5 @@ for app in shared static; do
 done
 "$(find "$root" -name larder -type f -perm -u+x)" -V
 find "$root" -name larder.1 | grep -q .
+find "$root" -path "*/man5/larder-hook.5" | grep -q .
+find "$root" -path "*/doc/larder/hook.conf.example" | grep -q .
