@@ -59,12 +59,6 @@ link_stop(struct link *link)
 }
 
 void
-link_clear_stop(struct link *link)
-{
-    (void)link;
-}
-
-void
 link_break(struct link *link)
 {
     (void)link;
@@ -249,14 +243,6 @@ void
 link_stop(struct link *link)
 {
     shut_down(link, true);
-}
-
-void
-link_clear_stop(struct link *link)
-{
-    lock_acquire(&link->lock);
-    link->is_stopped = false;
-    lock_release(&link->lock);
 }
 
 void

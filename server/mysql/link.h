@@ -48,12 +48,8 @@ enum link_result link_open(struct link *link, const struct rules_source *source,
                            const struct rules_host *host) __attribute__((warn_unused_result));
 void link_close(struct link *link);
 
-/**
- * Wakes whoever waits for the server: that call and all later ones answer LINK_LOST, until
- * link_clear_stop().  Any thread.
- */
+/** Wakes whoever waits for the server: that call and all later ones answer LINK_LOST.  Any thread. */
 void link_stop(struct link *link);
-void link_clear_stop(struct link *link);
 /** The same for the connection that is open now alone.  Any thread. */
 void link_break(struct link *link);
 

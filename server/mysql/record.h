@@ -59,7 +59,8 @@ struct record_end {
     uint8_t kind;
     bool has_gtid;
     struct record_point point;
-    uint64_t end_offset; /* behind the transaction */
+    uint64_t end_offset;  /* behind the transaction */
+    uint32_t reset_space; /* not 0: all is void, and the position is that space's beginning */
     uint16_t file_len;   /* the name of a log follows, that is in use from here on; 0: none */
     char file[];
 };
