@@ -37,6 +37,7 @@ else
 PLAIN_GOALS := help clean distclean format
 ifneq ($(filter-out $(PLAIN_GOALS),$(or $(MAKECMDGOALS),all)),)
 include config.mk
+LIBS += $(PACKING_LIBS)
 endif
 
 configure: configure.ac
@@ -82,7 +83,8 @@ C_WARNINGS = $(WARNINGS) -Wstrict-prototypes -Wmissing-prototypes -Wold-style-de
 ERRORS = $(if $(filter-out 0,$(DEVELOPER)),-Werror)
 
 # CFLAGS and CPPFLAGS are the user's, and come behind ours; only a variant's come behind them.
-OUR_CPPFLAGS = -D_GNU_SOURCE -I. -Iserver -Iserver/include $(EVENT_CFLAGS) $(TLS_CFLAGS) $(HOOK_CFLAGS) $(CPPFLAGS)
+OUR_CPPFLAGS = -D_GNU_SOURCE -I. -Iserver -Iserver/include $(EVENT_CFLAGS) $(TLS_CFLAGS) $(SASL_CFLAGS) \
+    $(SECCOMP_CFLAGS) $(HOOK_CFLAGS) $(CPPFLAGS)
 TEST_CPPFLAGS = -Itests $(CHECK_CFLAGS)
 OUR_CFLAGS = -std=gnu11 -pthread -fPIC -fvisibility=hidden $(C_WARNINGS) $(ERRORS) $(CFLAGS) \
     $(VARIANT_FLAGS)
@@ -115,8 +117,6 @@ link_admin := admin engine base
 link_session := session admin proto engine base
 link_net := net session admin proto engine base
 link_embed := embed net session admin proto engine base
-# Fuzz targets: all parsers.
-link_fuzz := mysql session admin proto engine base
 link_server := server embed net session admin mysql proto engine base
 
 objects = $(patsubst %,$(B)/obj/%.o,$(basename $(1)))
@@ -148,7 +148,7 @@ $(1): FORCE
 endef
 
 $(eval $(call stamp,$(B)/flags,$(CC) $(OUR_CPPFLAGS) $(OUR_CFLAGS) $(CXX) $(OUR_CXXFLAGS)))
-$(eval $(call stamp,$(B)/ldflags,$(OUR_LDFLAGS) $(SERVER_HEAP_LIBS) $(EVENT_LIBS) $(LIBS)))
+$(eval $(call stamp,$(B)/ldflags,$(OUR_LDFLAGS) $(SERVER_HEAP_LIBS) $(SECCOMP_LIBS) $(EVENT_LIBS) $(LIBS)))
 
 $(B)/obj/%.o: %.c $(B)/flags config.h
 	@mkdir -p $(@D)
@@ -199,7 +199,7 @@ all: $(if $(wildcard server/main.c),$(OUT)/larder) $(OUT)/liblarder.a $(OUT)/lib
 link = $(CC) $(OUR_CFLAGS) $(OUR_LDFLAGS) -o $@
 
 $(OUT)/larder: $(call objects,server/main.c) $(call archives,server) $(B)/ldflags
-	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(SERVER_HEAP_LIBS) $(EVENT_LIBS) $(LIBS)
+	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(SERVER_HEAP_LIBS) $(SECCOMP_LIBS) $(EVENT_LIBS) $(LIBS)
 
 # The library's objects are joined into one, with what they need of the layers below, and all names but
 # larder_* are made local, so that our short ones cannot clash with the host's.
@@ -237,7 +237,7 @@ run: $(OUT)/larder
 # -- test programs --------------------------------------------------------------------------------------
 
 T := $(B)/tests
-LAYER_LIBS = $(CHECK_LIBS) $(EVENT_LIBS) $(LIBS)
+LAYER_LIBS = $(CHECK_LIBS) $(SECCOMP_LIBS) $(EVENT_LIBS) $(LIBS)
 
 .PHONY: have_check
 have_check:
@@ -265,7 +265,7 @@ $(T)/wire/runner: $(call objects,$(WIRE_SOURCES)) $(B)/support.a $(call archives
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(LAYER_LIBS)
 
 $(T)/fuzz/replay_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $(B)/support.a \
-    $(call archives,fuzz) $(B)/ldflags
+    $(call archives,server) $(B)/ldflags
 	@mkdir -p $(@D)
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(EVENT_LIBS) $(LIBS)
 
@@ -295,7 +295,8 @@ RUN_TEST = $(TEST_ENV) tests/support/run_test.sh $(@:$(R)/%=%) $@
 UNIT_RESULTS := $(patsubst tests/%.c,$(R)/%,$(UNIT_SOURCES))
 STRESS_RESULTS := $(patsubst tests/%.c,$(R)/%,$(STRESS_SOURCES))
 # Stress tests without the order that they are about must fail.
-BROKEN_RESULTS := $(if $(filter release debug,$(VARIANT)),$(R)/stress/read_race_broken $(R)/stress/prefix_race_broken)
+BROKEN_RESULTS := $(if $(filter release debug,$(VARIANT)),$(R)/stress/read_race_broken $(R)/stress/prefix_race_broken \
+    $(R)/stress/log_ring_broken)
 WIRE_RESULTS := $(if $(WIRE_SOURCES),$(R)/wire/in_process $(R)/wire/socket)
 EMBED_RESULTS := $(foreach name,$(basename $(EMBED_C_SOURCES) $(EMBED_CC_SOURCES)),\
     $(name:tests/%=$(R)/%)-static $(name:tests/%=$(R)/%)-shared)
@@ -319,6 +320,7 @@ $(R)/%: $(T)/%
 	@$(RUN_TEST) $<
 
 WIRE_FILES := $(sort $(wildcard tests/wire/*.t))
+$(R)/wire/in_process $(R)/wire/socket: $(wildcard tests/wire/*.users)
 $(R)/wire/in_process: $(T)/wire/runner $(WIRE_FILES)
 	@$(RUN_TEST) $< $(WIRE_FILES)
 $(R)/wire/socket: $(T)/wire/runner $(WIRE_FILES) $(OUT)/larder
@@ -335,6 +337,10 @@ $(R)/stress/%_broken: tests/stress/must_fail.sh tests/stress/%.c \
 	@CC='$(CC)' $(RUN_TEST) $< $* $(broken_$*) $(OUT)/broken
 broken_read_race := LARDER_BREAK_BUCKET_ORDER 'every value that was read is whole'
 broken_prefix_race := LARDER_BREAK_PREFIX_ORDER 'nothing survives a flush'
+
+$(R)/stress/log_ring_broken: tests/stress/log_ring_broken.sh tests/stress/log_ring.c \
+    $(wildcard server/admin/watch*.[ch] server/base/*.[ch]) config.h
+	@CC='$(CC)' $(RUN_TEST) $< $(OUT)/broken
 
 E2E_HELPERS := $(wildcard tests/support/*.py tests/e2e/*/*.py)
 CLIENT_PROGRAMS := $(wildcard tests/e2e/clients/*)
@@ -390,7 +396,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ_SOURCES))
 fuzz:
 	@$(MAKE) VARIANT=fuzz CC=$(FUZZ_CC) fuzz_run
 
-$(T)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/support.a $(call archives,fuzz) $(B)/ldflags
+$(T)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/support.a $(call archives,server) $(B)/ldflags
 	@mkdir -p $(@D)
 	$(call say,LINK) $(CC) $(OUR_CFLAGS) -fsanitize=fuzzer $(OUR_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(EVENT_LIBS) $(LIBS)
 

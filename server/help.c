@@ -20,20 +20,20 @@
 /* One string per part: ISO C promises no more than 4095 characters. */
 static const char help_serving[] =
     "-p, --port=<num>          TCP port to listen on (default: 11211; 0: off; -1: any free one)\n"
-    "-U, --udp-port=<num>      0 only: this build has no UDP\n"
+    "-U, --udp-port=<num>      UDP port (default: 0, off; -1: any free one); without -p it is the TCP port, too\n"
     "-s, --unix-socket=<file>  UNIX socket to listen on; without -p and -l no TCP port is opened\n"
     "-a, --unix-mask=<mask>    access mask for the UNIX socket, in octal (default: 700)\n"
     "-A, --enable-shutdown     enable the \"shutdown\" command\n"
     "-l, --listen=<addr>       address to listen on: <host>[:<port>], [<v6>]:<port>, * for any (default: any);\n"
     "                          several split by , or ; or in several -l; before an address may stand\n"
     "                          notls:, btls: (TLS), mtls: (TLS, clients with a certificate),\n"
-    "                          proto[ascii|negotiating]: and tag[<1 to 8 characters>]:\n"
+    "                          proto[ascii|binary|negotiating]: and tag[<1 to 8 characters>]:\n"
     "-b, --listen-backlog=<num> connections that may wait to be accepted (default: 1024)\n"
     "-c, --conn-limit=<num>    max simultaneous connections (default: 1024)\n"
     "-t, --threads=<num>       number of worker threads (default: 4)\n"
-    "-R, --max-reqs-per-event  requests of one connection before others have their turn (default: 20)\n"
+    "-R, --max-reqs-per-event=<num> requests of one connection before others have their turn (default: 20)\n"
     "-B, --protocol=<name>     protocol: ascii, binary, or auto (default)\n"
-    "-N, --napi-ids=<num>      taken for compatibility: connections are dealt out evenly\n";
+    "-N, --napi-ids=<num>      receive queues of the network card: connections of each go to a worker of its own\n";
 
 static const char help_memory[] =
     "-m, --memory-limit=<num>  memory of items and index in megabytes, or with k, m, g (default: 64)\n"
@@ -46,6 +46,8 @@ static const char help_memory[] =
     "-C, --disable-cas         no CAS ids: 8 bytes less per item\n";
 
 static const char help_process[] =
+    "    --config=<file>       options from a file such as /etc/memcached.conf, one per line; the command\n"
+    "                          line wins over it\n"
     "-d, --daemon              run as a daemon\n"
     "-r, --enable-coredumps    maximize the core file limit\n"
     "-u, --user=<user>         assume the identity of <user> (only when started as root)\n"
@@ -57,23 +59,63 @@ static const char help_process[] =
     "-F, --disable-flush-all   disable the flush_all command\n"
     "-X, --disable-dumping     disable stats cachedump, stats detail and dumps of keys\n"
     "-W, --disable-watch       disable watch commands\n"
-    "-D <char>, --delimiter=<char>  delimiter between key prefix and key for \"stats detail\" (default: :);\n"
+    "-Y, --auth-file=<file>    clients log in before anything else; lines user:password; text protocols only\n"
+#ifdef HAVE_SASL
+    "-S, --enable-sasl         clients log in by SASL before anything else; binary protocol only\n"
+#endif
+    "-D, --delimiter=<char>    delimiter between key prefix and key for \"stats detail\" (default: :);\n"
     "                          collection is on from the start when it is given\n";
 
 static const char help_extended[] =
-    "-o, --extended            comma separated list of extended options; no_ before a name turns it off\n"
-    "   - maxconns_fast:       answer and close connections above the limit (default); no_: let them wait\n"
-    "   - idle_timeout:        seconds after which an idle connection is closed (default: 0, never)\n"
-    "   - read_buf_mem_limit:  limit in megabytes for read buffers (default: 0, none)\n"
-    "   - watcher_logbuf_size, worker_logbuf_size: kilobytes of log buffers (default: 256, 64)\n"
-    "   - track_sizes:         reports for \"stats sizes\"\n"
-    "   - sock_cookie_id:      mark of the sockets, for firewalls\n"
-    "   - temporary_ttl, tail_repair_time, slab_chunk_max, slab_sizes, hashpower, no_hashexpand,\n"
-    "     hash_algorithm=jenkins|murmur3|xxh3, slab_reassign, slab_automove, slab_automove_ratio,\n"
-    "     slab_automove_window, slab_automove_freeratio, lru_crawler, lru_crawler_sleep,\n"
-    "     lru_crawler_tocrawl, lru_maintainer, hot_lru_pct, warm_lru_pct, hot_max_factor,\n"
-    "     warm_max_factor, no_chunked_items, modern, no_modern: checked and shown as memcached does;\n"
-    "     memory is run by larder's own rules\n";
+    "-o, --extended=<list>     comma separated list of extended options; no_ before a switch turns it off\n"
+    "   - maxconns_fast:      answer and close connections above the limit (default); no_: let them wait\n"
+    "   - idle_timeout:       seconds after which an idle connection is closed (default: 0, never)\n"
+    "   - read_buf_mem_limit: megabytes that connections may hold in half commands and unsent replies\n"
+    "                         (default: 0, no limit)\n"
+    "   - sock_cookie_id:     mark of the sockets, for firewalls\n"
+    "   - watcher_logbuf_size: kilobytes that wait for each watcher (default: 256)\n"
+    "   - worker_logbuf_size: kilobytes of log lines of each worker (default: 64)\n"
+    "   - track_sizes:        reports for \"stats sizes\"\n"
+    "   - slab_sizes:         sizes of chunks in bytes, such as 100-200-400: in place of -f and -n\n"
+    "   - slab_reassign:      memory moves between size classes (default); and no_slab_reassign\n"
+    "   - slab_automove:      0: not by itself, 1 (default), 2: as soon as it gains anything; and no_slab_automove\n"
+    "   - slab_automove_ratio: above 0, up to 1: how clear the gain of a move must be (default: 0.8)\n"
+    "   - lru_crawler:        expired items are looked for (default)\n"
+    "   - no_lru_crawler:\n"
+    "   - lru_crawler_sleep:  0 to 1000000 microseconds between two looks (default: 100)\n"
+    "   - lru_crawler_tocrawl: chunks of a class looked at in a row (default: 0, all)\n"
+    "   - modern:             nothing more than the defaults\n"
+    "   - no_modern:          the defaults of memcached 1.4, as far as they are settings\n";
+
+static const char help_shown[] =
+    "   Checked, and shown by \"stats settings\"; memory is run by larder's own rules:\n"
+    "   - hashpower:          12 to 32 (default: 0)\n"
+    "   - no_hashexpand:\n"
+    "   - hash_algorithm:     jenkins, murmur3 (default) or xxh3\n"
+    "   - tail_repair_time:   10 and more seconds (default: 0, off)\n"
+    "   - slab_automove_window: 3 to 1800 (default: 10)\n"
+    "   - slab_automove_freeratio: (default: 0.01)\n"
+    "   - slab_chunk_max:     1 to 1024 kilobytes (default: 512)\n"
+    "   - no_chunked_items:   as slab_chunk_max=1024\n"
+    "   - lru_maintainer:     (default)\n"
+    "   - no_lru_maintainer:\n"
+    "   - hot_lru_pct:        1 to 79 (default: 20)\n"
+    "   - warm_lru_pct:       1 to 79, with hot_lru_pct up to 80 (default: 40)\n"
+    "   - hot_max_factor:     above 0 (default: 0.2)\n"
+    "   - warm_max_factor:    above 0 (default: 2.0)\n"
+    "   - temporary_ttl:      seconds (default: off)\n"
+    "   - inline_ascii_resp:  taken, and nothing since memcached 1.6\n"
+    "   - no_inline_ascii_resp: likewise\n"
+    "   - resp_obj_mem_limit: taken with a warning: see read_buf_mem_limit\n";
+
+#ifdef HAVE_SECCOMP
+static const char help_seccomp[] =
+    "   - drop_privileges:    filters system calls: no programs, no new sockets; a worker writes no file\n"
+    "   - no_drop_privileges: (default)\n"
+    "   - relaxed_privileges: with drop_privileges: no list of calls for the workers\n";
+#else
+static const char help_seccomp[] = "   - no_drop_privileges: taken: this build has no seccomp\n";
+#endif
 
 #ifdef HAVE_TLS
 static const char help_tls[] =
@@ -99,15 +141,22 @@ options_print_help(FILE *out)
     fputs(help_memory, out);
     fputs(help_process, out);
     fputs(help_extended, out);
+    fputs(help_seccomp, out);
+    fputs(help_shown, out);
 #ifdef HAVE_TLS
     fputs(help_tls, out);
 #endif
     fputs(
         "Environment:\n"
-        "MEMCACHED_PORT_FILENAME   file that gets the ports: lines \"TCP INET: <port>\", \"TCP INET6: <port>\"\n"
+        "MEMCACHED_PORT_FILENAME   file that gets the ports: lines \"TCP INET: <port>\", \"TCP INET6: <port>\",\n"
+        "                          \"UDP INET: <port>\", \"UDP INET6: <port>\"\n"
+#ifdef HAVE_SASL
+        "SASL_CONF_PATH            folder of memcached.conf for -S (default: /etc/sasl, /etc/sasl2)\n"
+        "MEMCACHED_SASL_PWDB       file of user:password lines for -S\n"
+#endif
         "Signals:\n"
         "SIGTERM, SIGINT stop; SIGUSR1 stops when the workers have finished what they have received;\n"
-        "SIGHUP loads certificates again\n",
+        "SIGHUP loads certificates and the files of users again\n",
         out);
 }
 

@@ -3,13 +3,17 @@
 
 #include "admin/prefix.h"
 #include "admin/stats.h"
+#include "admin/tune.h"
+#include "admin/watch.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "engine/cache.h"
+#include "logins.h"
 #include "net/server.h"
 #include "options.h"
 #include "process.h"
+#include "sandbox.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -40,7 +44,7 @@ __attribute__((visibility("default"))) const char *malloc_conf =
 _Static_assert(TLS_ERROR_CAP <= SERVER_ERROR_CAP, "one buffer takes either");
 
 static struct cache *
-create_cache(const struct settings *settings)
+create_cache(const struct settings *settings, struct watch *watch)
 {
     struct cache_options options = {
         /* relaxed: no other thread runs yet */
@@ -48,13 +52,27 @@ create_cache(const struct settings *settings)
         .item_size_max = settings->item_size_max,
         .growth_factor = settings->growth_factor,
         .chunk_min = settings->chunk_min,
+        .chunk_sizes = settings->slab_sizes,
+        .chunk_sizes_len = settings->slab_sizes_len,
         .cas_disabled = settings->cas_disabled,
         .evictions_disabled = settings->evictions_disabled,
         .large_pages = settings->large_pages,
+        .track_sizes = settings->track_sizes,
         .hash_seed = rng_system(),
         .now = clock_unix_s(),
+        .observer = watch != NULL ? watch_observer(watch) : NULL,
     };
     return cache_create(&options);
+}
+
+/** NULL with -W, and without memory. */
+static struct watch *
+create_watch(const struct settings *settings)
+{
+    struct watch_options options = { .source_size = settings->worker_logbuf_size,
+                                     .watcher_size = settings->watcher_logbuf_size,
+                                     .now_us = clock_unix_us };
+    return settings->watch_disabled ? NULL : watch_create(&options);
 }
 
 /** Limits and user; 0 or the exit code. */
@@ -99,16 +117,17 @@ serve(struct settings *settings, struct server *server, int ready_fd)
     if (settings->lock_memory && mlockall(LOCK_ALL) != 0) {
         log_line("warning: -k invalid, mlockall() failed: %s", strerror(errno));
     }
-    struct cache *cache = create_cache(settings);
+    stats.watch = create_watch(settings);
+    struct cache *cache = create_cache(settings, stats.watch);
     if (cache == NULL) {
         /* relaxed: no other thread runs yet */
         log_line(
             "no memory for a cache of %llu bytes (-m): %s",
             (unsigned long long)atomic_load_explicit(&settings->memory_limit, memory_order_relaxed),
             strerror(errno));
-        server_destroy(server);
-        return code;
+        goto done;
     }
+    tune_apply(settings, cache);
     stats.cache = cache;
     stats.settings = settings;
     stats.started_at = clock_unix_s();
@@ -116,6 +135,15 @@ serve(struct settings *settings, struct server *server, int ready_fd)
     if (stats.prefixes == NULL) {
         log_line("out of memory");
         goto done;
+    }
+    if (settings->drop_privileges) {
+        if (!sandbox_process()) {
+            code = OPTIONS_EXIT_OS;
+            goto done;
+        }
+        if (!settings->relaxed_privileges) {
+            server_on_worker(server, sandbox_worker_or_exit);
+        }
     }
     enum server_result started = server_start(server, cache, &stats, true, error);
     if (started != SERVER_OK) {
@@ -141,19 +169,21 @@ done:
     if (stats.prefixes != NULL) {
         prefix_stats_destroy(stats.prefixes);
     }
-    cache_destroy(cache);
+    if (cache != NULL) {
+        cache_destroy(cache);
+    }
+    if (stats.watch != NULL) {
+        watch_destroy(stats.watch);
+    }
     return code;
 }
 
+/** From the files of keys and passwords to the end; returns the exit code. */
 static int
-run(struct settings *settings)
+run(struct settings *settings, struct logins *logins)
 {
     char error[SERVER_ERROR_CAP] = "";
     int ready_fd = -1;
-    /* Both until the server's loop takes them: a hangup must not end a server that is about to
-     * start. */
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGHUP, SIG_IGN);
     /* Before anything is given up: keys are often root's alone. */
     struct tls *tls = NULL;
     if (settings->ssl_enabled && tls_create(settings, &tls, error) != TLS_OK) {
@@ -176,8 +206,10 @@ run(struct settings *settings)
         log_line("%s", error);
         return OPTIONS_EXIT_OS;
     }
-    if (settings->port == 0 && settings->unix_path == NULL) {
-        log_line("WARNING: -p 0 and no -s: nobody can reach this server");
+    struct server_logins asked = logins_of_server(logins);
+    server_ask_for_login(server, &asked);
+    if (settings->port == 0 && settings->unix_path == NULL && settings->udp_port == 0) {
+        log_line("WARNING: -p 0, no -U and no -s: nobody can reach this server");
     }
     code = settings->daemonize ? process_daemonize(&ready_fd) : 0;
     if (code != 0) {
@@ -185,6 +217,22 @@ run(struct settings *settings)
         return code;
     }
     return serve(settings, server, ready_fd);
+}
+
+static int
+start(struct settings *settings)
+{
+    struct logins logins;
+    /* Both until the server's loop takes them: a hangup must not end a server that is about to
+     * start. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN);
+    int code = logins_open(&logins, settings);
+    if (code == 0) {
+        code = run(settings, &logins);
+        logins_close(&logins);
+    }
+    return code;
 }
 
 int
@@ -212,7 +260,7 @@ main(int argc, char **argv)
         if (report.warnings[0] != '\0') {
             log_line("%s", report.warnings);
         }
-        code = run(&settings);
+        code = start(&settings);
         break;
     }
     options_free(&settings);

@@ -7,6 +7,7 @@
 #include "net/address.h"
 
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,15 +63,20 @@ static bool
 take_udp_port(struct parser *parser, const char *text)
 {
     int64_t port = 0;
-    if (!options_integer(text, INT64_MIN, 65535, &port)) {
-        return options_fail(parser, OPTIONS_EXIT_USAGE,
-                            "ERROR: Invalid port number %s.\n-U takes 0 in this build", text);
+    if (!options_integer(text, INT64_MIN, INT64_MAX, &port)) {
+        options_warn(
+            parser,
+            "WARNING: -U %s is no number: taken as 0, no UDP; 1 to 65535, or -1 for any free port",
+            text);
+        port = 0;
     }
-    if (port != 0) {
-        return options_fail(parser, OPTIONS_EXIT_USAGE,
-                            "-U %s: this build of larder has no UDP; -U 0 is right", text);
+    if (port > 65535 || port < -1) {
+        return options_fail(
+            parser, OPTIONS_EXIT_USAGE,
+            "ERROR: Invalid port number %s.\n-U takes 1 to 65535, 0 for none, -1 for any free one",
+            text);
     }
-    parser->settings->udp_port = 0;
+    parser->settings->udp_port = (int)port;
     return true;
 }
 
@@ -87,11 +93,25 @@ take_unix_mask(struct parser *parser, const char *text)
     return true;
 }
 
+static void
+options_free_listen(struct settings *settings)
+{
+    for (unsigned i = 0; i < settings->listen_count; i++) {
+        free((char *)(uintptr_t)settings->listen[i]);
+        settings->listen[i] = NULL;
+    }
+    settings->listen_count = 0;
+}
+
 /** Checks each address, and adds it; several are split at , and ; */
 static bool
 take_listen(struct parser *parser, const char *text)
 {
     struct settings *settings = parser->settings;
+    if (parser->listen_from_config && parser->config_path == NULL) {
+        options_free_listen(settings);
+        parser->listen_from_config = false;
+    }
     unsigned before = settings->listen_count;
     const char *at = text;
     while (*at != '\0') {
@@ -115,6 +135,7 @@ take_listen(struct parser *parser, const char *text)
             parser, OPTIONS_EXIT_OS,
             "failed to listen on one of interface(s) %s: -l takes host[:port], * for any", text);
     }
+    parser->listen_from_config = parser->config_path != NULL;
     return true;
 }
 
@@ -138,6 +159,15 @@ check_listen(struct parser *parser)
                                 settings->listen[i]);
         case LISTEN_SPEC_NOT_BUILT:
             return options_fail(parser, OPTIONS_EXIT_USAGE, "%s", error);
+        }
+        bool guarded = settings->auth_file != NULL || settings->sasl_enabled;
+        if (guarded && spec.protocol != settings->protocol) {
+            return options_fail(parser, OPTIONS_EXIT_USAGE,
+                                "-l %.300s: with %s only %s can log in: proto[%s] is right",
+                                settings->listen[i], settings->sasl_enabled ? "-S" : "-Y",
+                                settings->sasl_enabled ? "the binary protocol"
+                                                       : "the text protocol",
+                                settings->sasl_enabled ? "binary" : "ascii");
         }
         /* notls: without -Z asks for what is: let it be. */
         if (!settings->ssl_enabled && (spec.tls == TLS_MODE_BASIC || spec.tls == TLS_MODE_MUTUAL)) {
@@ -219,6 +249,7 @@ take_factor(struct parser *parser, const char *text)
 static bool
 take_protocol(struct parser *parser, const char *text)
 {
+    parser->protocol_given = true;
     if (strcmp(text, "auto") == 0) {
         parser->settings->protocol = PROTOCOL_AUTO;
     } else if (strcmp(text, "ascii") == 0) {
@@ -278,6 +309,8 @@ take_prefix_delimiter(struct parser *parser, const char *text)
 static const char short_options[] = ":a:Ab:B:c:CdD:e:f:Fhi"
                                     "I:kl:Lm:Mn:N:o:p:P:rR:s:St:u:U:vVWXY:Z";
 
+#define OPTION_CONFIG 256 /* has no letter */
+
 static const struct option long_options[] = {
     { "port", required_argument, NULL, 'p' },
     { "udp-port", required_argument, NULL, 'U' },
@@ -292,7 +325,7 @@ static const struct option long_options[] = {
     { "disable-evictions", no_argument, NULL, 'M' },
     { "conn-limit", required_argument, NULL, 'c' },
     { "lock-memory", no_argument, NULL, 'k' },
-    { "verbose", no_argument, NULL, 'v' },
+    { "verbose", optional_argument, NULL, 'v' }, /* memcached's looks at no value either */
     { "help", no_argument, NULL, 'h' },
     { "license", no_argument, NULL, 'i' },
     { "version", no_argument, NULL, 'V' },
@@ -317,6 +350,7 @@ static const struct option long_options[] = {
     { "napi-ids", required_argument, NULL, 'N' },
     { "napi_ids", required_argument, NULL, 'N' },
     { "extended", required_argument, NULL, 'o' },
+    { "config", required_argument, NULL, OPTION_CONFIG },
     { NULL, 0, NULL, 0 },
 };
 
@@ -325,8 +359,8 @@ static bool
 refuse(struct parser *parser, int option)
 {
     const char *what =
-        option == 'S'   ? "-S (--enable-sasl): this build of larder has no SASL"
-        : option == 'Y' ? "-Y (--auth-file): this build of larder has no ASCII authentication"
+        option == 'S'   ? "-S (--enable-sasl): this build of larder has no SASL, which needs"
+                          " libsasl2-dev when it is configured"
         : option == 'e' ? "-e (--memory-file): this build of larder has no restartable cache"
                         : "-Z (--enable-ssl): this build of larder has no TLS, which needs"
                           " libssl-dev when it is configured";
@@ -401,6 +435,11 @@ take_option(struct parser *parser, int option, const char *text)
     case 's':
         settings->unix_path = text;
         return true;
+#ifdef HAVE_SASL
+    case 'S':
+        settings->sasl_enabled = true;
+        return true;
+#endif
     case 't':
         return take_threads(parser, text);
     case 'u':
@@ -417,6 +456,9 @@ take_option(struct parser *parser, int option, const char *text)
         return true;
     case 'X':
         settings->dump_disabled = true;
+        return true;
+    case 'Y':
+        settings->auth_file = text;
         return true;
 #ifdef HAVE_TLS
     case 'Z':
@@ -475,13 +517,14 @@ static bool
 check_together(struct parser *parser)
 {
     struct settings *settings = parser->settings;
-    if (settings->hot_lru_pct + settings->warm_lru_pct > 80) {
+    if (settings_get(settings, hot_lru_pct) + settings_get(settings, warm_lru_pct) > 80) {
         return options_fail(
             parser, OPTIONS_EXIT_USAGE,
             "hot_lru_pct + warm_lru_pct cannot be more than 80%% combined: they are %u and %u",
-            settings->hot_lru_pct, settings->warm_lru_pct);
+            settings_get(settings, hot_lru_pct), settings_get(settings, warm_lru_pct));
     }
-    if (parser->temporary_ttl_given && settings->temp_lru && !settings->lru_maintainer) {
+    if (parser->temporary_ttl_given && settings_get(settings, temp_lru) &&
+        !settings->lru_maintainer) {
         return options_fail(parser, OPTIONS_EXIT_USAGE,
                             "temporary_ttl requires lru_maintainer to be enabled");
     }
@@ -498,31 +541,162 @@ check_together(struct parser *parser)
     }
     if (settings->unix_path != NULL && settings->listen_count == 0 && !parser->port_given) {
         settings->port = 0;
+    } else if (settings->udp_port != 0 && !parser->port_given) {
+        settings->port = settings->udp_port;
     }
-    return check_sizes(parser) && check_listen(parser);
+    if (settings->unix_path != NULL && settings->udp_port != 0) {
+        options_warn(parser, "WARNING: no UDP port is opened with a unix socket (-s): -U %d",
+                     settings->udp_port);
+        settings->udp_port = 0;
+    }
+    if (settings->ssl_enabled && settings->udp_port != 0) {
+        options_warn(parser, "WARNING: UDP is plain, also with -Z: -U %d", settings->udp_port);
+    }
+    return check_sizes(parser) && options_check_logins(parser) && check_listen(parser);
 }
 
-static void
+/** What getopt_long() did not take; its own words. */
+static bool
 fail_unknown(struct parser *parser, int found, char **argv)
 {
-    const char *slash = strrchr(argv[0], '/');
-    const char *program = slash != NULL ? slash + 1 : argv[0];
     const char *word = argv[optind - 1];
     bool is_long = strncmp(word, "--", 2) == 0;
     if (found == ':' && is_long) {
-        (void)options_fail(parser, OPTIONS_EXIT_BAD,
-                           "%s: option '%s' requires an argument\nIllegal argument \"?\"", program,
-                           word);
-    } else if (found == ':') {
-        (void)options_fail(parser, OPTIONS_EXIT_BAD,
-                           "%s: option requires an argument -- '%c'\nIllegal argument \"?\"",
-                           program, optopt);
-    } else if (is_long) {
-        (void)options_fail(parser, OPTIONS_EXIT_BAD,
-                           "%s: unrecognized option '%s'\nIllegal argument \"?\"", program, word);
-    } else {
-        (void)options_fail(parser, OPTIONS_EXIT_BAD,
-                           "%s: invalid option -- '%c'\nIllegal argument \"?\"", program, optopt);
+        return options_fail(parser, OPTIONS_EXIT_BAD,
+                            "%s: option '%s' requires an argument\nIllegal argument \"?\"", argv[0],
+                            word);
+    }
+    if (found == ':') {
+        return options_fail(parser, OPTIONS_EXIT_BAD,
+                            "%s: option requires an argument -- '%c'\nIllegal argument \"?\"",
+                            argv[0], optopt);
+    }
+    if (!is_long) {
+        return options_fail(parser, OPTIONS_EXIT_BAD,
+                            "%s: invalid option -- '%c'\nIllegal argument \"?\"", argv[0], optopt);
+    }
+    size_t name_len = strcspn(word + 2, "=");
+    unsigned matches = 0;
+    char names[OPTIONS_TEXT_CAP / 2] = "";
+    size_t used = 0;
+    for (const struct option *option = long_options; option->name != NULL; option++) {
+        if (strncmp(option->name, word + 2, name_len) == 0 && used < sizeof(names)) {
+            matches++;
+            used += (size_t)snprintf(names + used, sizeof(names) - used, " '--%s'", option->name);
+        }
+    }
+    if (matches > 1) {
+        return options_fail(
+            parser, OPTIONS_EXIT_BAD,
+            "%s: option '%.100s' is ambiguous; possibilities:%s\nIllegal argument \"?\"", argv[0],
+            word, names);
+    }
+    if (matches == 1) {
+        return options_fail(parser, OPTIONS_EXIT_BAD,
+                            "%s: option%s doesn't allow an argument\nIllegal argument \"?\"",
+                            argv[0], names);
+    }
+    return options_fail(parser, OPTIONS_EXIT_BAD,
+                        "%s: unrecognized option '%.200s'\nIllegal argument \"?\"", argv[0], word);
+}
+
+/** From the first word on, also when it is called again. */
+static void
+restart_getopt(void)
+{
+#ifdef __GLIBC__
+    optind = 0;
+#else
+    optind = 1;
+#endif
+    opterr = 0;
+}
+
+/** -d and -h of a file are left out, as Debian's wrapper does: who starts the server says whether
+ * it is a daemon. */
+static bool
+take_in_config(struct parser *parser, int option, const char *text)
+{
+    switch (option) {
+    case 'd':
+    case 'h':
+        return true;
+    case 'i':
+    case 'V':
+        return options_fail(parser, OPTIONS_EXIT_BAD,
+                            "-%c belongs on the command line, and into no file", option);
+    case OPTION_CONFIG:
+        return options_fail(parser, OPTIONS_EXIT_BAD,
+                            "--config %.200s: a file cannot name another one", text);
+    default:
+        return take_option(parser, option, text);
+    }
+}
+
+bool
+options_take_words(struct parser *parser, int argc, char **argv)
+{
+    restart_getopt();
+    for (;;) {
+        int found = getopt_long(argc, argv, short_options, long_options, NULL);
+        const char *text = optarg != NULL ? optarg + strspn(optarg, " \t") : "";
+        bool taken = true;
+        if (found == -1) {
+            break;
+        }
+        if (found == '?' || found == ':') {
+            taken = fail_unknown(parser, found, argv);
+        } else if (parser->config_path != NULL) {
+            taken = take_in_config(parser, found, text);
+        } else {
+            switch (found) {
+            case 'h':
+                parser->ends = OPTIONS_HELP;
+                return false;
+            case 'V':
+                parser->ends = OPTIONS_VERSION;
+                return false;
+            case 'i':
+                parser->ends = OPTIONS_LICENSE;
+                return false;
+            case OPTION_CONFIG:
+                break; /* see find_config() */
+            default:
+                taken = take_option(parser, found, text);
+                break;
+            }
+        }
+        if (!taken) {
+            return false;
+        }
+    }
+    for (int i = optind; i < argc; i++) {
+        options_warn(parser, "WARNING: \"%.100s\" is no option: left out", argv[i]);
+    }
+    return true;
+}
+
+/** The file of --config, which comes before all other options: they win.  NULL for none.  What is
+ * wrong with the others is told in its turn. */
+static bool
+find_config(struct parser *parser, int argc, char **argv, const char **path)
+{
+    *path = NULL;
+    restart_getopt();
+    for (;;) {
+        int found = getopt_long(argc, argv, short_options, long_options, NULL);
+        if (found == -1 || found == 'h' || found == 'V' || found == 'i') {
+            return true;
+        }
+        if (found != OPTION_CONFIG) {
+            continue;
+        }
+        if (*path != NULL) {
+            return options_fail(parser, OPTIONS_EXIT_BAD,
+                                "--config is given twice, %.200s and %.200s: one file is right",
+                                *path, optarg);
+        }
+        *path = optarg;
     }
 }
 
@@ -531,51 +705,26 @@ options_parse(int argc, char **argv, struct settings *settings, struct options_r
 {
     settings_init(settings);
     *report = (struct options_report){ .exit_code = 0 };
-    struct parser parser = { .settings = settings, .report = report };
-#ifdef __GLIBC__
-    optind = 0; /* from the start, also when it is called again */
-#else
-    optind = 1;
-#endif
-    opterr = 0;
-    for (;;) {
-        int found = getopt_long(argc, argv, short_options, long_options, NULL);
-        switch (found) {
-        case -1:
-            for (int i = optind; i < argc; i++) {
-                options_warn(&parser, "WARNING: \"%.100s\" is no option: left out", argv[i]);
-            }
-            return check_together(&parser) ? OPTIONS_RUN : OPTIONS_BAD;
-        case 'h':
-            return OPTIONS_HELP;
-        case 'V':
-            return OPTIONS_VERSION;
-        case 'i':
-            return OPTIONS_LICENSE;
-        case '?':
-        case ':':
-            fail_unknown(&parser, found, argv);
-            return OPTIONS_BAD;
-        default:
-            break;
-        }
-        const char *text = optarg != NULL ? optarg + strspn(optarg, " \t") : "";
-        if (!take_option(&parser, found, text)) {
-            return OPTIONS_BAD;
-        }
+    struct parser parser = { .settings = settings, .report = report, .ends = OPTIONS_RUN };
+    const char *config = NULL;
+    if (!find_config(&parser, argc, argv, &config) ||
+        (config != NULL && !options_take_config(&parser, config))) {
+        return OPTIONS_BAD;
     }
+    if (!options_take_words(&parser, argc, argv)) {
+        return parser.ends != OPTIONS_RUN ? parser.ends : OPTIONS_BAD;
+    }
+    return check_together(&parser) ? OPTIONS_RUN : OPTIONS_BAD;
 }
 
 void
 options_free(struct settings *settings)
 {
-    for (unsigned i = 0; i < settings->listen_count; i++) {
-        free((char *)(uintptr_t)settings->listen[i]);
-        settings->listen[i] = NULL;
-    }
-    settings->listen_count = 0;
+    options_free_listen(settings);
     free((char *)(uintptr_t)settings->listen_text);
     settings->listen_text = NULL;
+    free(settings->config_text);
+    settings->config_text = NULL;
     const char **const owned[] = { &settings->ssl_chain_cert, &settings->ssl_key,
                                    &settings->ssl_ciphers, &settings->ssl_ca_cert };
     for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++) {

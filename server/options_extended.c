@@ -86,7 +86,15 @@ static const struct suboption suboptions[] = {
     { "no_modern", SUB_SPECIAL, 0, 0, 0, NULL },
     { "inline_ascii_resp", SUB_NOTHING, 0, 0, 0, NULL },
     { "no_inline_ascii_resp", SUB_NOTHING, 0, 0, 0, NULL },
+#ifdef HAVE_SECCOMP
+    { "drop_privileges", SUB_ON, FIELD(drop_privileges), 0, 0, NULL },
+    { "no_drop_privileges", SUB_OFF, FIELD(drop_privileges), 0, 0, NULL },
+    { "relaxed_privileges", SUB_ON, FIELD(relaxed_privileges), 0, 0, NULL },
+#else
     { "no_drop_privileges", SUB_NOTHING, 0, 0, 0, NULL },
+    { "drop_privileges", SUB_MISSING, 0, 0, 0, "seccomp" },
+    { "relaxed_privileges", SUB_MISSING, 0, 0, 0, "seccomp" },
+#endif
     { "sock_cookie_id", SUB_UNSIGNED, FIELD(sock_cookie_id), 0, UINT32_MAX,
       "sock_cookie_id takes a 32bit number" },
 #ifdef HAVE_TLS
@@ -103,8 +111,6 @@ static const struct suboption suboptions[] = {
     { "no_ssl_kernel_tls", SUB_OFF, FIELD(ssl_kernel_tls), 0, 0, NULL },
     { "ssl_min_version", SUB_SPECIAL, 0, 0, 0, NULL },
 #endif
-    { "drop_privileges", SUB_MISSING, 0, 0, 0, "seccomp" },
-    { "relaxed_privileges", SUB_MISSING, 0, 0, 0, "seccomp" },
 };
 
 /** Families of suboptions that come with what this build has not. */
@@ -119,6 +125,30 @@ static const struct {
     { "proxy_", "proxy" },
 };
 
+/** The numbers of whose lack memcached speaks otherwise than of "numeric argument". */
+static const struct {
+    const char *name;
+    const char *lacks;
+} missing_words[] = {
+    { "slab_automove_window", "argument" }, { "lru_crawler_sleep", "value" },
+    { "lru_crawler_tocrawl", "value" },     { "hot_lru_pct", "argument" },
+    { "warm_lru_pct", "argument" },         { "watcher_logbuf_size", "argument" },
+    { "worker_logbuf_size", "argument" },   { "read_buf_mem_limit", "argument" },
+};
+
+static bool
+fail_missing_number(struct parser *parser, const char *name)
+{
+    for (size_t i = 0; i < sizeof(missing_words) / sizeof(missing_words[0]); i++) {
+        if (strcmp(name, missing_words[i].name) == 0) {
+            return options_fail(parser, OPTIONS_EXIT_BAD, "Missing %s %s: -o %s=<number>", name,
+                                missing_words[i].lacks, name);
+        }
+    }
+    return options_fail(parser, OPTIONS_EXIT_BAD, "Missing numeric argument for %s: -o %s=<number>",
+                        name, name);
+}
+
 static void *
 field_at(const struct parser *parser, const struct suboption *sub)
 {
@@ -129,9 +159,7 @@ static bool
 take_whole(struct parser *parser, const struct suboption *sub, const char *value, uint64_t unit)
 {
     if (value == NULL || *value == '\0') {
-        return options_fail(parser, OPTIONS_EXIT_BAD,
-                            "Missing numeric argument for %s: -o %s=<number>", sub->name,
-                            sub->name);
+        return fail_missing_number(parser, sub->name);
     }
     int64_t min = unit == 1 ? (int64_t)sub->min : 0;
     int64_t max = unit == 1 ? (int64_t)sub->max : (int64_t)(UINT32_MAX / unit);
@@ -212,7 +240,7 @@ take_automove(struct parser *parser, const char *value)
         return options_fail(parser, OPTIONS_EXIT_BAD,
                             "slab_automove must be between 0 and 2: -o slab_automove=%s", value);
     }
-    parser->settings->slab_automove = (int)mode;
+    settings_set(parser->settings, slab_automove, (int)mode);
     return true;
 }
 
@@ -227,8 +255,11 @@ take_freeratio(struct parser *parser, const char *value)
     }
     if (!options_real(value, &ratio) || ratio < 0) {
         return options_fail(parser, OPTIONS_EXIT_BAD,
-                            "-o slab_automove_freeratio=%s: a ratio is right, such as 0.01", value);
+                            "could not parse argument to slab_automove_freeratio:"
+                            " -o slab_automove_freeratio=%s, where a ratio is right, such as 0.01",
+                            value);
     }
+    settings_set(parser->settings, slab_automove_freeratio, ratio);
     return true;
 }
 
@@ -262,13 +293,13 @@ take_temporary_ttl(struct parser *parser, const char *value)
         return options_fail(parser, OPTIONS_EXIT_BAD,
                             "-o temporary_ttl=%s: a number of seconds is right", value);
     }
-    parser->settings->temp_lru = ttl >= 0;
-    parser->settings->temporary_ttl = ttl >= 0 ? (unsigned)ttl : 0;
+    settings_set(parser->settings, temp_lru, ttl >= 0);
+    settings_set(parser->settings, temporary_ttl, ttl >= 0 ? (unsigned)ttl : 0);
     parser->temporary_ttl_given = true;
     return true;
 }
 
-/** "100-200-300": checked, as scripts may pass it; the classes stay larder's own. */
+/** "100-200-300": sizes of chunks. */
 static bool
 take_slab_sizes(struct parser *parser, const char *value)
 {
@@ -276,6 +307,8 @@ take_slab_sizes(struct parser *parser, const char *value)
         return options_fail(parser, OPTIONS_EXIT_BAD,
                             "Missing slab_sizes argument: sizes are right, such as 100-200-400");
     }
+    struct settings *settings = parser->settings;
+    settings->slab_sizes_len = 0;
     uint64_t last = 0;
     const char *at = value;
     for (;;) {
@@ -300,6 +333,12 @@ take_slab_sizes(struct parser *parser, const char *value)
                 size, value);
         }
         last = size;
+        if (settings->slab_sizes_len == SLAB_SIZES_MAX) {
+            return options_fail(parser, OPTIONS_EXIT_USAGE,
+                                "too many slab sizes: %u is the most: -o slab_sizes=%.60s...",
+                                SLAB_SIZES_MAX, value);
+        }
+        settings->slab_sizes[settings->slab_sizes_len++] = (uint32_t)size;
         if (*end == '\0') {
             return true;
         }
@@ -333,11 +372,11 @@ take_slab_chunk_max(struct parser *parser, const char *value)
 static bool
 take_no_modern(struct settings *settings)
 {
-    settings->lru_segmented = false;
+    settings_set(settings, lru_segmented, false);
     settings->lru_maintainer = false;
-    settings->lru_crawler = false;
+    settings_set(settings, lru_crawler, false);
     settings->slab_reassign = false;
-    settings->slab_automove = 0;
+    settings_set(settings, slab_automove, 0);
     settings->maxconns_fast = false;
     settings->hash_algorithm = "jenkins";
     settings->slab_chunk_max = PAGE_OF_MEMCACHED;
@@ -355,7 +394,7 @@ take_special(struct parser *parser, const char *name, const char *value)
         return take_automove(parser, value);
     }
     if (strcmp(name, "no_slab_automove") == 0) {
-        settings->slab_automove = 0;
+        settings_set(settings, slab_automove, 0);
         return true;
     }
     if (strcmp(name, "slab_automove_freeratio") == 0) {
@@ -366,7 +405,7 @@ take_special(struct parser *parser, const char *name, const char *value)
     }
     if (strcmp(name, "no_lru_maintainer") == 0) {
         settings->lru_maintainer = false;
-        settings->lru_segmented = false;
+        settings_set(settings, lru_segmented, false);
         return true;
     }
     if (strcmp(name, "temporary_ttl") == 0) {

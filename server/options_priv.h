@@ -15,11 +15,17 @@ struct parser {
     struct settings *settings;
     struct options_report *report;
     bool port_given;
+    bool protocol_given;
+    const char *config_path; /* the file of --config while its lines are taken; else NULL */
+    unsigned config_line;    /* the number of the line there */
+    bool listen_from_config; /* the addresses so far are the file's: one of the command line
+                                replaces them */
     bool temporary_ttl_given;
+    enum options_result ends; /* OPTIONS_RUN, or what -h, -V or -i asked for */
 };
 
-/** Notes why the command line is refused, and the exit code; the first reason counts.  Returns
- * false. */
+/** Notes why the command line is refused, and the exit code; the first reason counts.  Names file
+ * and line of --config.  Returns false. */
 bool options_fail(struct parser *parser, int exit_code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /** Adds a line to the warnings. */
@@ -35,8 +41,17 @@ bool options_real(const char *text, double *out);
 /** A number in units of `unit` bytes, or with k, m or g behind it. */
 bool options_bytes(const char *text, uint64_t unit, uint64_t *out);
 
+/** Takes options from words as main() gets them, of the command line or of a line of a file. false:
+ * what the parser notes, refused, or ended by -h, -V or -i. */
+bool options_take_words(struct parser *parser, int argc, char **argv);
+/** --config: all lines of a file. */
+bool options_take_config(struct parser *parser, const char *path);
+
 /** The value of -o: name or name=value, split at commas. */
 bool options_extended(struct parser *parser, const char *text);
+
+/** After all options, before the addresses: -Y and -S choose the protocol. */
+bool options_check_logins(struct parser *parser);
 
 /** A suboption ssl_*. */
 bool options_take_tls(struct parser *parser, const char *name, const char *value);

@@ -9,14 +9,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+/** "FILE:LINE: " while lines of --config are taken, else nothing; returns the length. */
+static size_t
+name_line(const struct parser *parser, char *buf, size_t cap)
+{
+    if (parser->config_path == NULL || cap == 0) {
+        return 0;
+    }
+    int len = snprintf(buf, cap, "%.300s:%u: ", parser->config_path, parser->config_line);
+    return len < 0 ? 0 : (size_t)len < cap ? (size_t)len : cap - 1;
+}
+
 bool
 options_fail(struct parser *parser, int exit_code, const char *format, ...)
 {
     struct options_report *report = parser->report;
     if (report->exit_code == 0) {
+        size_t used = name_line(parser, report->error, sizeof(report->error));
         va_list args;
         va_start(args, format);
-        (void)vsnprintf(report->error, sizeof(report->error), format, args);
+        (void)vsnprintf(report->error + used, sizeof(report->error) - used, format, args);
         va_end(args);
         report->exit_code = exit_code;
     }
@@ -32,6 +44,7 @@ options_warn(struct parser *parser, const char *format, ...)
         report->warnings[used++] = '\n';
         report->warnings[used] = '\0';
     }
+    used += name_line(parser, report->warnings + used, sizeof(report->warnings) - used);
     va_list args;
     va_start(args, format);
     (void)vsnprintf(report->warnings + used, sizeof(report->warnings) - used, format, args);

@@ -55,6 +55,10 @@ process_allow_descriptors(const struct settings *settings)
     }
     rlim_t least = settings->conns_max;
     rlim_t wanted = least + DESCRIPTORS_BESIDE + (rlim_t)DESCRIPTORS_PER_WORKER * settings->threads;
+    if (settings->udp_port != 0) { /* two of an address: a name's v4 and v6 */
+        rlim_t addresses = settings->listen_count > 0 ? settings->listen_count : 1;
+        wanted += 2 * addresses * settings->threads;
+    }
     if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= wanted) {
         return 0;
     }
@@ -282,9 +286,9 @@ process_remove_pid(const char *path)
 }
 
 static void
-write_port(void *arg, int family, unsigned port)
+write_port(void *arg, const char *transport, int family, unsigned port)
 {
-    fprintf((FILE *)arg, "TCP %s: %u\n", family == AF_INET6 ? "INET6" : "INET", port);
+    fprintf((FILE *)arg, "%s %s: %u\n", transport, family == AF_INET6 ? "INET6" : "INET", port);
 }
 
 void

@@ -144,7 +144,10 @@ make_log(unsigned rows, bool checksum)
     if (log.bytes == NULL) {
         die("no memory for the log");
     }
-    put(&log, "\xfe" "bin", 4);
+    put(&log,
+        "\xfe"
+        "bin",
+        4);
     put_format(&log, checksum);
     put_table_map(&log, checksum);
     for (unsigned row = 0; row < rows;) {

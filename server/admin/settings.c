@@ -33,19 +33,20 @@ settings_init(struct settings *settings)
 
     settings->hash_algorithm = "murmur3"; /* of the original; ours is XXH3, whatever this says */
     settings->slab_reassign = true;
-    settings->slab_automove = 1;
-    settings->slab_automove_ratio = 0.8;
-    settings->slab_automove_window = 10;
+    settings_set(settings, slab_automove, 1);
+    settings_set(settings, slab_automove_ratio, 0.8);
+    settings_set(settings, slab_automove_window, 10);
+    settings_set(settings, slab_automove_freeratio, 0.01);
     settings->slab_chunk_max = 512 * 1024;
-    settings->lru_crawler = true;
-    settings->lru_crawler_sleep = 100;
+    settings_set(settings, lru_crawler, true);
+    settings_set(settings, lru_crawler_sleep, 100);
     settings->lru_maintainer = true;
-    settings->lru_segmented = true;
-    settings->hot_lru_pct = 20;
-    settings->warm_lru_pct = 40;
-    settings->hot_max_factor = 0.2;
-    settings->warm_max_factor = 2.0;
-    settings->temporary_ttl = 61;
+    settings_set(settings, lru_segmented, true);
+    settings_set(settings, hot_lru_pct, 20);
+    settings_set(settings, warm_lru_pct, 40);
+    settings_set(settings, hot_max_factor, 0.2);
+    settings_set(settings, warm_max_factor, 2.0);
+    settings_set(settings, temporary_ttl, 61);
     settings->watcher_logbuf_size = 256 * 1024;
     settings->worker_logbuf_size = 64 * 1024;
 }

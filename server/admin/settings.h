@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define LISTEN_ADDRESSES_MAX 64u
+#define SLAB_SIZES_MAX       63u /* memcached's bound */
 
 enum settings_protocol {
     PROTOCOL_AUTO,
@@ -27,7 +28,7 @@ enum settings_key_format {
 struct settings {
     /* listening */
     int port;                                 /* -p; 0 off, -1 ephemeral */
-    int udp_port;                             /* -U; 0 off */
+    int udp_port;                             /* -U; 0 off, -1 ephemeral */
     const char *unix_path;                    /* -s, NULL for none */
     unsigned unix_mask;                       /* -a, access mask */
     const char *listen[LISTEN_ADDRESSES_MAX]; /* -l, one host[:port] each */
@@ -41,6 +42,10 @@ struct settings {
                                 NULL for none */
     uint32_t sock_cookie_id; /* -o sock_cookie_id: SO_MARK of the listening sockets; 0 off */
     unsigned napi_ids;       /* -N; 0 off */
+
+    /* logins */
+    const char *auth_file; /* -Y; NULL for none */
+    bool sasl_enabled;     /* -S */
 
     /* TLS; shown by stats settings also without -Z */
     bool ssl_enabled;           /* -Z */
@@ -56,6 +61,9 @@ struct settings {
     unsigned ssl_min_version; /* 0 .. 3: TLS 1.0 .. 1.3 */
 
     /* process */
+    char *config_text;    /* --config: the file's text, into which strings point; NULL for none */
+    bool drop_privileges; /* -o drop_privileges */
+    bool relaxed_privileges; /* -o relaxed_privileges */
     bool daemonize;          /* -d */
     bool coredumps;          /* -r */
     const char *user;        /* -u */
@@ -65,13 +73,15 @@ struct settings {
     unsigned reqs_per_event; /* -R */
 
     /* cache */
-    _Atomic uint64_t memory_limit; /* -m, bytes */
-    bool evictions_disabled;       /* -M */
-    double growth_factor;          /* -f; 0 default table */
-    uint32_t chunk_min;            /* -n; 0 default */
-    uint32_t item_size_max;        /* -I, bytes */
-    bool cas_disabled;             /* -C */
-    bool large_pages;              /* -L */
+    _Atomic uint64_t memory_limit;       /* -m, bytes */
+    bool evictions_disabled;             /* -M */
+    double growth_factor;                /* -f; 0 default table */
+    uint32_t chunk_min;                  /* -n; 0 default */
+    uint32_t slab_sizes[SLAB_SIZES_MAX]; /* -o slab_sizes, bytes, rising; in place of -f and -n */
+    unsigned slab_sizes_len;             /* 0 for none */
+    uint32_t item_size_max;              /* -I, bytes */
+    bool cas_disabled;                   /* -C */
+    bool large_pages;                    /* -L */
 
     /* commands */
     bool shutdown_enabled; /* -A */
@@ -86,27 +96,34 @@ struct settings {
     unsigned hashpower_init;
     const char *hash_algorithm;
     bool slab_reassign;
-    int slab_automove;
-    double slab_automove_ratio;
-    unsigned slab_automove_window;
+    _Atomic int slab_automove; /* 0 .. 2 */
+    _Atomic double slab_automove_ratio;
+    _Atomic unsigned slab_automove_window;
+    _Atomic double slab_automove_freeratio;
     uint32_t slab_chunk_max; /* bytes */
-    bool lru_crawler;
-    unsigned lru_crawler_sleep;
-    unsigned lru_crawler_tocrawl;
+    _Atomic bool lru_crawler;
+    _Atomic unsigned lru_crawler_sleep; /* us */
+    _Atomic unsigned lru_crawler_tocrawl;
     unsigned tail_repair_time;
     bool lru_maintainer;
-    bool lru_segmented;
-    unsigned hot_lru_pct;
-    unsigned warm_lru_pct;
-    double hot_max_factor;
-    double warm_max_factor;
-    bool temp_lru;
-    unsigned temporary_ttl;
+    _Atomic bool lru_segmented;
+    _Atomic unsigned hot_lru_pct;
+    _Atomic unsigned warm_lru_pct;
+    _Atomic double hot_max_factor;
+    _Atomic double warm_max_factor;
+    _Atomic bool temp_lru;
+    _Atomic unsigned temporary_ttl;
     unsigned watcher_logbuf_size; /* bytes */
     unsigned worker_logbuf_size;  /* bytes */
     unsigned read_buf_mem_limit;  /* bytes */
     bool track_sizes;
 };
+
+/* One of the members that change at run time; relaxed: ordered with nothing. */
+#define settings_get(settings, member) \
+    atomic_load_explicit(&(settings)->member, memory_order_relaxed)
+#define settings_set(settings, member, value) \
+    atomic_store_explicit(&(settings)->member, (value), memory_order_relaxed)
 
 /** memcached's defaults. */
 void settings_init(struct settings *settings);

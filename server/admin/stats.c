@@ -2,13 +2,12 @@
  * (contract 1.8), so that each tool finds what it knows.  Where the original counts something that
  * our engine has no counterpart of, the value is 0:
  *
- *     lru_crawler_running, lru_crawler_starts, lru_maintainer_juggles, moves_to_cold,
- *     moves_to_warm, moves_within_lru, lru_bumps_dropped, lrutail_reflocked
- *                     there are no lists to walk or to move items between
+ *     lru_maintainer_juggles, moves_to_cold, moves_to_warm, moves_within_lru, lru_bumps_dropped,
+ *     lrutail_reflocked
+ *                     there are no lists to move items between
  *     slab_reassign_chunk_rescues, _inline_reclaim, _busy_items, _busy_deletes, _busy_nomem,
  *     _last_busy_status
  *                     a page move does not get stuck on busy items
- *     log_*           until `watch` exists
  *     unexpected_napi_ids, round_robin_fallback
  *                     -N is not supported
  *     malloc_fails    no allocation stands behind a request
@@ -19,6 +18,7 @@
 #include "admin/stats_priv.h"
 
 #include "admin/prefix.h"
+#include "admin/watch.h"
 #include "base/assert.h"
 #include "engine/stats.h"
 
@@ -110,6 +110,7 @@ stats_reset(struct server_stats *stats)
     metric_set(&stats->listen_disabled_num_base, metric_get(&stats->listen_disabled_num));
     metric_set(&stats->time_in_listen_disabled_us_base,
                metric_get(&stats->time_in_listen_disabled_us));
+    metric_set(&stats->dumps_base, metric_get(&stats->dumps));
     cache_stats_reset(stats->cache);
     prefix_stats_clear(stats->prefixes);
 }
@@ -184,8 +185,8 @@ general_commands(const struct stats_out *out, const struct cache_stats *cache, c
     stats_put_u64(out, "cmd_flush", sums[AT(cmd_flush)]);
     stats_put_u64(out, "cmd_touch", sums[AT(cmd_touch)]);
     stats_put_u64(out, "cmd_meta", sums[AT(cmd_meta)]);
-    stats_put_u64(out, "get_hits", less(cache->sum.get_hits, sums[AT(gat_hits)]));
-    stats_put_u64(out, "get_misses", less(cache->get_misses, sums[AT(gat_misses)]));
+    stats_put_u64(out, "get_hits", cache->sum.get_hits);
+    stats_put_u64(out, "get_misses", cache->get_misses);
     stats_put_u64(out, "get_expired", cache->get_expired);
     stats_put_u64(out, "get_flushed", cache->get_flushed);
     stats_put_u64(out, "delete_misses", less(cache->delete_misses, sums[AT(unlink_misses)]));
@@ -263,23 +264,27 @@ general_engine(const struct server_stats *stats, const struct stats_out *out,
         stats_put_u64(out, "slabs_moved", cache->pages_moved);
     }
     if (settings->lru_crawler) {
-        stats_put_u64(out, "lru_crawler_running", 0); /* cache_maintain() never begins nor ends */
-        stats_put_u64(out, "lru_crawler_starts", 0);
+        /* relaxed: a figure */
+        bool dumping = atomic_load_explicit(&stats->dumping, memory_order_relaxed);
+        stats_put_u64(out, "lru_crawler_running", cache->sweeping || dumping);
+        stats_put_u64(out, "lru_crawler_starts",
+                      cache->sweeps + since(&stats->dumps, &stats->dumps_base));
     }
     if (settings->lru_maintainer) {
         stats_put_u64(out, "lru_maintainer_juggles", 0);
     }
     stats_put_u64(out, "malloc_fails", 0);
-    stats_put_u64(out, "log_worker_dropped", 0);
-    stats_put_u64(out, "log_worker_written", 0);
-    stats_put_u64(out, "log_watcher_skipped", 0);
-    stats_put_u64(out, "log_watcher_sent", 0);
-    stats_put_u64(out, "log_watchers", 0);
+    struct watch_counters watch = watch_count(stats->watch);
+    stats_put_u64(out, "log_worker_dropped", watch.dropped);
+    stats_put_u64(out, "log_worker_written", watch.written);
+    stats_put_u64(out, "log_watcher_skipped", watch.skipped);
+    stats_put_u64(out, "log_watcher_sent", watch.sent);
+    stats_put_u64(out, "log_watchers", watch.watchers);
     if (settings->ssl_enabled) {
         general_tls(stats, out, sums);
     }
-    stats_put_u64(out, "unexpected_napi_ids", 0);
-    stats_put_u64(out, "round_robin_fallback", 0);
+    stats_put_u64(out, "unexpected_napi_ids", metric_get(&stats->unexpected_napi_ids));
+    stats_put_u64(out, "round_robin_fallback", metric_get(&stats->round_robin_fallback));
 }
 
 static void
@@ -394,8 +399,8 @@ settings_server(const struct settings *settings, const struct stats_out *out)
     stats_put_bool(out, "cas_enabled", !settings->cas_disabled);
     stats_put_format(out, "tcp_backlog", "%d", settings->backlog);
     stats_put(out, "binding_protocol", protocol_name(settings->protocol));
-    stats_put_bool(out, "auth_enabled_sasl", false);
-    stats_put_bool(out, "auth_enabled_ascii", false);
+    stats_put_bool(out, "auth_enabled_sasl", settings->sasl_enabled);
+    stats_put(out, "auth_enabled_ascii", settings->auth_file != NULL ? settings->auth_file : "no");
     stats_put_u64(out, "item_size_max", settings->item_size_max);
     stats_put_bool(out, "maxconns_fast", settings->maxconns_fast);
 }
@@ -426,36 +431,44 @@ settings_engine(const struct settings *settings, const struct stats_out *out)
 {
     stats_put_u64(out, "hashpower_init", settings->hashpower_init);
     stats_put_bool(out, "slab_reassign", settings->slab_reassign);
-    stats_put_format(out, "slab_automove", "%d", settings->slab_automove);
-    stats_put_format(out, "slab_automove_ratio", "%.2f", settings->slab_automove_ratio);
-    stats_put_u64(out, "slab_automove_window", settings->slab_automove_window);
+    stats_put_format(out, "slab_automove", "%d", settings_get(settings, slab_automove));
+    stats_put_format(out, "slab_automove_ratio", "%.2f",
+                     settings_get(settings, slab_automove_ratio));
+    stats_put_u64(out, "slab_automove_window", settings_get(settings, slab_automove_window));
     stats_put_u64(out, "slab_chunk_max", settings->slab_chunk_max);
-    stats_put_bool(out, "lru_crawler", settings->lru_crawler);
-    stats_put_u64(out, "lru_crawler_sleep", settings->lru_crawler_sleep);
-    stats_put_u64(out, "lru_crawler_tocrawl", settings->lru_crawler_tocrawl);
+    stats_put_bool(out, "lru_crawler", settings_get(settings, lru_crawler));
+    stats_put_u64(out, "lru_crawler_sleep", settings_get(settings, lru_crawler_sleep));
+    stats_put_u64(out, "lru_crawler_tocrawl", settings_get(settings, lru_crawler_tocrawl));
     stats_put_u64(out, "tail_repair_time", settings->tail_repair_time);
     stats_put_bool(out, "flush_enabled", !settings->flush_disabled);
     stats_put_bool(out, "dump_enabled", !settings->dump_disabled);
     stats_put(out, "hash_algorithm", settings->hash_algorithm);
     stats_put_bool(out, "lru_maintainer_thread", settings->lru_maintainer);
-    stats_put_bool(out, "lru_segmented", settings->lru_segmented);
-    stats_put_u64(out, "hot_lru_pct", settings->hot_lru_pct);
-    stats_put_u64(out, "warm_lru_pct", settings->warm_lru_pct);
-    stats_put_format(out, "hot_max_factor", "%.2f", settings->hot_max_factor);
-    stats_put_format(out, "warm_max_factor", "%.2f", settings->warm_max_factor);
-    stats_put_bool(out, "temp_lru", settings->temp_lru);
-    stats_put_u64(out, "temporary_ttl", settings->temporary_ttl);
+    stats_put_bool(out, "lru_segmented", settings_get(settings, lru_segmented));
+    stats_put_u64(out, "hot_lru_pct", settings_get(settings, hot_lru_pct));
+    stats_put_u64(out, "warm_lru_pct", settings_get(settings, warm_lru_pct));
+    stats_put_format(out, "hot_max_factor", "%.2f", settings_get(settings, hot_max_factor));
+    stats_put_format(out, "warm_max_factor", "%.2f", settings_get(settings, warm_max_factor));
+    stats_put_bool(out, "temp_lru", settings_get(settings, temp_lru));
+    stats_put_u64(out, "temporary_ttl", settings_get(settings, temporary_ttl));
     stats_put_u64(out, "idle_timeout", settings->idle_timeout_s);
     stats_put_u64(out, "watcher_logbuf_size", settings->watcher_logbuf_size);
     stats_put_u64(out, "worker_logbuf_size", settings->worker_logbuf_size);
     stats_put_u64(out, "read_buf_mem_limit", settings->read_buf_mem_limit);
     stats_put_bool(out, "track_sizes", settings->track_sizes);
     stats_put_bool(out, "inline_ascii_response", false);
+#ifdef HAVE_SECCOMP
+    stats_put_bool(out, "drop_privileges", settings->drop_privileges);
+#endif
+    stats_put_format(out, "slab_automove_freeratio", "%.3f", settings->slab_automove_freeratio);
 #ifdef HAVE_TLS
     settings_tls(settings, out);
 #endif
-    stats_put(out, "num_napi_ids",
-              "(null)"); /* -N is not supported; the original prints an unset one so */
+    if (settings->napi_ids > 0) {
+        stats_put_u64(out, "num_napi_ids", settings->napi_ids);
+    } else {
+        stats_put(out, "num_napi_ids", "(null)"); /* as the original prints an unset one */
+    }
     stats_put(out, "memory_file", "(null)");
     stats_put_u64(out, "client_flags_size", sizeof(uint32_t));
 }
@@ -509,4 +522,6 @@ stats_larder(struct server_stats *stats, stat_emit_fn *emit, void *arg)
     stats_put_u64(&out, "chunks_checked", cache.chunks_checked);
     stats_put_u64(&out, "receive_bytes", sums[AT(read_bytes)] + sums[AT(read_bytes_free)]);
     stats_put_u64(&out, "unsent_bytes", sums[AT(response_bytes)]);
+    stats_put_u64(&out, "udp_requests_dropped", sums[AT(udp_requests_dropped)]);
+    stats_put_u64(&out, "udp_replies_lost", sums[AT(udp_replies_lost)]);
 }

@@ -2,6 +2,8 @@
 #ifndef LARDER_ADMIN_STATS_H
 #define LARDER_ADMIN_STATS_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "admin/settings.h"
@@ -9,6 +11,7 @@
 #include "engine/cache.h"
 
 struct prefix_stats;
+struct watch;
 
 /** What `version` and STAT version say: the server that ours stands in for.  Our own is STAT
  * larder_version. */
@@ -16,7 +19,8 @@ struct prefix_stats;
 
 /**
  * One worker's counters; written by its thread alone, and by session/ all but auth_* and
- * idle_kicks and ssl_*: net/ does not add to bytes_read, bytes_written and conn_yields again.  All
+ * idle_kicks and ssl_* and udp_*: net/ does not add to bytes_read, bytes_written and conn_yields
+ * again, but for the frames and turns of datagrams, of which sessions do not know.  All
  * members are struct metric: stats.c sums them by position.
  */
 struct worker_stats {
@@ -34,8 +38,6 @@ struct worker_stats {
     struct metric ssl_new_sessions; /* handshakes that did not resume an earlier session */
     struct metric ssl_handshake_errors;
     struct metric ssl_proto_errors; /* streams that broke after their handshake */
-    struct metric gat_hits;         /* reads of gat, which the engine counts as get_hits */
-    struct metric gat_misses;       /* get_misses for the same reason */
     struct metric unlink_hits;      /* old values gone with a failed set; counted as delete_hits */
     struct metric unlink_misses;    /* delete_misses for the same reason */
     struct metric incr_created;     /* numbers created; the engine counts incr_misses */
@@ -47,6 +49,8 @@ struct worker_stats {
     struct metric read_bytes;       /* level: receive buffers, and what is kept aside of them */
     struct metric read_buffers;     /* level: their number */
     struct metric read_bytes_free;  /* level: such buffers in stock */
+    struct metric udp_requests_dropped; /* datagrams that are no request; by net/ */
+    struct metric udp_replies_lost;     /* not sent, or not to their end; by net/ */
 };
 #define WORKER_STATS_COUNT (sizeof(struct worker_stats) / sizeof(struct metric))
 
@@ -56,6 +60,7 @@ struct server_stats {
     struct cache *cache;
     struct settings *settings;
     struct prefix_stats *prefixes; /* stats detail, admin/prefix.h; NULL counts nothing */
+    struct watch *watch;           /* admin/watch.h; NULL: nobody can watch */
     int64_t started_at;            /* unix seconds */
     unsigned workers_count;
     struct worker_stats *workers[STATS_WORKERS_MAX];
@@ -67,6 +72,11 @@ struct server_stats {
     struct metric accepting_conns; /* 1 or 0 */
     struct metric reserved_fds;
     struct metric certs_loaded_at; /* unix seconds; of -Z */
+    /* -N; written by the thread that accepts */
+    struct metric unexpected_napi_ids;
+    struct metric round_robin_fallback; /* connections without an id */
+    struct metric dumps;           /* begun, of lru_crawler metadump and mgdump; shared */
+    _Atomic bool dumping;          /* one is under way: others are told to come again */
     /* What the counters stood at when `stats reset` came last: each has one writer, and that is
      * not the one that resets. */
     struct metric worker_base[WORKER_STATS_COUNT];
@@ -74,6 +84,7 @@ struct server_stats {
     struct metric rejected_connections_base;
     struct metric listen_disabled_num_base;
     struct metric time_in_listen_disabled_us_base;
+    struct metric dumps_base;
 };
 
 /** Takes one pair; strings are borrowed for the call. */

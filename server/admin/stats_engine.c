@@ -8,7 +8,6 @@
  *     age                idle seconds of the item evicted last, or that the hand met last
  *     crawler_reclaimed  dead items whose memory cache_maintain() took back
  *     hits_to_cold       all hits of the class; they are not counted by queue, the others are 0
- *     get_hits           of gat, too
  *     delete_hits        with the old values that a failed set took with it
  *     free_chunks_end, tailrepairs, lrutail_reflocked, moves_*
  *                        0; no such thing
@@ -23,10 +22,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-
-#define SIZE_STEP    32u    /* bytes per bucket of stats sizes */
-#define SIZE_BUCKETS 32769u /* to 1 MiB; the last holds all that is larger */
 
 static void
 items_of_class(const struct settings *settings, const struct stats_out *out,
@@ -127,41 +122,20 @@ stats_slabs(struct server_stats *stats, stat_emit_fn *emit, void *arg)
     stats_put_u64(&out, "total_malloced", cache.pages_bytes);
 }
 
-static bool
-count_size(void *arg, const struct cache_item_info *item)
+/** cache_size_fn */
+static void
+put_size(void *arg, uint64_t size, uint64_t items)
 {
-    uint64_t *counts = arg;
-    uint32_t bucket = (item->item_size + SIZE_STEP - 1) / SIZE_STEP;
-    counts[bucket < SIZE_BUCKETS ? bucket : SIZE_BUCKETS - 1]++;
-    return true;
+    char name[24];
+    snprintf(name, sizeof(name), "%" PRIu64, size);
+    stats_put_u64(arg, name, items);
 }
 
-/** With -o track_sizes: walks all items, as nothing is tracked; takes the longer the more there
- * are. */
 void
 stats_sizes(struct server_stats *stats, stat_emit_fn *emit, void *arg)
 {
     struct stats_out out = { emit, arg, "" };
-    if (!stats->settings->track_sizes) {
+    if (!cache_visit_sizes(stats->cache, put_size, &out)) {
         stats_put(&out, "sizes_status", "disabled");
-        return;
     }
-    uint64_t *counts = calloc(SIZE_BUCKETS, sizeof(counts[0]));
-    if (counts == NULL) {
-        stats_put(&out, "sizes_status", "out of memory");
-        return;
-    }
-    struct cache_stats cache;
-    cache_stats_read(stats->cache, &cache);
-    for (unsigned id = 1; id <= cache.classes; id++) {
-        cache_visit_class(stats->cache, id, UINT64_MAX, count_size, counts);
-    }
-    for (uint32_t bucket = 0; bucket < SIZE_BUCKETS; bucket++) {
-        if (counts[bucket] > 0) {
-            char name[16];
-            snprintf(name, sizeof(name), "%" PRIu32, bucket * SIZE_STEP);
-            stats_put_u64(&out, name, counts[bucket]);
-        }
-    }
-    free(counts);
 }

@@ -28,6 +28,13 @@ clock_monotonic_us(void)
     return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
 }
 
+uint64_t
+clock_unix_us(void)
+{
+    struct timespec ts = read_clock(CLOCK_REALTIME);
+    return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
 uint32_t
 clock_coarse_s(void)
 {

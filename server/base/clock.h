@@ -8,6 +8,8 @@
 int64_t clock_unix_s(void);
 /** Microseconds since an unspecified start; never goes back. */
 uint64_t clock_monotonic_us(void);
+/** Unix time in microseconds. */
+uint64_t clock_unix_us(void);
 /** Seconds since an unspecified start, cheap and some milliseconds coarse; never goes back. */
 uint32_t clock_coarse_s(void);
 

@@ -22,7 +22,9 @@ enum lock_rank {
     LOCK_RANK_TLS = 14,        /* net: the certificates in use */
     LOCK_RANK_HOOK = 15,       /* mysql: orders to the hook, its state */
     LOCK_RANK_HOOK_WAIT = 16,  /* mysql: who waits for a transaction */
+    LOCK_RANK_WATCH = 18,      /* admin: the watchers of the log, and who writes it */
     LOCK_RANK_WORKER = 20,     /* net: a worker's mailbox */
+    LOCK_RANK_LOGINS = 22,     /* admin: who may log in */
     LOCK_RANK_PREFIX = 25,     /* admin: per-prefix statistics */
     LOCK_RANK_HOOK_POSITION = 27, /* mysql: what was received, what was applied */
     LOCK_RANK_HOOK_SPACE = 28,    /* mysql: which server the fence asks */
@@ -42,6 +44,7 @@ enum lock_rank {
     LOCK_RANK_PREFIXES = 72, /* engine: flushed and bypassed prefixes */
     LOCK_RANK_OVERFLOW = 75, /* engine: the index's overflow buckets */
     LOCK_RANK_PAGES = 80,    /* engine: the page pool */
+    LOCK_RANK_OBSERVER = 85, /* admin: log entries of threads that have no ring of their own */
 };
 
 /** For locks that are no struct lock (a bit in a word): keeps the order checked in debug builds. */

@@ -37,23 +37,22 @@ install_npm_packages
 if ! command -v apt-get >/dev/null; then
     if command -v dnf >/dev/null; then
         say "run: dnf install gcc gcc-c++ make autoconf pkgconf-pkg-config libevent-devel jemalloc-devel" \
-            "xxhash-devel openssl-devel zlib-devel libzstd-devel mariadb-connector-c-devel libconfig-devel" \
-            "check-devel memcached libmemcached-awesome-tools python3 python3-pymemcache" \
+            "xxhash-devel openssl-devel cyrus-sasl-devel cyrus-sasl-plain cyrus-sasl-md5 libseccomp-devel zlib-devel" \
+            "libzstd-devel mariadb-connector-c-devel libconfig-devel check-devel memcached mariadb-server libmemcached-awesome-tools python3 python3-pymemcache" \
             "python3-pylibmc python3-memcached php-cli php-pecl-memcached php-pecl-memcache ruby rubygem-dalli perl" \
             "perl-Cache-Memcached nodejs npm haproxy nginx clang compiler-rt clang-tools-extra ShellCheck git"
     elif command -v apk >/dev/null; then
         say "run: apk add build-base autoconf pkgconf linux-headers libevent-dev jemalloc-dev xxhash-dev openssl-dev" \
-            "zlib-dev zstd-dev mariadb-connector-c-dev libconfig-dev check-dev memcached libmemcached python3 py3-pymemcache py3-pylibmc perl" \
+            "cyrus-sasl-dev libseccomp-dev zlib-dev zstd-dev mariadb-connector-c-dev libconfig-dev check-dev memcached mariadb libmemcached python3 py3-pymemcache py3-pylibmc perl" \
             "nodejs npm haproxy nginx clang clang-extra-tools compiler-rt shellcheck git"
     elif command -v brew >/dev/null; then
-        say "run: brew install autoconf pkg-config libevent jemalloc xxhash openssl zlib zstd mariadb-connector-c" \
-            "libconfig check memcached libmemcached" \
-            "python php ruby perl node twemproxy haproxy nginx binutils llvm clang-format shellcheck git"
+        say "run: brew install autoconf pkg-config libevent jemalloc xxhash openssl cyrus-sasl zstd mariadb-connector-c libconfig check memcached" \
+            "mariadb libmemcached python php ruby perl node twemproxy haproxy nginx binutils llvm clang-format shellcheck git"
     else
         say "no package tool known here.  Needed: a C compiler, GNU make, autoconf, pkg-config, libevent 2.1," \
-            "jemalloc, xxHash 0.8, OpenSSL 1.1.1, Check; for the MySQL hook libmariadb, libconfig, zlib and zstd;" \
-            "for tests memcached, libmemcached's tools, python3, and" \
-            "clients for Python, PHP, Ruby, Perl and node, see tests/e2e/test_clients_*.py;" \
+            "jemalloc, xxHash 0.8, OpenSSL 1.1.1, Cyrus libsasl2, on Linux libseccomp, zlib, zstd, Check; for the MySQL hook libmariadb and libconfig; for tests" \
+            "memcached, mariadbd, libmemcached's tools, python3, and clients for Python, PHP, Ruby, Perl and node, see" \
+            "tests/e2e/test_clients_*.py;" \
             "clang with libFuzzer and clang-format for fuzz and format"
     fi
     exit 0
@@ -66,15 +65,15 @@ is_installed() {
     esac
 }
 
-needed='gcc g++ make autoconf pkg-config libevent-dev libjemalloc-dev libxxhash-dev libssl-dev check python3
-    zlib1g-dev libzstd-dev libmariadb-dev libconfig-dev'
+needed='gcc g++ make autoconf pkg-config libevent-dev libjemalloc-dev libxxhash-dev libssl-dev libsasl2-dev libseccomp-dev
+    zlib1g-dev libzstd-dev libmariadb-dev libconfig-dev check python3'
 # Tests that need these are skipped without them.
-helpful='memcached libmemcached-tools clang clang-format shellcheck git
+helpful='memcached libmemcached-tools mariadb-server mariadb-test-data clang clang-format shellcheck git
     python3-pymemcache python3-pylibmc python3-memcache python3-binary-memcached
     php-cli php-memcached php-memcache ruby ruby-dalli
     libcache-memcached-perl libcache-memcached-fast-perl libmemcached-libmemcached-perl
     nutcracker haproxy libnginx-mod-http-memc
-    sasl2-bin libsasl2-modules openssl'
+    sasl2-bin libsasl2-modules libsasl2-modules-db openssl'
 # Small beside a Java compiler, which is not installed for it.
 if command -v javac >/dev/null; then
     helpful="$helpful libspymemcached-java"
@@ -127,8 +126,8 @@ if [ -z "$missing" ]; then
     exit 0
 fi
 
-# Debian starts a service as soon as its package is there.  A memcached on port 11211, or a web server, is not what a
-# test machine wants: for the time of this installation nothing is started, and the new ones are not at the next boot.
+# Debian starts a service as soon as its package is there.  A memcached on port 11211, a mariadbd or a web server is not
+# what a test machine wants: for the time of this installation nothing is started, and the new ones are not at the next boot.
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=
 new_services=
@@ -142,6 +141,7 @@ trap 'exit 1' HUP INT TERM
 for package in $missing; do
     case $package in
     memcached | nutcracker | haproxy) new_services="$new_services $package" ;;
+    mariadb-server) new_services="$new_services mariadb" ;;
     libnginx-mod-http-memc) is_installed nginx-common || new_services="$new_services nginx" ;;
     esac
 done

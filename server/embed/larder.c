@@ -73,8 +73,7 @@ larder_result_text(enum larder_result result)
     return "unknown result"; /* a host's stray number is no mistake of ours */
 }
 
-/* -- opening
- * ----------------------------------------------------------------------------------------- */
+/* -- opening ----------------------------------------------------------------------------------- */
 
 static bool
 options_good(const struct larder_options *options)
@@ -177,8 +176,7 @@ larder_close(struct larder **cache)
     *cache = NULL;
 }
 
-/* -- around each call
- * -------------------------------------------------------------------------------- */
+/* -- around each call -------------------------------------------------------------------------- */
 
 /** Tells the engine a new second.  Nobody waits: while one thread does it, others go on with the
  * old one. */
@@ -295,8 +293,7 @@ result_of(enum cache_result result)
     assert_failed("an engine's result that is in no list", __FILE__, __LINE__);
 }
 
-/* -- reading
- * ----------------------------------------------------------------------------------------- */
+/* -- reading ----------------------------------------------------------------------------------- */
 
 /** Copies a pinned value, which nothing can change, and lets go of it. */
 static void
@@ -430,8 +427,7 @@ larder_get_batch(struct larder *cache, struct larder_get *gets, size_t count)
     }
 }
 
-/* -- storing
- * ----------------------------------------------------------------------------------------- */
+/* -- storing ----------------------------------------------------------------------------------- */
 
 static enum cache_result
 store_value(struct call *call, const void *key, uint32_t key_len, const void *value,
@@ -554,8 +550,7 @@ larder_flush(struct larder *cache)
     call_end(&call);
 }
 
-/* -- running
- * ----------------------------------------------------------------------------------------- */
+/* -- running ----------------------------------------------------------------------------------- */
 
 enum larder_result
 larder_stats(struct larder *cache, struct larder_stats *stats)

@@ -22,8 +22,7 @@
 #define MAINTAIN_CHUNKS         256u /* of a page on the move, emptied in one slice */
 #define GENERATIONS_UNSWEPT_MAX (ITEM_GENERATIONS - 2u)
 
-/* -- what the index asks of items
- * ---------------------------------------------------------------------- */
+/* -- what the index asks of items -------------------------------------------------------------- */
 
 uint64_t
 cache_item_hash(const struct cache *cache, const struct item *item, uint32_t shape)
@@ -134,8 +133,7 @@ cache_is_bypassed(struct cache *cache, const void *key, uint32_t key_len)
            prefixes_bypass(&cache->prefixes, key, key_len);
 }
 
-/* -- create, destroy
- * ----------------------------------------------------------------------------------- */
+/* -- create, destroy --------------------------------------------------------------------------- */
 
 /** Whether the kernel orders readers for us (membarrier), so that they need no fence of their own.
  */
@@ -183,12 +181,21 @@ cache_create(const struct cache_options *options)
         errno = ENOMEM;
         goto fail_prefixes;
     }
+    if (options->track_sizes) {
+        cache->sizes = sizes_create(options->item_size_max);
+        if (cache->sizes == NULL) {
+            errno = ENOMEM;
+            goto fail_sizes;
+        }
+    }
     rebalance_init(cache);
     expire_init(cache);
     lock_init(&cache->threads_lock, LOCK_RANK_THREADS);
     lock_init(&cache->stats_lock, LOCK_RANK_STATS);
     return cache;
 
+fail_sizes:
+    prefixes_fini(&cache->prefixes);
 fail_prefixes:
     ghosts_fini(&cache->ghosts);
 fail_ghosts:
@@ -215,6 +222,7 @@ cache_destroy(struct cache *cache)
     lock_fini(&cache->threads_lock);
     lock_fini(&cache->stats_lock);
     free(cache->stats_base);
+    sizes_destroy(cache->sizes);
     expire_fini(cache);
     rebalance_fini(cache);
     holdoff_fini(&cache->holdoff);
@@ -227,8 +235,7 @@ cache_destroy(struct cache *cache)
     free(cache);
 }
 
-/* -- threads
- * ------------------------------------------------------------------------------------------- */
+/* -- threads ----------------------------------------------------------------------------------- */
 
 struct cache_thread *
 cache_thread_open(struct cache *cache)
@@ -302,9 +309,8 @@ cache_step_out(struct cache_thread *thread)
 }
 
 void
-cache_step_in(struct cache *cache, struct cache_thread *thread, uint64_t active)
+cache_step_in(struct cache_thread *thread, uint64_t active)
 {
-    (void)cache;
     if (active != 0) {
         cache_enter(thread);
     }
@@ -324,17 +330,16 @@ cache_fence_readers(struct cache *cache)
 #endif
 }
 
-/* -- time
- * ---------------------------------------------------------------------------------------------- */
+/* -- time -------------------------------------------------------------------------------------- */
 
 /** Begins a new generation: all items of the ones before are dead. */
 static void
-begin_generation(struct cache *cache, struct cache_thread *thread)
+begin_generation(struct cache *cache)
 {
     uint32_t swept = atomic_load_explicit(&cache->generation_swept,
                                           memory_order_relaxed); /* relaxed: grows only */
     if (cache_generation(cache) - swept >= GENERATIONS_UNSWEPT_MAX) {
-        expire_sweep_all(cache, thread);
+        expire_sweep_all(cache);
     }
     /* relaxed: numbers that only grow */
     atomic_fetch_add_explicit(&cache->generation, 1, memory_order_relaxed);
@@ -350,7 +355,7 @@ flush_if_due(struct cache *cache)
     if (at_s != 0 && at_s <= cache_now_s(cache) &&
         atomic_compare_exchange_strong_explicit(&cache->flush_at_s, &at_s, 0, memory_order_relaxed,
                                                 memory_order_relaxed)) { /* relaxed: as above */
-        begin_generation(cache, NULL);
+        begin_generation(cache);
     }
 }
 
@@ -397,18 +402,18 @@ cache_expires_at(const struct cache *cache, uint32_t expire_s)
 void
 cache_flush(struct cache *cache, struct cache_thread *thread, int64_t at)
 {
+    (void)thread; /* in the header, as all calls that change something name theirs */
     if (at <= cache_now(cache)) {
         atomic_store_explicit(&cache->flush_at_s, 0,
                               memory_order_relaxed); /* relaxed: one number */
-        begin_generation(cache, thread);
+        begin_generation(cache);
         return;
     }
     uint32_t at_s = cache_expire_s(cache, at);
     atomic_store_explicit(&cache->flush_at_s, at_s, memory_order_relaxed); /* relaxed: one number */
 }
 
-/* -- running
- * ------------------------------------------------------------------------------------------- */
+/* -- running ----------------------------------------------------------------------------------- */
 
 bool
 cache_maintain(struct cache *cache, struct cache_thread *thread)
@@ -416,6 +421,12 @@ cache_maintain(struct cache *cache, struct cache_thread *thread)
     bool moving = rebalance_run(cache, thread, MAINTAIN_CHUNKS);
     bool sweeping = expire_sweep(cache, thread);
     return moving || sweeping;
+}
+
+unsigned
+cache_classes(const struct cache *cache)
+{
+    return cache->classes;
 }
 
 bool

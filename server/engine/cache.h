@@ -29,12 +29,15 @@
 #define CACHE_KEY_MAX         250u   /* bytes */
 #define CACHE_COPY_MAX        16384u /* bytes; no value that is copied rather than pinned is longer */
 #define CACHE_BATCH_MAX       32u    /* reads that cache_prefetch() takes at once */
-#define CACHE_THREADS_MAX     1024u                 /* struct cache_thread per cache */
+#define CACHE_THREADS_MAX     1024u /* struct cache_thread per cache */
+#define CACHE_SCAN_ITEMS      32u   /* that one step of cache_scan() visits at most */
 #define CACHE_ITEM_SIZE_LIMIT (1024u * 1024 * 1024) /* bytes; largest item_size_max */
 #define CACHE_NEVER           0                     /* expiry: never */
 #define CACHE_PREFIXES_MAX    256u /* prefixes that are flushed and not yet swept, or bypassed */
+#define CACHE_SIZE_STEP       32u  /* bytes: cache_visit_sizes() */
 
 struct cache;
+struct cache_observer;
 struct cache_thread;
 struct cache_pin;
 
@@ -57,8 +60,14 @@ struct cache_options {
     bool cas_disabled; /* items carry no CAS id, 8 bytes less each; ids read as 0 */
     bool evictions_disabled; /* stores fail instead of evicting */
     bool large_pages;        /* ask for huge pages, and take all of the memory now */
-    uint64_t hash_seed;      /* random */
-    int64_t now;             /* unix time in seconds */
+    /* Rising, in bytes, in place of growth_factor and chunk_min; those above the largest class are
+     * left out.  NULL for none.  Borrowed for the call. */
+    const uint32_t *chunk_sizes;
+    unsigned chunk_sizes_len;        /* below CACHE_CLASSES_MAX */
+    bool track_sizes;                /* count items by size: cache_visit_sizes() */
+    uint64_t hash_seed;              /* random */
+    int64_t now;                     /* unix time in seconds */
+    struct cache_observer *observer; /* engine/hook.h; borrowed; NULL for none */
 };
 
 /**
@@ -78,12 +87,13 @@ void cache_set_now(struct cache *cache, int64_t now);
 /** The last time told. */
 int64_t cache_now(const struct cache *cache);
 
-/* -- reading
- * ------------------------------------------------------------------------------------------- */
+/* -- reading ----------------------------------------------------------------------------------- */
 
 enum cache_read_mode {
     CACHE_READ_HIT,   /* counts as a use: access time, eviction counter, fetched mark */
     CACHE_READ_QUIET, /* leaves no trace on the item */
+    CACHE_READ_USE,   /* a use, but no get of a client's: neither its hit nor its miss is counted */
+    CACHE_READ_PEEK,  /* neither a use nor a get */
 };
 
 struct cache_read {
@@ -104,6 +114,7 @@ struct cache_read {
     bool binary_key;       /* as struct cache_store */
     uint8_t class_id;      /* 1 .. CACHE_CLASSES_MAX */
     struct cache_pin *pin; /* not NULL for a long value: the caller owns one pin */
+    uint8_t absence;       /* enum cache_absence; out of cache_find(), on CACHE_MISS alone */
 
     /* the engine's */
     uint64_t hash;
@@ -114,6 +125,13 @@ struct cache_read {
     uint8_t tries;
     bool locked;
     void *bucket;
+};
+
+/** Why a key is a miss. */
+enum cache_absence {
+    CACHE_NOT_THERE,
+    CACHE_EXPIRED,
+    CACHE_FLUSHED,
 };
 
 /** Between these two the thread may read.  Short: one run of a session.  Not nested. */
@@ -129,6 +147,16 @@ enum cache_result cache_find(struct cache *cache, struct cache_thread *thread,
 /** Looks one key up; the same as cache_prefetch() of one and cache_find(). */
 enum cache_result cache_find_one(struct cache *cache, struct cache_thread *thread,
                                  struct cache_read *read);
+/** What stands under a key, for who watches: no hit and no miss, and no trace on the item. */
+struct cache_glimpse {
+    enum cache_absence absence; /* on CACHE_MISS; the others on CACHE_OK */
+    uint8_t class_id;
+    uint32_t value_len;
+    int64_t expires_at; /* unix seconds, CACHE_NEVER for none */
+};
+/** CACHE_OK or CACHE_MISS.  Takes the bucket's lock: not for the hot path. */
+enum cache_result cache_peek(struct cache *cache, const void *key, uint32_t key_len,
+                             struct cache_glimpse *out);
 /** Copies the value_len bytes of a value that is not pinned.  What came is good only if cache_hit()
  * says so. */
 void cache_copy(const struct cache *cache, const struct cache_read *read, void *dst);
@@ -161,8 +189,7 @@ unsigned cache_pin_pieces(const struct cache *cache, const struct cache_pin *pin
 /** Any thread; `*pin` becomes NULL. */
 void cache_unpin(struct cache *cache, struct cache_thread *thread, struct cache_pin **pin);
 
-/* -- storing
- * ------------------------------------------------------------------------------------------- */
+/* -- storing ----------------------------------------------------------------------------------- */
 
 /** A new item that nobody can see yet.  Belongs to the caller from begin to commit or abort. */
 struct cache_store {
@@ -237,6 +264,10 @@ enum cache_result cache_store_commit(struct cache *cache, struct cache_thread *t
                                      struct cache_store *store, enum cache_store_mode mode,
                                      uint64_t cas, uint64_t *cas_out);
 void cache_store_abort(struct cache *cache, struct cache_thread *thread, struct cache_store *store);
+/** The key of a store, store->key_len bytes; and when its item expires, as in cache_store_begin().
+ * The key's bytes are good until commit or abort. */
+const void *cache_store_key(const struct cache *cache, const struct cache_store *store,
+                            int64_t *expires_at);
 /** Copies `len` bytes to where the store wants them.  In place of writing to store->at for what is
  * in memory already. */
 enum cache_result cache_store_write(struct cache *cache, struct cache_thread *thread,
@@ -288,8 +319,7 @@ enum cache_result cache_touch_as(struct cache *cache, struct cache_thread *threa
  */
 void cache_flush(struct cache *cache, struct cache_thread *thread, int64_t at);
 
-/* -- voiding: what an observer of the source of truth does --------------------------------------
- */
+/* -- voiding: what an observer of the source of truth does -------------------------------- */
 
 /**
  * Makes all items a miss whose key begins with `prefix` and that were stored before.  Their memory
@@ -329,8 +359,52 @@ void cache_holdoff_stats(const struct cache *cache, uint64_t *shortened, uint64_
 enum cache_result cache_void(struct cache *cache, struct cache_thread *thread, const void *key,
                              uint32_t key_len, bool *was_claimed);
 
-/* -- running
- * ------------------------------------------------------------------------------------------- */
+/* -- walking over all items ------------------------------------------------------------------- */
+
+/** A living item as a visitor sees it; borrowed for the visit. */
+struct cache_item_info {
+    const void *key;
+    uint32_t key_len;
+    uint32_t value_len;
+    uint32_t item_size; /* bytes: header, key, value */
+    uint32_t client_flags;
+    int64_t expires_at; /* unix seconds, CACHE_NEVER for none */
+    int64_t used_at;    /* unix seconds: last read, or store */
+    uint64_t cas;       /* 0 when disabled */
+    uint8_t class_id;
+    bool fetched;    /* read since it was stored */
+    bool binary_key; /* as struct cache_store */
+};
+/** False: no more is wanted. */
+typedef bool cache_visit_fn(void *arg, const struct cache_item_info *item);
+
+/**
+ * Where a walk over all items stands.  A plain value: it may be kept, copied, sent to a client and
+ * taken up again at any time, also when the index has grown meanwhile.  {0} is the beginning.
+ */
+struct cache_scan {
+    uint64_t at; /* all items whose hash, its bits reversed, is below have been visited */
+};
+
+/**
+ * Visits the items of up to `steps` places of the index, at most CACHE_SCAN_ITEMS each, and moves
+ * the walk on.  Returns whether there is more.  Takes no lock (but the bucket's where others keep
+ * changing it), and never calls `visit` with one held.
+ *
+ * Every item that is there from the beginning of the walk to its end is visited once, however the
+ * index grows and whichever pages move; one that is stored meanwhile at most once per store.
+ *
+ * Threads: between cache_enter() and cache_leave().
+ */
+bool cache_scan(struct cache *cache, struct cache_thread *thread, struct cache_scan *scan,
+                cache_visit_fn *visit, void *arg, unsigned steps);
+
+/** Takes a multiple of CACHE_SIZE_STEP, and how many items are so large, less the step at most. */
+typedef void cache_size_fn(void *arg, uint64_t size, uint64_t items);
+/** Visits all sizes that there are items of, in order.  False: cache_options.track_sizes is off. */
+bool cache_visit_sizes(const struct cache *cache, cache_size_fn *visit, void *arg);
+
+/* -- running ----------------------------------------------------------------------------------- */
 
 /**
  * A slice of the background work: expired and flushed items, pages on the move, pages above a
@@ -339,6 +413,58 @@ enum cache_result cache_void(struct cache *cache, struct cache_thread *thread, c
  * cannot wait.
  */
 bool cache_maintain(struct cache *cache, struct cache_thread *thread);
+
+/** Ids of size classes. */
+struct cache_class_set {
+    uint64_t bits[2];
+};
+
+static inline void
+cache_class_set_add(struct cache_class_set *set, unsigned id)
+{
+    set->bits[id / 64] |= (uint64_t)1 << (id % 64);
+}
+
+static inline bool
+cache_class_set_has(const struct cache_class_set *set, unsigned id)
+{
+    return (set->bits[id / 64] >> (id % 64) & 1) != 0;
+}
+
+/** The number of size classes: ids run from 1 to it. */
+unsigned cache_classes(const struct cache *cache);
+
+/**
+ * Whether cache_maintain() looks for dead items by itself, and at how many chunks of one class in
+ * one round at most, 0 for all.  Without it they go when someone asks for their key, or for room.
+ */
+void cache_set_sweep(struct cache *cache, bool enabled, uint32_t class_chunks_max);
+/** Has cache_maintain() free all dead items of these classes as fast as it can.  False: it is still
+ * at it. */
+bool cache_sweep_now(struct cache *cache, const struct cache_class_set *classes);
+
+/** When a page moves to another class for the misses that it saves there. */
+enum cache_mover_mode {
+    CACHE_MOVER_OFF,    /* only where memory is not to be had otherwise */
+    CACHE_MOVER_NORMAL, /* when what is lost is less than so many thousandths of what is gained */
+    CACHE_MOVER_EAGER,  /* when it is less at all */
+};
+void cache_set_mover(struct cache *cache, enum cache_mover_mode mode, uint32_t thousandths);
+
+enum cache_move_result {
+    CACHE_MOVE_OK, /* cache_maintain() will do it */
+    CACHE_MOVE_BUSY,
+    CACHE_MOVE_BAD_CLASS,
+    CACHE_MOVE_NO_SPARE, /* the class has no more than one page */
+    CACHE_MOVE_SAME,
+};
+
+#define CACHE_MOVE_ANY  (-1) /* from: the class that loses least by it */
+#define CACHE_MOVE_POOL 0    /* to, from: the pages that no class has */
+
+/** Moves a page from one class to another.  Living items on it move to other pages of their class
+ * where there is room. */
+enum cache_move_result cache_move_page(struct cache *cache, int from, int to);
 
 /**
  * Raises or lowers the limit, bytes.  Lowering takes effect within some calls of cache_maintain().

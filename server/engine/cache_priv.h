@@ -13,10 +13,12 @@
 #include "engine/evict.h"
 #include "engine/expire.h"
 #include "engine/holdoff.h"
+#include "engine/hook.h"
 #include "engine/item.h"
 #include "engine/pages.h"
 #include "engine/prefixes.h"
 #include "engine/rebalance.h"
+#include "engine/sizes.h"
 #include "engine/slab.h"
 #include "engine/stats.h"
 #include "engine/table.h"
@@ -89,6 +91,7 @@ struct cache {
     uint32_t chunk_max;            /* bytes of the largest class */
     uint8_t *class_by_size;        /* class id by item bytes / 8, rounded up */
     struct size_class *size_class; /* [1 .. classes] */
+    struct sizes *sizes;           /* NULL unless track_sizes */
     struct lock stats_lock;
     struct cache_stats *stats_base; /* (s) the counters at the last reset; NULL for none */
     struct lock threads_lock;
@@ -120,6 +123,16 @@ static inline uint8_t
 cache_class_of(const struct cache *cache, uint32_t size)
 {
     return cache->class_by_size[(size + 7) / 8];
+}
+
+/** Whether an observer wants to be told of this now. */
+static inline bool
+cache_is_observed(const struct cache *cache, enum cache_wants what)
+{
+    struct cache_observer *observer = cache->options.observer;
+    /* relaxed: a switch, see hook.h */
+    return observer != NULL &&
+           (atomic_load_explicit(&observer->wants, memory_order_relaxed) & what) != 0;
 }
 
 /** Whether a flush of all has passed over an item. */
@@ -165,6 +178,22 @@ uint8_t cache_item_class(const struct cache *cache, uint32_t shape);
 uint32_t cache_item_value_len(const struct cache *cache, const struct item *item, uint32_t shape);
 uint64_t cache_item_hash(const struct cache *cache, const struct item *item, uint32_t shape);
 
+/** Why a dead item is. */
+static inline enum cache_absence
+cache_absence_of(const struct cache *cache, const struct item *item, uint32_t shape)
+{
+    bool expired = !cache_is_flushed(cache, shape) &&
+                   cache_is_expired(item_expire_s(item), cache_now_s(cache));
+    return expired ? CACHE_EXPIRED : CACHE_FLUSHED;
+}
+
+/**
+ * An item as its visitor sees it, its key copied to `key` (CACHE_KEY_MAX bytes).  False when the
+ * chunk holds no living one.  Without a lock what it says is good only if the bucket has not
+ * changed.
+ */
+bool cache_describe(struct cache *cache, uint32_t ref, struct cache_item_info *info, uint8_t *key);
+
 /**
  * Takes an item out of the index, if the bucket of its hash still names this ref.  The caller then
  * owns it, and calls cache_free_item().  May be called with a class's lock held.
@@ -182,7 +211,7 @@ int64_t cache_expires_at(const struct cache *cache, uint32_t expire_s);
 /** Leaves as cache_leave(), if the thread has entered; cache_step_in() undoes it.  For a wait in
  * the middle of a store. */
 uint64_t cache_step_out(struct cache_thread *thread);
-void cache_step_in(struct cache *cache, struct cache_thread *thread, uint64_t active);
+void cache_step_in(struct cache_thread *thread, uint64_t active);
 /** After this, each thread's cache_enter() from before is seen, or that thread sees what we have
  * written. */
 void cache_fence_readers(struct cache *cache);

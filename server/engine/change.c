@@ -108,8 +108,27 @@ cache_touch_as(struct cache *cache, struct cache_thread *thread, const void *key
     return CACHE_OK;
 }
 
-/* -- stale marks and tombstones
- * -------------------------------------------------------------------------- */
+enum cache_result
+cache_peek(struct cache *cache, const void *key, uint32_t key_len, struct cache_glimpse *out)
+{
+    uint64_t hash = hash_bytes(key, key_len, cache->options.hash_seed);
+    bool living;
+    struct bucket *head = table_lock(&cache->table, hash);
+    struct found found = store_find_living(cache, head, hash, key, key_len, &living);
+    *out = (struct cache_glimpse){ .absence = CACHE_NOT_THERE };
+    if (living) {
+        const struct item *item = cache_item(cache, found.ref);
+        out->class_id = cache_item_class(cache, found.shape);
+        out->value_len = cache_item_value_len(cache, item, found.shape);
+        out->expires_at = cache_expires_at(cache, item_expire_s(item));
+    } else if (found.ref != 0) {
+        out->absence = cache_absence_of(cache, cache_item(cache, found.ref), found.shape);
+    }
+    bucket_unlock(head);
+    return living ? CACHE_OK : CACHE_MISS;
+}
+
+/* -- stale marks and tombstones ---------------------------------------------------------------- */
 
 /** Marks an item stale where it lies; its bucket is locked.  CACHE_MISS when it was flushed
  * meanwhile. */
@@ -200,8 +219,7 @@ cache_invalidate(struct cache *cache, struct cache_thread *thread, const void *k
     return result;
 }
 
-/* -- incr and decr
- * ------------------------------------------------------------------------------------- */
+/* -- incr and decr ----------------------------------------------------------------------------- */
 
 static bool
 is_blank(uint8_t byte)

@@ -28,8 +28,7 @@
 #define GHOST_SHARE      100u /* of the memory limit */
 #define GHOST_EPOCH_MASK 0x1ffu
 
-/* -- the small queue
- * ----------------------------------------------------------------------------------- */
+/* -- the small queue --------------------------------------------------------------------------- */
 
 struct queue_entry {
     uint32_t ref;
@@ -153,8 +152,7 @@ evict_note_new(struct cache *cache, struct size_class *class, uint32_t ref, uint
     return queue_push(cache, &class->queue, (struct queue_entry){ ref, (uint32_t)hash });
 }
 
-/* -- ghosts
- * --------------------------------------------------------------------------------------------
+/* -- ghosts ---------------------------------------------------------------------------------------
  *
  *     entry  bits  meaning
  *            0-15  fingerprint: bits 40-55 of the hash
@@ -266,8 +264,27 @@ ghosts_take(struct cache *cache, struct size_class *class, uint64_t hash)
     return GHOST_NONE;
 }
 
-/* -- evicting
- * ------------------------------------------------------------------------------------------ */
+/* -- evicting ---------------------------------------------------------------------------------- */
+
+/** Tells the observer of an item that goes for room. */
+static void
+tell_evicted(struct cache *cache, const struct size_class *class, const struct item *item,
+             uint32_t shape)
+{
+    uint8_t key[CACHE_KEY_MAX + 5]; /* the longest length that a shape can hold */
+    uint32_t key_len = shape_key_len(shape);
+    uint32_t access = item_access(item);
+    race_copy_out(key, item_key(item, shape, cache->cas_size), key_len);
+    struct cache_evicted told = { .key = key,
+                                  .key_len = (uint8_t)key_len,
+                                  .class_id = class->id,
+                                  .fetched = (access & ACCESS_FETCHED) != 0,
+                                  .value_len = cache_item_value_len(cache, item, shape),
+                                  .idle_s = access_idle_s(access, cache_now_s(cache)),
+                                  .expires_at = cache_expires_at(cache, item_expire_s(item)),
+                                  .now = cache_now(cache) };
+    cache->options.observer->evicted(cache->options.observer->arg, &told);
+}
 
 /** Counts an item that goes: for age if it is dead, else for room; whether it was for room. */
 static bool
@@ -286,6 +303,9 @@ note_gone(struct cache *cache, struct size_class *class, const struct item *item
     class->evicted_active += (access & ACCESS_USES_MASK) > ACCESS_USE_ONE;
     class->evicted_age_s = access_idle_s(access, now_s);
     class->age_s = class->evicted_age_s;
+    if (__builtin_expect(cache_is_observed(cache, CACHE_WANTS_EVICTED), 0)) {
+        tell_evicted(cache, class, item, shape);
+    }
     return true;
 }
 
@@ -449,8 +469,7 @@ evict_one(struct cache *cache, struct size_class *class)
     return evict_main(cache, class, true);
 }
 
-/* -- check
- * --------------------------------------------------------------------------------------------- */
+/* -- check ------------------------------------------------------------------------------------- */
 
 void
 evict_check(struct cache *cache, struct size_class *class)

@@ -10,6 +10,8 @@
 #define SWEEP_SECOND_CHUNKS 4000000u /* and in one second: some hundredths of a core */
 #define SWEEP_FROM_END \
     UINT32_MAX /* in place of a number of pages: none of the class has been looked at */
+#define GENERATIONS_URGENT \
+    (ITEM_GENERATIONS / 2)     /* unswept, at which also a sweep that is off goes on */
 #define SWEEP_SLICE_PAGES 512u /* pages looked at in one slice, if their time has not come */
 
 void
@@ -24,6 +26,12 @@ void
 expire_fini(struct cache *cache)
 {
     lock_fini(&cache->sweeper.lock);
+}
+
+static void
+count_round(struct sweeper *sweeper)
+{
+    atomic_fetch_add_explicit(&sweeper->rounds, 1, memory_order_relaxed); /* relaxed: a figure */
 }
 
 static void
@@ -126,8 +134,15 @@ expire_reclaim(struct cache *cache, struct size_class *class)
     return false;
 }
 
-/* -- the sweep
- * ----------------------------------------------------------------------------------------- */
+/* -- the sweep --------------------------------------------------------------------------------- */
+
+/** Whether a page is empty, and its class has room without it. */
+static bool
+page_is_spare(const struct size_class *class, const struct page *page)
+{
+    return page->free_count == class->per_page && class->free_chunks > class->per_page &&
+           !page->kept;
+}
 
 /** Sweeps one page of the class, or gives it back if it is empty.  Class's lock held. */
 static void
@@ -136,9 +151,16 @@ sweep_page(struct cache *cache, struct cache_thread *thread, struct size_class *
 {
     struct page *page = &cache->pages.page[number];
     uint32_t chunks = slab_page_chunks(cache, number);
-    class->swept += reclaim_page(cache, class, number);
-    metric_add_shared(&cache->sweeper.checked, chunks);
-    if (page->free_count == class->per_page && class->free_chunks > class->per_page) {
+    struct sweeper *sweeper = &cache->sweeper;
+    uint32_t reclaimed = reclaim_page(cache, class, number);
+    class->swept += reclaimed;
+    metric_add_shared(&sweeper->checked, chunks);
+    if (sweeper->class_examined == 0) {
+        sweeper->class_began_s = cache_now_s(cache);
+    }
+    sweeper->class_examined += chunks;
+    sweeper->class_reclaimed += reclaimed;
+    if (page_is_spare(class, page)) {
         rebalance_release_page(cache, thread, class, number);
     }
 }
@@ -152,18 +174,38 @@ holdoff_begin(const struct cache *cache)
     return span_s == 0 ? UINT32_MAX : now_s > span_s ? now_s - span_s : 0;
 }
 
-/** A round is over: all that was flushed before it began is gone. */
+/** Begins a round; what was flushed before it is gone when it has ended. */
+static void
+begin_round(struct cache *cache, bool on_request)
+{
+    struct sweeper *sweeper = &cache->sweeper;
+    sweeper->class_id = 1;
+    sweeper->pages_ahead = SWEEP_FROM_END;
+    sweeper->generation = cache_generation(cache);
+    sweeper->stamp = sweep_stamp(cache);
+    sweeper->class_chunks = 0;
+    sweeper->cut = false;
+    sweeper->on_request = on_request;
+    sweeper->counted = on_request;
+    if (on_request) {
+        count_round(sweeper);
+    }
+}
+
+/** A round is over. */
 static void
 finish_round(struct cache *cache)
 {
     struct sweeper *sweeper = &cache->sweeper;
-    /* relaxed: a late look sees an older generation, and sweeps once more. */
-    atomic_store_explicit(&cache->generation_swept, sweeper->generation, memory_order_relaxed);
-    sweeper->class_id = 1;
-    sweeper->pages_ahead = SWEEP_FROM_END;
-    sweeper->generation = cache_generation(cache);
-    prefixes_retire(&cache->prefixes, sweeper->stamp, holdoff_begin(cache));
-    sweeper->stamp = sweep_stamp(cache);
+    if (sweeper->on_request) {
+        /* relaxed: a hint for those who ask */
+        atomic_store_explicit(&sweeper->asked, false, memory_order_relaxed);
+    } else if (!sweeper->cut) {
+        /* relaxed: a late look sees an older generation, and sweeps once more. */
+        atomic_store_explicit(&cache->generation_swept, sweeper->generation, memory_order_relaxed);
+        prefixes_retire(&cache->prefixes, sweeper->stamp, holdoff_begin(cache));
+    }
+    begin_round(cache, false);
 }
 
 /** Looks at pages of the sweeper's class until one had to be swept; returns the chunks swept.
@@ -183,14 +225,60 @@ sweep_one(struct cache *cache, struct cache_thread *thread, struct size_class *c
         uint32_t number = class->pages[--sweeper->pages_ahead];
         struct page *page = &cache->pages.page[number];
         (*pages)++;
-        bool empty = page->free_count == class->per_page && class->free_chunks > class->per_page;
-        if (page_is_due(cache, page, now_s) || empty) {
+        if (page_is_due(cache, page, now_s) || page_is_spare(class, page)) {
             uint32_t chunks = slab_page_chunks(cache, number);
             sweep_page(cache, thread, class, number);
+            if (!sweeper->counted) {
+                sweeper->counted = true;
+                count_round(sweeper);
+            }
             return chunks + 1;
         }
     }
     return 0;
+}
+
+/** The sweep goes on to the next class: tells the observer what it did in this one, if anything. */
+static void
+leave_class(struct cache *cache)
+{
+    struct sweeper *sweeper = &cache->sweeper;
+    if (sweeper->class_examined > 0 &&
+        __builtin_expect(cache_is_observed(cache, CACHE_WANTS_SWEEPS), 0)) {
+        struct cache_sweep sweep = { .class_id = sweeper->class_id,
+                                     .elapsed_s = cache_now_s(cache) - sweeper->class_began_s,
+                                     .examined = sweeper->class_examined,
+                                     .reclaimed = sweeper->class_reclaimed };
+        cache->options.observer->swept(cache->options.observer->arg, &sweep);
+    }
+    sweeper->class_examined = 0;
+    sweeper->class_reclaimed = 0;
+    sweeper->pages_ahead = SWEEP_FROM_END;
+    sweeper->class_chunks = 0;
+}
+
+/** The same, unless the round has nothing to do with this class or has looked at enough of it. */
+static uint32_t
+sweep_class(struct cache *cache, struct cache_thread *thread, uint32_t *pages)
+{
+    struct sweeper *sweeper = &cache->sweeper;
+    if (sweeper->on_request && !cache_class_set_has(&sweeper->classes, sweeper->class_id)) {
+        sweeper->pages_ahead = 0;
+        return 0;
+    }
+    /* relaxed: a setting */
+    uint32_t max = atomic_load_explicit(&sweeper->class_chunks_max, memory_order_relaxed);
+    if (max != 0 && sweeper->class_chunks >= max) {
+        sweeper->cut = sweeper->cut || sweeper->pages_ahead > 0;
+        sweeper->pages_ahead = 0;
+        return 0;
+    }
+    struct size_class *class = &cache->size_class[sweeper->class_id];
+    lock_acquire(&class->lock);
+    uint32_t chunks = sweep_one(cache, thread, class, pages);
+    lock_release(&class->lock);
+    sweeper->class_chunks += chunks;
+    return chunks;
 }
 
 static bool
@@ -202,21 +290,24 @@ sweep_slice(struct cache *cache, struct cache_thread *thread)
         sweeper->second = now_s;
         sweeper->chunks = 0;
     }
+    /* relaxed: set under the lock */
+    if (!sweeper->on_request && atomic_load_explicit(&sweeper->asked, memory_order_relaxed)) {
+        begin_round(cache, true);
+    }
     uint32_t chunks = 0;
     uint32_t pages = 0;
     while (chunks < SWEEP_SLICE_CHUNKS && pages < SWEEP_SLICE_PAGES) {
-        struct size_class *class = &cache->size_class[sweeper->class_id];
-        lock_acquire(&class->lock);
-        chunks += sweep_one(cache, thread, class, &pages);
-        bool class_done = sweeper->pages_ahead == 0;
-        lock_release(&class->lock);
-        if (class_done) {
-            sweeper->pages_ahead = SWEEP_FROM_END;
+        chunks += sweep_class(cache, thread, &pages);
+        if (sweeper->pages_ahead == 0) {
+            leave_class(cache);
             if (sweeper->class_id++ == cache->classes) {
                 finish_round(cache);
                 break;
             }
         }
+    }
+    if (sweeper->on_request) {
+        return true;
     }
     sweeper->chunks += chunks;
     /* A round that found nothing ends the work until time has passed or someone has flushed. */
@@ -224,19 +315,62 @@ sweep_slice(struct cache *cache, struct cache_thread *thread)
            sweeper->chunks < SWEEP_SECOND_CHUNKS;
 }
 
+/** Whether there is to be no sweep: it is switched off, and neither on request, nor for a prefix
+ * that was flushed, nor needed before the generations run out, when a flush would have to do all of
+ * it. */
+static bool
+is_off(const struct cache *cache)
+{
+    const struct sweeper *sweeper = &cache->sweeper;
+    /* relaxed, all: when exactly they are seen does not matter */
+    return atomic_load_explicit(&sweeper->disabled, memory_order_relaxed) &&
+           !atomic_load_explicit(&sweeper->asked, memory_order_relaxed) &&
+           atomic_load_explicit(&cache->prefixes.count, memory_order_relaxed) == 0 &&
+           cache_generation(cache) -
+                   atomic_load_explicit(&cache->generation_swept, memory_order_relaxed) <
+               GENERATIONS_URGENT;
+}
+
 bool
 expire_sweep(struct cache *cache, struct cache_thread *thread)
 {
-    if (!lock_try_acquire(&cache->sweeper.lock)) {
+    struct sweeper *sweeper = &cache->sweeper;
+    if (is_off(cache)) {
+        return false;
+    }
+    if (!lock_try_acquire(&sweeper->lock)) {
         return false;
     }
     bool more = sweep_slice(cache, thread);
-    lock_release(&cache->sweeper.lock);
+    lock_release(&sweeper->lock);
     return more;
 }
 
 void
-expire_sweep_all(struct cache *cache, struct cache_thread *thread)
+cache_set_sweep(struct cache *cache, bool enabled, uint32_t class_chunks_max)
+{
+    /* relaxed, both: settings */
+    atomic_store_explicit(&cache->sweeper.disabled, !enabled, memory_order_relaxed);
+    atomic_store_explicit(&cache->sweeper.class_chunks_max, class_chunks_max, memory_order_relaxed);
+}
+
+bool
+cache_sweep_now(struct cache *cache, const struct cache_class_set *classes)
+{
+    struct sweeper *sweeper = &cache->sweeper;
+    lock_acquire(&sweeper->lock);
+    /* relaxed: set under the lock */
+    bool idle = !atomic_load_explicit(&sweeper->asked, memory_order_relaxed);
+    if (idle) {
+        sweeper->classes = *classes;
+        atomic_store_explicit(&sweeper->asked, true, memory_order_relaxed);
+    }
+    lock_release(&sweeper->lock);
+    return idle;
+}
+
+void
+expire_sweep_all(struct cache *cache)
 {
     uint32_t stamp = sweep_stamp(cache);
     for (unsigned id = 1; id <= cache->classes; id++) {
@@ -250,6 +384,5 @@ expire_sweep_all(struct cache *cache, struct cache_thread *thread)
             lock_release(&class->lock);
         }
     }
-    (void)thread;
     prefixes_retire(&cache->prefixes, stamp, holdoff_begin(cache));
 }

@@ -12,21 +12,35 @@
 
 #include "base/lock.h"
 #include "base/metric.h"
+#include "engine/cache.h"
 
 struct cache;
 struct cache_thread;
 struct size_class;
 
-/** Where the sweep is.  One sweeper at a time, under the lock. */
+/** Where the sweep is.  One sweeper at a time, under the lock; (a) atomic, for others too. */
 struct sweeper {
     struct lock lock;
+    _Atomic bool disabled;             /* (a) no rounds but those on request */
+    _Atomic bool asked;                /* (a) a round on request is due, or under way */
+    _Atomic uint32_t class_chunks_max; /* (a) looked at in one round; 0 for no bound */
+    _Atomic uint64_t rounds;           /* (a) that found a page due, or were on request */
+    struct cache_class_set classes;    /* of the round on request */
+    bool on_request;                   /* this round is */
+    bool counted;                      /* this round is among `rounds` */
+    bool cut;                          /* class_chunks_max has kept this round from some page */
+    uint32_t class_chunks;             /* looked at of this class in this round */
     uint8_t class_id;
     uint32_t
         pages_ahead; /* of the class's pages, those before this index are still to be looked at */
-    uint32_t generation;   /* that this round began in */
-    uint32_t stamp;        /* the same: cache.sweep_stamp */
-    uint32_t second;       /* cache second that `chunks` counts in */
-    uint32_t chunks;       /* looked at in it */
+    uint32_t generation; /* that this round began in */
+    uint32_t stamp;      /* the same: cache.sweep_stamp */
+    uint32_t second;     /* cache second that `chunks` counts in */
+    uint32_t chunks;     /* looked at in it */
+    /* of this class, in this round */
+    uint32_t class_began_s;
+    uint64_t class_examined; /* chunks */
+    uint64_t class_reclaimed;
     struct metric checked; /* chunks */
 };
 
@@ -42,6 +56,6 @@ bool expire_reclaim(struct cache *cache, struct size_class *class);
 bool expire_sweep(struct cache *cache, struct cache_thread *thread);
 /** Sweeps all that the flushes so far have left.  Only for a flush that has run out of generations.
  */
-void expire_sweep_all(struct cache *cache, struct cache_thread *thread);
+void expire_sweep_all(struct cache *cache);
 
 #endif

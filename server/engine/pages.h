@@ -42,6 +42,7 @@ struct page {
     _Atomic uint8_t state;    /* (a) enum page_state; written under (c) */
     bool cold;                /* (p) free, and without memory */
     uint32_t swept_stamp;     /* (c) what was flushed up to this cache.sweep_stamp is gone */
+    bool kept;                /* (c) moved here on request: stays also when it is empty */
     _Atomic uint32_t
         expire_min; /* (a) no item expires before this cache second; UINT32_MAX for none */
 };

@@ -214,12 +214,13 @@ cache_flush_prefix(struct cache *cache, struct cache_thread *thread, const void 
 {
     struct prefixes *prefixes = &cache->prefixes;
     assert(prefix_len <= CACHE_KEY_MAX);
+    (void)thread;
     if (cache->cas_size == 0) {
         return false;
     }
     /* relaxed: a hint */
     if (atomic_load_explicit(&prefixes->count, memory_order_relaxed) == CACHE_PREFIXES_MAX) {
-        expire_sweep_all(cache, thread);
+        expire_sweep_all(cache);
     }
     lock_acquire(&prefixes->lock);
     uint32_t index = note_index(prefixes, prefix, prefix_len);

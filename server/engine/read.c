@@ -97,13 +97,17 @@ pin(struct cache *cache, struct cache_read *read)
 
 /** Counts a miss, and lets go of the bucket if this read holds it. */
 static enum cache_result
-miss(struct cache_thread *thread, struct cache_read *read, struct bucket *bucket)
+miss(struct cache_thread *thread, struct cache_read *read, struct bucket *bucket,
+     enum cache_absence absence)
 {
+    read->absence = (uint8_t)absence;
     if (read->locked) {
         read->locked = false;
         bucket_unlock(bucket);
     }
-    metric_add(&thread->counters.get_misses, 1);
+    if (read->mode == CACHE_READ_HIT || read->mode == CACHE_READ_QUIET) {
+        metric_add(&thread->counters.get_misses, 1);
+    }
     return CACHE_MISS;
 }
 
@@ -117,14 +121,16 @@ enum look {
 /** A dead item is a miss, and goes; unless what was seen was an item in the middle of a change. */
 static enum look
 look_at_dead(struct cache *cache, struct cache_thread *thread, struct cache_read *read,
-             uint32_t ref)
+             uint32_t ref, uint32_t shape)
 {
     if (!read->locked && !bucket_read_valid(read->bucket, read->word)) {
         return LOOK_AGAIN;
     }
-    (void)miss(thread, read, read->bucket);
-    bool expired = cache_is_expired(item_expire_s(cache_item(cache, ref)), cache_now_s(cache));
-    metric_add(expired ? &thread->counters.get_expired : &thread->counters.get_flushed, 1);
+    enum cache_absence absence = cache_absence_of(cache, cache_item(cache, ref), shape);
+    (void)miss(thread, read, read->bucket, absence);
+    metric_add(absence == CACHE_EXPIRED ? &thread->counters.get_expired
+                                        : &thread->counters.get_flushed,
+               1);
     drop_dead(cache, read->hash, ref);
     return LOOK_MISS;
 }
@@ -136,10 +142,10 @@ look_closer(struct cache *cache, struct cache_thread *thread, struct cache_read 
 {
     const struct item *item = cache_item(cache, ref);
     if (cache_is_dead(cache, item, shape, cache_now_s(cache))) {
-        return look_at_dead(cache, thread, read, ref);
+        return look_at_dead(cache, thread, read, ref, shape);
     }
     if (cache_has_prefixes(cache) && cache_is_bypassed(cache, read->key, read->key_len)) {
-        (void)miss(thread, read, read->bucket);
+        (void)miss(thread, read, read->bucket, CACHE_NOT_THERE);
         return LOOK_MISS;
     }
     read->ref = ref;
@@ -192,7 +198,7 @@ find_in_chain(struct cache *cache, struct cache_thread *thread, struct cache_rea
         if (found.ref == 0) {
             if (read->locked || (bucket_read_valid(bucket, word) &&
                                  bucket == table_bucket(&cache->table, read->hash))) {
-                return miss(thread, read, bucket);
+                return miss(thread, read, bucket, CACHE_NOT_THERE);
             }
             continue;
         }
@@ -268,8 +274,17 @@ cache_hit(struct cache *cache, struct cache_thread *thread, struct cache_read *r
     } else if (read->pin == NULL && !bucket_read_valid(read->bucket, read->word)) {
         return false;
     }
-    if (read->mode == CACHE_READ_HIT) {
+    switch (read->mode) {
+    case CACHE_READ_HIT:
         mark_use(cache, read);
+        break;
+    case CACHE_READ_QUIET:
+        break;
+    case CACHE_READ_USE:
+        mark_use(cache, read);
+        return true;
+    case CACHE_READ_PEEK:
+        return true;
     }
     metric_add(&thread->counters.of_class[read->class_id].get_hits, 1);
     return true;

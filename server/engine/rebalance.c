@@ -20,12 +20,15 @@
 #define STEAL_TRIES_EACH 2u     /* of one class before another one is asked */
 #define CHOICES          8u     /* pages looked at for the emptiest */
 #define GAIN_DECAY       200u   /* a look takes one in so many off each gain */
+#define THOUSANDTHS      800u   /* cache_set_mover() as long as nobody calls it */
+#define ASKED_TRIES_MAX  16u    /* pages tried for a move on request: some may hold what is sent */
 #define PAGES_FEW        20u    /* up to so many pages, the last twentieth is less than one */
 
 void
 rebalance_init(struct cache *cache)
 {
     lock_init(&cache->mover.lock, LOCK_RANK_MOVER);
+    cache_set_mover(cache, CACHE_MOVER_NORMAL, THOUSANDTHS);
 }
 
 void
@@ -58,8 +61,20 @@ count(_Atomic uint64_t *figure)
     atomic_fetch_add_explicit(figure, 1, memory_order_relaxed); /* relaxed: a figure */
 }
 
-/* -- gains
- * --------------------------------------------------------------------------------------------- */
+/** Tells the observer of a step of the move under way. */
+static void
+tell_move(struct cache *cache, enum cache_move_state state)
+{
+    const struct mover *mover = &cache->mover;
+    if (__builtin_expect(cache_is_observed(cache, CACHE_WANTS_MOVES), 0)) {
+        struct cache_move move = { .from = mover->from,
+                                   .to = mover->to == MOVER_TO_INDEX ? 0 : mover->to,
+                                   .state = state };
+        cache->options.observer->moved(cache->options.observer->arg, &move);
+    }
+}
+
+/* -- gains ------------------------------------------------------------------------------------- */
 
 static uint64_t
 gain_of(const struct size_class *class)
@@ -75,9 +90,8 @@ set_gain(struct size_class *class, uint64_t gain)
 }
 
 void
-rebalance_note_ghost(struct cache *cache, struct size_class *class)
+rebalance_note_ghost(struct size_class *class)
 {
-    (void)cache;
     uint64_t hit = class->pages_count <= PAGES_FEW
                        ? GAIN_ONE
                        : (uint64_t)GAIN_ONE * PAGES_FEW / class->pages_count;
@@ -93,33 +107,18 @@ pages_of(struct size_class *class)
     return pages;
 }
 
-/** Class ids as bits. */
-struct class_set {
-    uint64_t bits[(CACHE_CLASSES_MAX + 64) / 64];
-};
-
-static void
-set_add(struct class_set *set, uint8_t id)
-{
-    set->bits[id / 64] |= (uint64_t)1 << (id % 64);
-}
-
-static bool
-set_has(const struct class_set *set, unsigned id)
-{
-    return (set->bits[id / 64] >> (id % 64) & 1) != 0;
-}
-
-/** The class that loses least by giving a page; 0 when none has one, but for those in `but`. */
+/** The class that loses least by giving a page; 0 when none has more than `keeps`, but for those in
+ * `but`. */
 static uint8_t
-find_donor(struct cache *cache, const struct class_set *but)
+find_donor(struct cache *cache, const struct cache_class_set *but, uint32_t keeps)
 {
     uint8_t donor = 0;
     uint64_t least = 0;
     for (unsigned id = 1; id <= cache->classes; id++) {
         struct size_class *class = &cache->size_class[id];
         uint64_t gain = gain_of(class);
-        if (!set_has(but, id) && (donor == 0 || gain < least) && pages_of(class) > 0) {
+        if (!cache_class_set_has(but, id) && (donor == 0 || gain < least) &&
+            pages_of(class) > keeps) {
             donor = (uint8_t)id;
             least = gain;
         }
@@ -136,8 +135,7 @@ decay_gains(struct cache *cache)
     }
 }
 
-/* -- one move
- * ------------------------------------------------------------------------------------------ */
+/* -- one move ---------------------------------------------------------------------------------- */
 
 /** A page of the class, rather an empty one, that no move has failed on just now. */
 static uint32_t
@@ -170,7 +168,9 @@ begin(struct cache *cache, uint8_t from, uint8_t to)
         mover->chunk = 0;
         mover->from = from;
         mover->to = to;
+        mover->on_request = false;
         set_state(mover, MOVER_DRAIN);
+        tell_move(cache, CACHE_MOVE_BEGINS);
     }
     lock_release(&class->lock);
     return page != PAGE_NONE;
@@ -235,15 +235,26 @@ rescue(struct cache *cache, uint32_t from, uint32_t to)
     return found;
 }
 
-/** Whether an item on a leaving page is worth a place elsewhere. */
-static bool
-worth_rescue(struct cache *cache, const struct item *item, uint32_t shape)
+/** What an item on a leaving page is worth. */
+enum worth {
+    WORTH_NOTHING,
+    WORTH_ROOM,     /* a chunk that is free */
+    WORTH_EVICTION, /* another item's chunk */
+};
+
+static enum worth
+worth_of(struct cache *cache, const struct item *item, uint32_t shape)
 {
     if (shape_key_len(shape) == 0) {
-        return true; /* a piece: its item is judged where its head lies */
+        return WORTH_EVICTION; /* a piece: its item is judged where its head lies */
     }
-    return (item_access(item) & ACCESS_USES_MASK) != 0 &&
-           !cache_is_dead(cache, item, shape, cache_now_s(cache));
+    if (cache_is_dead(cache, item, shape, cache_now_s(cache))) {
+        return WORTH_NOTHING;
+    }
+    if ((item_access(item) & ACCESS_USES_MASK) != 0) {
+        return WORTH_EVICTION;
+    }
+    return cache->mover.on_request ? WORTH_ROOM : WORTH_NOTHING;
 }
 
 /** What became of a chunk that should be empty. */
@@ -256,10 +267,14 @@ enum emptied {
 /** Moves an item or a piece to another chunk of its class; false when there is none, or it has gone
  * or is pinned. */
 static bool
-move_elsewhere(struct cache *cache, struct size_class *class, uint32_t ref)
+move_elsewhere(struct cache *cache, struct size_class *class, uint32_t ref, enum worth worth)
 {
+    if (worth == WORTH_NOTHING) {
+        return false;
+    }
     uint32_t to = slab_take_free(cache, class);
-    if (to == 0 && !cache->options.evictions_disabled && evict_one(cache, class)) {
+    if (to == 0 && worth == WORTH_EVICTION && !cache->options.evictions_disabled &&
+        evict_one(cache, class)) {
         to = slab_take_free(cache, class);
     }
     if (to == 0) {
@@ -305,7 +320,7 @@ empty_chunk(struct cache *cache, struct size_class *class, uint32_t ref, uint32_
     if (shape == SHAPE_HELD) {
         return STUCK;
     }
-    if (worth_rescue(cache, item, shape) && move_elsewhere(cache, class, ref)) {
+    if (move_elsewhere(cache, class, ref, worth_of(cache, item, shape))) {
         return EMPTIED;
     }
     if (cache->options.evictions_disabled &&
@@ -354,6 +369,7 @@ abandon(struct cache *cache, struct size_class *class)
     slab_end_draining(cache, class, cache->mover.page);
     count(&cache->mover.abandoned);
     set_state(&cache->mover, MOVER_IDLE);
+    tell_move(cache, CACHE_MOVE_ABANDONED);
 }
 
 /** Frees a long item that has been taken out of the index, as an evicted one. */
@@ -413,13 +429,18 @@ deliver(struct cache *cache)
         struct size_class *class = &cache->size_class[mover->to];
         lock_acquire(&class->lock);
         taken = slab_add_page(cache, class, mover->page);
+        cache->pages.page[mover->page].kept = taken && mover->on_request;
         lock_release(&class->lock);
     }
     if (!taken) {
         pages_give(&cache->pages, mover->page);
     }
+    if (mover->on_request) {
+        atomic_store_explicit(&mover->asked, false, memory_order_relaxed); /* relaxed: a hint */
+    }
     count(&mover->moved);
     set_state(mover, MOVER_IDLE);
+    tell_move(cache, CACHE_MOVE_DONE);
 }
 
 /** A step of the move under way.  Mover's lock held. */
@@ -440,22 +461,47 @@ step(struct cache *cache, const struct cache_thread *thread, unsigned chunks)
     }
 }
 
-/* -- when
- * ---------------------------------------------------------------------------------------------- */
+/* -- when -------------------------------------------------------------------------------------- */
+
+void
+cache_set_mover(struct cache *cache, enum cache_mover_mode mode, uint32_t thousandths)
+{
+    /* relaxed, both: settings; when exactly they are seen does not matter */
+    atomic_store_explicit(&cache->mover.mode, (uint32_t)mode, memory_order_relaxed);
+    atomic_store_explicit(&cache->mover.thousandths, thousandths > 0 ? thousandths : 1,
+                          memory_order_relaxed);
+}
+
+/** Whether a class's gain is worth another one's loss. */
+static bool
+pays(const struct mover *mover, uint64_t gain, uint64_t loss)
+{
+    /* relaxed, both: settings */
+    switch ((enum cache_mover_mode)atomic_load_explicit(&mover->mode, memory_order_relaxed)) {
+    case CACHE_MOVER_OFF:
+        return false;
+    case CACHE_MOVER_NORMAL:
+        return gain >
+               loss * 1000 / atomic_load_explicit(&mover->thousandths, memory_order_relaxed) +
+                   GAIN_ONE;
+    case CACHE_MOVER_EAGER:
+        return gain > loss;
+    }
+    return false; /* not reached */
+}
 
 /** Begins a move towards `to` if that gains more than it loses. */
 static void
 consider(struct cache *cache, uint8_t to)
 {
-    struct class_set but = { 0 };
-    set_add(&but, to);
-    uint8_t donor = find_donor(cache, &but);
+    struct cache_class_set but = { 0 };
+    cache_class_set_add(&but, to);
+    uint8_t donor = find_donor(cache, &but, 0);
     decay_gains(cache);
     if (donor == 0) {
         return;
     }
-    uint64_t loss = gain_of(&cache->size_class[donor]);
-    if (gain_of(&cache->size_class[to]) > loss + loss / 4 + GAIN_ONE) {
+    if (pays(&cache->mover, gain_of(&cache->size_class[to]), gain_of(&cache->size_class[donor]))) {
         begin(cache, donor, to);
     }
 }
@@ -475,7 +521,7 @@ rebalance_note_evicted(struct cache *cache, struct cache_thread *thread, uint8_t
     if (state_of(mover) != MOVER_IDLE) {
         step(cache, thread, SLICE_CHUNKS);
     } else if (table_take_starved(&cache->table)) {
-        uint8_t donor = find_donor(cache, &(struct class_set){ 0 });
+        uint8_t donor = find_donor(cache, &(struct cache_class_set){ 0 }, 0);
         if (donor != 0) {
             begin(cache, donor, MOVER_TO_INDEX);
         }
@@ -485,6 +531,95 @@ rebalance_note_evicted(struct cache *cache, struct cache_thread *thread, uint8_t
     }
     lock_release(&mover->lock);
 }
+
+/* -- on request
+ * ----------------------------------------------------------------------------------------- */
+
+static bool
+is_asked(const struct mover *mover)
+{
+    return atomic_load_explicit(&mover->asked,
+                                memory_order_relaxed); /* relaxed: locked, or a hint */
+}
+
+static void
+set_asked(struct mover *mover, bool asked)
+{
+    atomic_store_explicit(&mover->asked, asked, memory_order_relaxed); /* relaxed: as is_asked() */
+}
+
+/** Begins the move that was asked for; with another page, when one has failed.  Mover's lock held.
+ */
+static void
+begin_asked(struct cache *cache)
+{
+    struct mover *mover = &cache->mover;
+    if (mover->asked_tries == 0 || !begin(cache, mover->asked_from, mover->asked_to)) {
+        set_asked(mover, false);
+        return;
+    }
+    mover->asked_tries--;
+    mover->on_request = true;
+}
+
+/** A page that no class has goes to one. */
+static enum cache_move_result
+move_from_pool(struct cache *cache, uint8_t to)
+{
+    struct size_class *class = &cache->size_class[to];
+    uint32_t page = pages_may_take(&cache->pages) ? pages_take(&cache->pages) : PAGE_NONE;
+    if (page == PAGE_NONE) {
+        return CACHE_MOVE_NO_SPARE;
+    }
+    lock_acquire(&class->lock);
+    bool added = slab_add_page(cache, class, page);
+    cache->pages.page[page].kept = added;
+    lock_release(&class->lock);
+    if (!added) {
+        pages_give(&cache->pages, page);
+        return CACHE_MOVE_NO_SPARE;
+    }
+    count(&cache->mover.moved);
+    return CACHE_MOVE_OK;
+}
+
+enum cache_move_result
+cache_move_page(struct cache *cache, int from, int to)
+{
+    struct mover *mover = &cache->mover;
+    if (from == to) {
+        return CACHE_MOVE_SAME;
+    }
+    int classes = (int)cache->classes;
+    if (from < CACHE_MOVE_ANY || from > classes || to < CACHE_MOVE_POOL || to > classes) {
+        return CACHE_MOVE_BAD_CLASS;
+    }
+    enum cache_move_result result = CACHE_MOVE_OK;
+    lock_acquire(&mover->lock);
+    if (is_asked(mover)) {
+        result = CACHE_MOVE_BUSY;
+    } else if (from == CACHE_MOVE_POOL) {
+        result = move_from_pool(cache, (uint8_t)to);
+    } else if (from == CACHE_MOVE_ANY) {
+        struct cache_class_set but = { 0 };
+        cache_class_set_add(&but, (unsigned)to);
+        from = find_donor(cache, &but, 1);
+        result = from == 0 ? CACHE_MOVE_BAD_CLASS : CACHE_MOVE_OK;
+    } else if (pages_of(&cache->size_class[from]) < 2) {
+        result = CACHE_MOVE_NO_SPARE;
+    }
+    if (result == CACHE_MOVE_OK && from != CACHE_MOVE_POOL) {
+        mover->asked_from = (uint8_t)from;
+        mover->asked_to = (uint8_t)to;
+        mover->asked_tries = ASKED_TRIES_MAX;
+        set_asked(mover, true);
+    }
+    lock_release(&mover->lock);
+    return result;
+}
+
+/* -- in slices
+ * ------------------------------------------------------------------------------------------ */
 
 bool
 rebalance_run(struct cache *cache, struct cache_thread *thread, unsigned chunks)
@@ -496,14 +631,17 @@ rebalance_run(struct cache *cache, struct cache_thread *thread, unsigned chunks)
     uint32_t state = state_of(mover);
     bool over = pages_over_limit(&cache->pages); /* gives free pages back, too */
     if (state == MOVER_IDLE && over && !cache->options.evictions_disabled) {
-        uint8_t donor = find_donor(cache, &(struct class_set){ 0 });
+        uint8_t donor = find_donor(cache, &(struct cache_class_set){ 0 }, 0);
         if (donor != 0) {
             begin(cache, donor, MOVER_TO_POOL);
         }
+    } else if (state == MOVER_IDLE && is_asked(mover)) {
+        begin_asked(cache);
     }
     step(cache, thread, chunks);
-    bool more =
-        state_of(mover) == MOVER_DRAIN || (state_of(mover) == MOVER_IDLE && state != MOVER_IDLE);
+    bool more = (is_asked(mover) && state_of(mover) == MOVER_IDLE) ||
+                state_of(mover) == MOVER_DRAIN ||
+                (state_of(mover) == MOVER_IDLE && state != MOVER_IDLE);
     lock_release(&mover->lock);
     return more;
 }
@@ -523,7 +661,9 @@ rebalance_release_page(struct cache *cache, struct cache_thread *thread, struct 
         mover->page = page;
         mover->from = class->id;
         mover->to = MOVER_TO_POOL;
+        mover->on_request = false;
         set_state(mover, MOVER_DRAIN);
+        tell_move(cache, CACHE_MOVE_BEGINS);
         slab_remove_page(cache, class, page);
         begin_wait(cache);
     }
@@ -557,21 +697,21 @@ rebalance_steal(struct cache *cache, struct cache_thread *thread, uint8_t class_
         }
     }
     bool stolen = false;
-    struct class_set tried = { 0 };
-    set_add(&tried, class_id);
+    struct cache_class_set tried = { 0 };
+    cache_class_set_add(&tried, class_id);
     for (unsigned tries = 0; tries < STEAL_TRIES_MAX && !stolen && state_of(mover) == MOVER_IDLE;
          tries++) {
-        uint8_t donor = find_donor(cache, &tried);
+        uint8_t donor = find_donor(cache, &tried, 0);
         if (donor == 0) {
             break;
         }
         if (!begin(cache, donor, class_id)) {
-            set_add(&tried, donor);
+            cache_class_set_add(&tried, donor);
             continue;
         }
         drain(cache, STEAL_CHUNKS);
         if (state_of(mover) == MOVER_IDLE && tries % STEAL_TRIES_EACH == STEAL_TRIES_EACH - 1) {
-            set_add(&tried, donor); /* its pages hold what is being filled or sent */
+            cache_class_set_add(&tried, donor); /* its pages hold what is being filled or sent */
         }
         for (unsigned waits = 0; state_of(mover) == MOVER_WAIT && waits < STEAL_WAITS_MAX;
              waits++) {
@@ -588,6 +728,6 @@ rebalance_steal(struct cache *cache, struct cache_thread *thread, uint8_t class_
         lock_acquire(&cache->size_class[class_id].lock);
     }
     lock_release(&mover->lock);
-    cache_step_in(cache, thread, active);
+    cache_step_in(thread, active);
     return stolen;
 }

@@ -2,7 +2,8 @@
  *
  * Each class has a gain: hits on what it evicted within its last twentieth (ghosts), scaled to one
  * more page, and decaying with the bytes that the cache evicts: no clock is involved.  When a class
- * evicts, and its gain exceeds 1.25 times the least gain of all, it gets a page from there.
+ * evicts, and its gain exceeds 1.25 times the least gain of all, it gets a page from there (or what
+ * cache_set_mover() makes of that).
  *
  * A move is done in slices by the threads that store and by cache_maintain().  Its steps:
  *
@@ -21,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/lock.h"
+#include "engine/cache.h"
 
 struct cache;
 struct cache_thread;
@@ -40,24 +42,31 @@ enum mover_state {
 /** Locking key:  (m) lock  (a) atomic. */
 struct mover {
     struct lock lock;
-    _Atomic uint32_t state;     /* (a) enum mover_state; written under (m) */
-    uint32_t page;              /* (m) */
-    uint32_t chunk;             /* (m) the next one to empty */
-    uint8_t from;               /* (m) class ids */
-    uint8_t to;                 /* (m) or MOVER_TO_... */
-    uint64_t epoch;             /* (m) readers that entered before it may still be on the page */
-    uint32_t cursor;            /* (m) spreads the choice of pages */
-    _Atomic uint64_t since;     /* (a) bytes evicted since the last look at the gains */
-    _Atomic uint64_t moved;     /* (a) pages */
-    _Atomic uint64_t rescued;   /* (a) items */
-    _Atomic uint64_t abandoned; /* (a) moves */
+    _Atomic uint32_t state;       /* (a) enum mover_state; written under (m) */
+    uint32_t page;                /* (m) */
+    uint32_t chunk;               /* (m) the next one to empty */
+    uint8_t from;                 /* (m) class ids */
+    uint8_t to;                   /* (m) or MOVER_TO_... */
+    uint64_t epoch;               /* (m) readers that entered before it may still be on the page */
+    uint32_t cursor;              /* (m) spreads the choice of pages */
+    bool on_request;              /* (m) the move under way is the one that was asked for */
+    uint8_t asked_from;           /* (m) class ids of a move that was asked for */
+    uint8_t asked_to;             /* (m) */
+    uint8_t asked_tries;          /* (m) pages that may still be tried for it */
+    _Atomic bool asked;           /* (a) a move was asked for, and is not done; written under (m) */
+    _Atomic uint32_t mode;        /* (a) enum cache_mover_mode */
+    _Atomic uint32_t thousandths; /* (a) of the gain, that the loss must be below; at least 1 */
+    _Atomic uint64_t since;       /* (a) bytes evicted since the last look at the gains */
+    _Atomic uint64_t moved;       /* (a) pages */
+    _Atomic uint64_t rescued;     /* (a) items */
+    _Atomic uint64_t abandoned;   /* (a) moves */
 };
 
 void rebalance_init(struct cache *cache);
 void rebalance_fini(struct cache *cache);
 
 /** Adds a ghost's hit to the class's gain.  Class's lock held. */
-void rebalance_note_ghost(struct cache *cache, struct size_class *class);
+void rebalance_note_ghost(struct size_class *class);
 /** After a store that evicted `bytes` from a class: looks at the gains now and then, and does a
  * slice of a move. No lock held. */
 void rebalance_note_evicted(struct cache *cache, struct cache_thread *thread, uint8_t class_id,

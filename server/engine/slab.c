@@ -17,8 +17,7 @@
 #define EVICTIONS_PER_STORE_MAX 64u
 #define ITEMS_REPORT            16 /* change of a class's items that is told to the cache at once */
 
-/* -- size classes
- * -------------------------------------------------------------------------------------- */
+/* -- size classes ------------------------------------------------------------------------------ */
 
 /** The next chunk size: as far as the factor goes, then up to where one chunk less would fit a
  * page. */
@@ -36,6 +35,21 @@ next_chunk_size(uint32_t size, double factor, uint32_t page_size, uint32_t step)
         return page_size / SLAB_CHUNKS_PER_PAGE_MIN;
     }
     return page_size / per_page / step * step;
+}
+
+/** The next of the sizes that were given, rounded up to a step; behind the last of them the largest
+ * class. */
+static uint32_t
+next_given_size(const struct cache *cache, uint32_t size, uint32_t step)
+{
+    const struct cache_options *options = &cache->options;
+    for (unsigned i = 0; i < options->chunk_sizes_len; i++) {
+        uint32_t given = options->chunk_sizes[i];
+        if (given > size && given <= cache->chunk_max) {
+            return (given + step - 1) / step * step;
+        }
+    }
+    return cache->chunk_max;
 }
 
 static uint32_t
@@ -61,7 +75,9 @@ slab_classes_init(struct cache *cache)
     if (cache->size_class == NULL || cache->class_by_size == NULL) {
         return false;
     }
-    uint32_t size = first_chunk_size(cache, step);
+    bool given = cache->options.chunk_sizes_len > 0;
+    assert(cache->options.chunk_sizes_len < CACHE_CLASSES_MAX);
+    uint32_t size = given ? next_given_size(cache, 0, step) : first_chunk_size(cache, step);
     uint32_t covered = 0; /* sizes up to this have a class */
     for (unsigned id = 1; covered < cache->chunk_max; id++) {
         if (id == CACHE_CLASSES_MAX) {
@@ -79,8 +95,10 @@ slab_classes_init(struct cache *cache)
         }
         covered = size;
         cache->classes = id;
-        size = next_chunk_size(size, factor, page_size, step);
+        size = given ? next_given_size(cache, size, step)
+                     : next_chunk_size(size, factor, page_size, step);
     }
+    cache->options.chunk_sizes = NULL; /* the caller's */
     return true;
 }
 
@@ -97,8 +115,7 @@ slab_classes_fini(struct cache *cache)
     free(cache->class_by_size);
 }
 
-/* -- pages and chunks
- * ---------------------------------------------------------------------------------- */
+/* -- pages and chunks -------------------------------------------------------------------------- */
 
 uint32_t
 slab_chunk_ref(const struct cache *cache, const struct size_class *class, uint32_t page,
@@ -242,6 +259,7 @@ slab_add_page(struct cache *cache, struct size_class *class, uint32_t number)
     page->position = class->pages_count;
     page->free_head = 0;
     page->fresh = 0;
+    page->kept = false;
     page->free_count = (uint16_t) class->per_page;
     /* relaxed: a number that only grows */
     page->swept_stamp = atomic_load_explicit(&cache->sweep_stamp, memory_order_relaxed);
@@ -293,14 +311,16 @@ slab_end_draining(struct cache *cache, struct size_class *class, uint32_t number
     }
 }
 
-/* -- giving out
- * ---------------------------------------------------------------------------------------- */
+/* -- giving out -------------------------------------------------------------------------------- */
 
 static void
 count_items(struct cache *cache, struct size_class *class, int change, uint64_t size)
 {
     class->items += (uint64_t)(int64_t)change;
     class->bytes += (uint64_t)((int64_t)change * (int64_t)size);
+    if (__builtin_expect(cache->sizes != NULL, 0)) {
+        sizes_add(cache->sizes, size, change);
+    }
     class->items_unreported += change;
     if (class->items_unreported >= ITEMS_REPORT || class->items_unreported <= -ITEMS_REPORT) {
         /* relaxed: a hint for the index's growth */
@@ -381,7 +401,7 @@ slab_alloc(struct cache *cache, struct cache_thread *thread, uint8_t class_id, u
     }
     enum ghost_age ghost = ghosts_take(cache, class, hash);
     if (ghost == GHOST_NEAR) {
-        rebalance_note_ghost(cache, class);
+        rebalance_note_ghost(class);
     }
     grant.small = ghost == GHOST_NONE && evict_note_new(cache, class, grant.ref, hash);
     count_items(cache, class, 1, size);
@@ -438,8 +458,7 @@ slab_item_gone(struct cache *cache, uint8_t class_id, uint64_t size, uint8_t hel
     lock_release(&class->lock);
 }
 
-/* -- check
- * --------------------------------------------------------------------------------------------- */
+/* -- check ------------------------------------------------------------------------------------- */
 
 static void
 check_class(struct cache *cache, struct size_class *class)

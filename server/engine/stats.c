@@ -10,43 +10,8 @@
 
 #define VISIT_CHUNKS 256u /* looked at while the class's lock is held once */
 
-/* Every counter that stats reset sets back, by member name. */
-#define CLASS_COUNTERS(X) \
-    X(evicted)            \
-    X(evicted_nonzero)    \
-    X(evicted_unfetched)  \
-    X(evicted_active)     \
-    X(expired_unfetched)  \
-    X(reclaimed)          \
-    X(swept)              \
-    X(outofmemory)        \
-    X(get_hits)           \
-    X(set_cmds)           \
-    X(delete_hits)        \
-    X(incr_hits)          \
-    X(decr_hits)          \
-    X(cas_hits)           \
-    X(cas_badval)         \
-    X(touch_hits)
-
-#define CACHE_COUNTERS(X) \
-    X(pages_moved)        \
-    X(items_rescued)      \
-    X(items_total)        \
-    X(get_misses)         \
-    X(get_expired)        \
-    X(get_flushed)        \
-    X(delete_misses)      \
-    X(incr_misses)        \
-    X(decr_misses)        \
-    X(cas_misses)         \
-    X(touch_misses)       \
-    X(store_too_large)    \
-    X(store_no_memory)    \
-    X(ghost_hits)         \
-    X(chunks_checked)
-
-/* The members of struct thread_counters and struct class_counters that are sums over threads. */
+/* Counters by member name: those of struct thread_counters and struct class_counters, which are
+ * sums over threads ... */
 #define THREAD_SUMS(X) \
     X(get_misses)      \
     X(get_expired)     \
@@ -69,6 +34,26 @@
     X(cas_hits)              \
     X(cas_badval)            \
     X(touch_hits)
+
+/* ... and all that stats reset sets back. */
+#define CLASS_COUNTERS(X) \
+    THREAD_CLASS_SUMS(X)  \
+    X(evicted)            \
+    X(evicted_nonzero)    \
+    X(evicted_unfetched)  \
+    X(evicted_active)     \
+    X(expired_unfetched)  \
+    X(reclaimed)          \
+    X(swept)              \
+    X(outofmemory)
+
+#define CACHE_COUNTERS(X) \
+    THREAD_SUMS(X)        \
+    X(pages_moved)        \
+    X(sweeps)             \
+    X(items_rescued)      \
+    X(ghost_hits)         \
+    X(chunks_checked)
 
 static void
 read_class(struct size_class *class, struct cache_class_stats *out)
@@ -134,8 +119,12 @@ read_all(struct cache *cache, struct cache_stats *out)
     out->index_growing = table_is_growing(&cache->table, load(&cache->items_hint));
     out->pages_moved = load(&cache->mover.moved);
     out->items_rescued = load(&cache->mover.rescued);
-    out->page_moving = atomic_load_explicit(&cache->mover.state, memory_order_relaxed) !=
-                       MOVER_IDLE; /* relaxed: a figure */
+    /* relaxed, these: figures */
+    out->page_moving =
+        atomic_load_explicit(&cache->mover.state, memory_order_relaxed) != MOVER_IDLE ||
+        atomic_load_explicit(&cache->mover.asked, memory_order_relaxed);
+    out->sweeping = atomic_load_explicit(&cache->sweeper.asked, memory_order_relaxed);
+    out->sweeps = load(&cache->sweeper.rounds);
     out->ghost_hits = load(&cache->ghosts.hits);
     out->chunks_checked = metric_get(&cache->sweeper.checked);
     read_threads(cache, out);
@@ -193,25 +182,7 @@ cache_stats_reset(struct cache *cache)
     free(before);
 }
 
-/* -- visiting
- * ------------------------------------------------------------------------------------------ */
-
-/** An item as its visitor sees it; false when the chunk holds no living one. */
-static bool
-describe(struct cache *cache, uint32_t ref, struct cache_item_info *info)
-{
-    const struct item *item = cache_item(cache, ref);
-    uint32_t shape = item_shape(item);
-    if (shape_key_len(shape) == 0 || cache_is_dead(cache, item, shape, cache_now_s(cache))) {
-        return false;
-    }
-    info->key = item_key(item, shape, cache->cas_size);
-    info->key_len = shape_key_len(shape);
-    info->value_len = cache_item_value_len(cache, item, shape);
-    info->item_size = (uint32_t)cache_item_size(cache, item, shape);
-    info->expires_at = cache_expires_at(cache, item_expire_s(item));
-    return true;
-}
+/* -- visiting ---------------------------------------------------------------------------------- */
 
 void
 cache_visit_class(struct cache *cache, unsigned class_id, uint64_t limit, cache_visit_fn *visit,
@@ -235,8 +206,10 @@ cache_visit_class(struct cache *cache, unsigned class_id, uint64_t limit, cache_
                 chunk = 0;
                 continue;
             }
+            uint32_t ref = slab_chunk_ref(cache, class, class->pages[page], chunk++);
             struct cache_item_info info;
-            if (describe(cache, slab_chunk_ref(cache, class, class->pages[page], chunk++), &info)) {
+            uint8_t key[CACHE_KEY_MAX];
+            if (cache_describe(cache, ref, &info, key)) {
                 more = visit(arg, &info);
                 visited++;
             }

@@ -66,6 +66,8 @@ struct cache_stats {
     uint64_t store_no_memory;
     uint64_t ghost_hits;
     uint64_t chunks_checked;      /* by cache_maintain() */
+    uint64_t sweeps;              /* rounds of it that had something to look at */
+    bool sweeping;                /* one on request is due or under way */
     struct cache_class_stats sum; /* over the classes; chunk_size and ages are 0 */
     unsigned classes;             /* class ids 1 .. classes */
     struct cache_class_stats of_class[CACHE_CLASSES_MAX + 1];
@@ -81,14 +83,6 @@ void cache_stats_reset(struct cache *cache);
  * key is borrowed for the call.  Takes the class's lock in slices.  Stops when `visit` says false.
  * For stats cachedump.
  */
-struct cache_item_info {
-    const void *key;
-    uint32_t key_len;
-    uint32_t value_len;
-    uint32_t item_size; /* bytes: header, key, value */
-    int64_t expires_at; /* unix seconds, CACHE_NEVER for none */
-};
-typedef bool cache_visit_fn(void *arg, const struct cache_item_info *item);
 void cache_visit_class(struct cache *cache, unsigned class_id, uint64_t limit,
                        cache_visit_fn *visit, void *arg);
 

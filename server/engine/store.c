@@ -9,8 +9,7 @@
 
 #define REWRITE_TRIES_MAX 64u /* of a value that others keep changing */
 
-/* -- filling
- * ------------------------------------------------------------------------------------------- */
+/* -- filling ----------------------------------------------------------------------------------- */
 
 enum cache_result
 cache_store_begin(struct cache *cache, struct cache_thread *thread, const void *key,
@@ -126,8 +125,7 @@ cache_store_abort(struct cache *cache, struct cache_thread *thread, struct cache
     store->ref = 0;
 }
 
-/* -- taking the place in the index
- * --------------------------------------------------------------------- */
+/* -- taking the place in the index ------------------------------------------------------------- */
 
 uint64_t
 store_next_cas(struct cache *cache)
@@ -259,6 +257,13 @@ store_key(const struct cache *cache, const struct cache_store *store)
     return item_key(cache_item(cache, (uint32_t)store->ref), flags, cache->cas_size);
 }
 
+const void *
+cache_store_key(const struct cache *cache, const struct cache_store *store, int64_t *expires_at)
+{
+    *expires_at = cache_expires_at(cache, store->expire_s);
+    return store_key(cache, store);
+}
+
 /** Whether the mode lets the store take place; counts what cas commands come to. */
 static enum cache_result
 may_store(struct cache *cache, struct cache_thread *thread, struct cache_store *store,
@@ -300,8 +305,7 @@ may_store(struct cache *cache, struct cache_thread *thread, struct cache_store *
     return CACHE_NOT_STORED;
 }
 
-/* -- append and prepend
- * -------------------------------------------------------------------------------- */
+/* -- append and prepend ------------------------------------------------------------------------ */
 
 /** The value that is to be lengthened, held so that it can be read in peace. */
 struct base {

@@ -111,8 +111,7 @@ table_add_credit(struct table *table, uint64_t bytes)
                               memory_order_relaxed); /* relaxed: as charge_buckets() */
 }
 
-/* -- overflow buckets
- * ---------------------------------------------------------------------------------- */
+/* -- overflow buckets -------------------------------------------------------------------------- */
 
 /** An empty overflow bucket's number; 0 when the budget has no room. */
 static uint32_t
@@ -264,8 +263,7 @@ table_remove(struct table *table, const struct table_place *place)
     }
 }
 
-/* -- growth
- * -------------------------------------------------------------------------------------------- */
+/* -- growth ------------------------------------------------------------------------------------ */
 
 /* One chain's items, taken out while it is split. */
 struct chain {

@@ -69,6 +69,16 @@ table_slot_of(uint64_t hash, uint32_t count)
     return wide < count ? wide : wide & ((1u << level) - 1);
 }
 
+/** How many of a hash's low bits lead to its bucket in a table of `count`. */
+static inline unsigned
+table_width_of(uint64_t hash, uint32_t count)
+{
+    unsigned level = 31u - (unsigned)__builtin_clz(count);
+    uint32_t wide = (uint32_t)hash & (uint32_t)(((uint64_t)2 << level) - 1);
+    uint32_t other = wide ^ 1u << level; /* what it was split from, or will be split to */
+    return wide < count && other < count ? level + 1 : level;
+}
+
 static inline uint32_t
 table_count(const struct table *table)
 {

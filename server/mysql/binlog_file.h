@@ -31,8 +31,7 @@ enum binlog_file_result {
  * Errors: BINLOG_FILE_CUT, BINLOG_FILE_BAD, BINLOG_FILE_ENCRYPTED; otherwise BINLOG_FILE_EVENT.
  */
 enum binlog_file_result binlog_file_begin(struct binlog_file *file, struct bytes bytes,
-                                          const char **reason)
-    __attribute__((warn_unused_result));
+                                          const char **reason) __attribute__((warn_unused_result));
 
 /**
  * Takes the next event.  `*result` is how it was parsed; it is neither EVENT_MORE nor EVENT_BAD

@@ -26,7 +26,8 @@ struct bytes_cursor {
 static inline struct bytes_cursor
 bytes_cursor(struct bytes bytes)
 {
-    return (struct bytes_cursor){ bytes.at, bytes.at + bytes.len };
+    /* Nothing may be nowhere, and NULL has no neighbours. */
+    return (struct bytes_cursor){ bytes.at, bytes.len == 0 ? bytes.at : bytes.at + bytes.len };
 }
 
 static inline size_t

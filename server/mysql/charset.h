@@ -3,8 +3,8 @@
  *
  * Built in: utf8mb3, utf8mb4, ascii, latin1 (which is Windows' cp1252 there, with its five holes as
  * control characters), ucs2, utf16, utf16le, utf32.  The others go through iconv(3).  What iconv
- * does not have, or reads otherwise than the servers do, is answered CHARSET_UNKNOWN: a key in other
- * bytes than the application's would leave a stale value behind.
+ * does not have, or reads otherwise than the servers do, is answered CHARSET_UNKNOWN: a key in
+ * other bytes than the application's would leave a stale value behind.
  */
 #ifndef LARDER_MYSQL_CHARSET_H
 #define LARDER_MYSQL_CHARSET_H

@@ -258,7 +258,8 @@ take_signs(struct bytes value, struct column *columns, size_t count)
 {
     size_t i = 0;
     size_t bit = 0;
-    for (struct column *column; (column = next_column(columns, count, is_number, &i)) != NULL; bit++) {
+    for (struct column *column; (column = next_column(columns, count, is_number, &i)) != NULL;
+         bit++) {
         if (bit / 8 >= value.len) {
             return false;
         }
@@ -426,8 +427,7 @@ columns_parse(const struct event_table_map *map, struct column *columns, size_t 
     uint8_t field;
     while (bytes_take_u8(&cur, &field)) {
         struct bytes value;
-        if (!bytes_take_packed_text(&cur, &value) ||
-            !take_field(field, value, columns, count)) {
+        if (!bytes_take_packed_text(&cur, &value) || !take_field(field, value, columns, count)) {
             return COLUMNS_BAD;
         }
     }

@@ -3,9 +3,9 @@
  * value in a row, and to know what it means.
  *
  * How much an event tells depends on the server's binlog_row_metadata.  FULL has all that is here;
- * MySQL's MINIMAL has signs and character sets, no names; MariaDB's NO_LOG has neither.  What is not
- * told the caller may fill in from INFORMATION_SCHEMA, column by column; what stays unknown makes
- * only those values unreadable that depend on it.
+ * MySQL's MINIMAL has signs and character sets, no names; MariaDB's NO_LOG has neither.  What is
+ * not told the caller may fill in from INFORMATION_SCHEMA, column by column; what stays unknown
+ * makes only those values unreadable that depend on it.
  */
 #ifndef LARDER_MYSQL_COLUMNS_H
 #define LARDER_MYSQL_COLUMNS_H

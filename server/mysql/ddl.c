@@ -347,7 +347,7 @@ parse_alter_table(struct tokens *tokens, struct ddl *out)
 {
     static const char *const rows_words[] = { "PARTITION", "PARTITIONS",   "DISCARD", "IMPORT",
                                               "EXCHANGE",  "PARTITIONING", "CONVERT", NULL };
-    static const char *const not_renamed[] = { "COLUMN", "INDEX", "KEY", "CONSTRAINT", NULL };
+    static const char *const not_renamed[] = { "COLUMN", "INDEX", "CONSTRAINT", NULL };
     out->kind = DDL_TABLES;
     skip_if_exists(tokens);
     if (!take_into_names(tokens, out)) {
@@ -363,7 +363,8 @@ parse_alter_table(struct tokens *tokens, struct ddl *out)
         }
         if (is_one_of(&token, rows_words)) {
             out->rows_change = true;
-        } else if (token_is(&token, "TABLE") && out->rows_change) { /* EXCHANGE, CONVERT: WITH, TO */
+        } else if (token_is(&token, "TABLE") &&
+                   out->rows_change) { /* EXCHANGE, CONVERT: WITH, TO */
             if (!take_into_names(tokens, out)) {
                 return false;
             }
@@ -385,18 +386,19 @@ parse_alter_table(struct tokens *tokens, struct ddl *out)
 
 /** Things whose making, changing or dropping touches no row. */
 static const char *const rowless[] = {
-    "VIEW",  "TRIGGER",  "PROCEDURE", "FUNCTION",   "EVENT",   "INDEX",   "USER", "ROLE",
-    "SERVER", "TABLESPACE", "LOGFILE", "UNDO", "RESOURCE", "SPATIAL", "PACKAGE", "LIBRARY",
-    "INSTANCE", "CATALOG", "KEY", NULL,
+    "VIEW",    "TRIGGER", "PROCEDURE",  "FUNCTION", "EVENT", "INDEX",    "USER",
+    "ROLE",    "SERVER",  "TABLESPACE", "LOGFILE",  "UNDO",  "RESOURCE", "SPATIAL",
+    "PACKAGE", "LIBRARY", "INSTANCE",   "CATALOG",  NULL,
 };
 
 /** Words between CREATE, ALTER or DROP and what it is about. */
 static const char *const fillers[] = {
-    "OR", "REPLACE", "UNIQUE", "FULLTEXT", "VECTOR", "ONLINE", "OFFLINE", "IGNORE", "AGGREGATE",
-    "PUBLIC", "EXTERNAL", NULL,
+    "OR",      "REPLACE", "UNIQUE",    "FULLTEXT", "VECTOR",   "ONLINE",
+    "OFFLINE", "IGNORE",  "AGGREGATE", "PUBLIC",   "EXTERNAL", NULL,
 };
 
-/** ALGORITHM = x, DEFINER = x@y, SQL SECURITY x: all marks, names and strings up to a rowless word. */
+/** ALGORITHM = x, DEFINER = x@y, SQL SECURITY x: all marks, names and strings up to a rowless word.
+ */
 static bool
 is_clause(const struct token *token)
 {
@@ -464,21 +466,29 @@ static bool
 parse_statement(struct tokens *tokens, struct ddl *out)
 {
     static const char *const harmless[] = {
-        "GRANT", "REVOKE", "FLUSH", "ANALYZE", "OPTIMIZE", "CHECK", "CHECKSUM", "CACHE", "RESET",
-        "INSTALL", "UNINSTALL", "SHUTDOWN", "PURGE", "CHANGE", "STOP", "KILL", "USE", "SHOW",
-        "EXPLAIN", "DESCRIBE", "LOCK", "UNLOCK", "SET", NULL,
+        "GRANT",   "REVOKE",    "FLUSH",    "OPTIMIZE", "CHECK",  "CHECKSUM", "CACHE", "RESET",
+        "INSTALL", "UNINSTALL", "SHUTDOWN", "PURGE",    "CHANGE", "STOP",     "KILL",  "USE",
+        "SHOW",    "EXPLAIN",   "DESCRIBE", "LOCK",     "UNLOCK", NULL,
     };
     static const char *const rows[] = {
-        "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "CALL", "DO", "SELECT", "WITH", "TABLE",
-        "VALUES", "HANDLER", "IMPORT", "BINLOG", "EXECUTE", NULL,
+        "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD",   "CALL",   "DO",      "SELECT",
+        "WITH",   "TABLE",  "VALUES", "HANDLER", "IMPORT", "BINLOG", "EXECUTE", NULL,
     };
     static const char *const transaction[] = {
         "BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "XA", NULL,
     };
     static const char *const object[] = { "CREATE", "ALTER", "DROP", NULL };
+    static const char *const analyzed[] = { "TABLE", "LOCAL", "NO_WRITE_TO_BINLOG", NULL };
     struct token first = tokens_next(tokens);
     if (first.kind == TOKEN_END || is_one_of(&first, harmless)) {
         return true;
+    }
+    struct token second = tokens_peek(tokens);
+    if (token_is(&first, "SET")) {
+        return !token_is(&second, "STATEMENT"); /* MariaDB: SET STATEMENT ... FOR any statement */
+    }
+    if (token_is(&first, "ANALYZE")) {
+        return is_one_of(&second, analyzed); /* MariaDB: ANALYZE UPDATE ... is run */
     }
     if (is_one_of(&first, transaction)) {
         return parse_transaction(&first, tokens, out);

@@ -59,7 +59,8 @@ struct ddl_name {
 struct ddl {
     enum ddl_kind kind;
     enum ddl_scope scope;
-    bool rows_change; /* rows appear or go without events of their own: TRUNCATE, DROP, RENAME, ... */
+    bool rows_change; /* rows appear or go without events of their own: TRUNCATE, DROP, RENAME, ...
+                       */
     size_t name_count;
     struct ddl_name names[DDL_NAMES_MAX];
     struct bytes database; /* as in struct ddl_name; empty: the default database */

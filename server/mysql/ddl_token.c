@@ -85,8 +85,8 @@ take_quoted(struct tokens *tokens, enum token_kind kind)
     struct bytes_cursor *cur = &tokens->cur;
     const uint8_t *start = cur->at;
     uint8_t quote = *cur->at++;
-    bool has_escapes = kind == TOKEN_STRING &&
-                       (tokens->sql_mode & EVENT_SQL_NO_BACKSLASH_ESCAPES) == 0;
+    bool has_escapes =
+        kind == TOKEN_STRING && (tokens->sql_mode & EVENT_SQL_NO_BACKSLASH_ESCAPES) == 0;
     while (cur->at < cur->end) {
         uint8_t c = *cur->at++;
         if (c == '\\' && has_escapes) {

@@ -6,8 +6,8 @@
 #include "mysql/crc32.h"
 #include "mysql/event_priv.h"
 
-#define FORMAT_VERSION   4u         /* of the log, since MySQL 5.0 */
-#define FORMAT_FIXED_LEN 57u        /* bytes: version of log and server, time, length of headers */
+#define FORMAT_VERSION   4u  /* of the log, since MySQL 5.0 */
+#define FORMAT_FIXED_LEN 57u /* bytes: version of log and server, time, length of headers */
 #define FORMAT_TAIL_LEN  (1u + EVENT_CHECKSUM_LEN)
 
 static const char *const type_names[EVENT_TYPES_MAX + 1] = {
@@ -205,15 +205,15 @@ parse_rotate(struct bytes body, struct event *out)
 }
 
 /**
- * The position stands in the header.  MariaDB, beyond 4 GiB, puts 0 there and eight bytes before the
- * name.
+ * The position stands in the header.  MariaDB, beyond 4 GiB, puts 0 there and eight bytes before
+ * the name.
  */
 static bool
-parse_heartbeat(struct bytes body, struct event *out)
+parse_heartbeat(const struct event_format *format, struct bytes body, struct event *out)
 {
     struct bytes_cursor cur = bytes_cursor(body);
     out->heartbeat.pos = out->next_pos;
-    if (out->next_pos == 0 && !bytes_take_u64(&cur, &out->heartbeat.pos)) {
+    if (format->mariadb && out->next_pos == 0 && !bytes_take_u64(&cur, &out->heartbeat.pos)) {
         return false;
     }
     out->heartbeat.name = bytes_rest(&cur);
@@ -377,7 +377,7 @@ parse_body(const struct event_format *format, struct bytes body, struct event *o
     case TYPE_ANNOTATE_ROWS:
         return whole(out, EVENT_STATEMENT, parse_statement(body, 0, out));
     case TYPE_HEARTBEAT:
-        return whole(out, EVENT_HEARTBEAT, parse_heartbeat(body, out));
+        return whole(out, EVENT_HEARTBEAT, parse_heartbeat(format, body, out));
     case TYPE_HEARTBEAT_V2:
         return whole(out, EVENT_HEARTBEAT, parse_heartbeat_v2(body, out));
     case TYPE_INCIDENT:

@@ -6,10 +6,9 @@
  *          4    1 type
  *          5    4 server id
  *          9    4 length of the whole event
- *         13    4 position of the next event; 0 in made-up ones, and in transactions of MariaDB 11.4
- *         17    2 flags
- *         19      body, which the type gives its form
- *        -4    4 CRC-32 of all that precedes, where the format says so
+ *         13    4 position of the next event; 0 in made-up ones, and in transactions of
+ * MariaDB 11.4 17    2 flags 19      body, which the type gives its form -4    4 CRC-32 of all that
+ * precedes, where the format says so
  *
  * All that an event holds is borrowed from the bytes given.  No allocation, no I/O, no state: what
  * carries over from one event to the next is the struct event_format, which the caller keeps.
@@ -24,7 +23,7 @@
 #define EVENT_LEN_MAX      (1024u << 20) /* bytes; max_allowed_packet goes no further */
 #define EVENT_COLUMNS_MAX  4096u         /* of a table, in both families */
 #define EVENT_TYPES_MAX    255u
-#define EVENT_VERSION_LEN  50u /* bytes of the server's version, padded by NULs */
+#define EVENT_VERSION_LEN  50u  /* bytes of the server's version, padded by NULs */
 #define EVENT_NAME_LEN_MAX 512u /* bytes of the name of a log file */
 #define EVENT_XID_LEN_MAX  64u  /* bytes of each half of an XA identifier */
 #define EVENT_TAG_LEN_MAX  32u  /* bytes of the tag of a GTID */
@@ -53,7 +52,7 @@ struct event_format {
     uint8_t checksum; /* enum event_checksum */
     bool mariadb;
     uint8_t type_count;
-    char version[EVENT_VERSION_LEN + 1]; /* of the server */
+    char version[EVENT_VERSION_LEN + 1];          /* of the server */
     uint8_t post_header_len[EVENT_TYPES_MAX + 1]; /* bytes, by type */
 };
 
@@ -123,7 +122,7 @@ struct event_query {
     uint16_t collation; /* of `text`; 0: not told */
     struct bytes database;
     struct bytes text;
-    bool packed; /* `text` is compressed: event_inflate() */
+    bool packed; /* `text` is compressed: inflate_event() */
 };
 
 struct event_xa_prepare {
@@ -154,7 +153,7 @@ enum event_rows_op {
 struct event_rows {
     enum event_rows_op op;
     bool partial_json; /* see row.h */
-    bool packed;       /* `rows` is compressed: event_inflate() */
+    bool packed;       /* `rows` is compressed: inflate_event() */
     uint16_t flags;    /* EVENT_ROWS_STATEMENT_END and others */
     uint64_t table_id;
     uint32_t column_count;
@@ -167,7 +166,7 @@ struct event_rows {
 #define EVENT_PACKED_NOT  255u
 
 struct event_payload {
-    uint64_t packing; /* EVENT_PACKED_*, or one to come */
+    uint64_t packing;   /* EVENT_PACKED_*, or one to come */
     uint64_t plain_len; /* bytes, as told */
     struct bytes packed;
 };

@@ -71,8 +71,7 @@ bool event_parse_gtid(struct bytes body, struct event *out);
 bool event_parse_gtid_tagged(struct bytes body, struct event *out);
 bool event_parse_gtid_mariadb(struct bytes body, struct event *out);
 bool event_parse_xa_prepare(struct bytes body, struct event *out);
-bool event_parse_table_map(const struct event_format *format, struct bytes body,
-                           struct event *out);
+bool event_parse_table_map(const struct event_format *format, struct bytes body, struct event *out);
 bool event_parse_rows(const struct event_format *format, struct bytes body, struct event *out);
 bool event_parse_payload(struct bytes body, struct event *out);
 

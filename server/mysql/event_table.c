@@ -3,14 +3,15 @@
 
 #include "mysql/event_priv.h"
 
-#define OLD_POST_HEADER_LEN 6u /* bytes: the table's id has four of them (MySQL 5.1 before 5.1.4) */
+#define OLD_POST_HEADER_LEN 6u /* bytes: the table's id has four of them (MySQL 5.1 before 5.1.4) \
+                                */
 
 static bool
 take_table_id(const struct event_format *format, uint8_t type, struct bytes_cursor *cur,
               uint64_t *out)
 {
-    bool is_old = type <= format->type_count &&
-                  format->post_header_len[type] == OLD_POST_HEADER_LEN;
+    bool is_old =
+        type <= format->type_count && format->post_header_len[type] == OLD_POST_HEADER_LEN;
     return bytes_take_number(cur, is_old ? 4 : 6, out);
 }
 

@@ -312,8 +312,7 @@ decode_source(struct gtid_set *set, bool tagged, struct bytes_cursor *cur)
     memcpy(gtid.uuid, uuid.at, UUID_LEN);
     if (tagged) {
         if (!bytes_take_varint(cur, &tag_len) || tag_len > EVENT_TAG_LEN_MAX ||
-            !bytes_take(cur, (size_t)tag_len, &tag) ||
-            !is_tag((const char *)tag.at, tag.len)) {
+            !bytes_take(cur, (size_t)tag_len, &tag) || !is_tag((const char *)tag.at, tag.len)) {
             return GTID_BAD;
         }
         gtid.tag_len = (uint8_t)tag.len;

@@ -4,8 +4,8 @@
  *     MySQL      uuid[:tag]:first-last[:first-last...], ...     every number in the set is told
  *     MariaDB    domain-server-sequence, ...                    the last of each domain is told
  *
- * A set holds the one or the other, as its first member says.  Its memory is one array that grows up
- * to GTID_ENTRIES_MAX entries; a set that would need more (a MySQL set with that many gaps) is
+ * A set holds the one or the other, as its first member says.  Its memory is one array that grows
+ * up to GTID_ENTRIES_MAX entries; a set that would need more (a MySQL set with that many gaps) is
  * refused rather than cut.
  */
 #ifndef LARDER_MYSQL_GTID_H
@@ -14,8 +14,8 @@
 #include "mysql/event.h"
 #include "mysql/writer.h"
 
-#define GTID_ENTRIES_MAX 16384u /* intervals, or domains */
-#define GTID_TEXT_MAX    128u   /* bytes of one GTID as text, with its NUL */
+#define GTID_ENTRIES_MAX 16384u           /* intervals, or domains */
+#define GTID_TEXT_MAX    128u             /* bytes of one GTID as text, with its NUL */
 #define GTID_NUMBER_MAX  (UINT64_MAX / 2) /* MySQL's last one is one below */
 
 enum gtid_family {
@@ -27,9 +27,9 @@ enum gtid_family {
 /** One transaction. */
 struct gtid {
     enum gtid_family family;
-    uint32_t domain; /* MariaDB */
-    uint32_t server; /* MariaDB */
-    uint64_t number; /* from 1 on; MariaDB's sequence number */
+    uint32_t domain;  /* MariaDB */
+    uint32_t server;  /* MariaDB */
+    uint64_t number;  /* from 1 on; MariaDB's sequence number */
     uint8_t uuid[16]; /* MySQL, as the next */
     uint8_t tag_len;
     char tag[EVENT_TAG_LEN_MAX]; /* lower case */
@@ -46,9 +46,9 @@ struct gtid_set {
 
 enum gtid_result {
     GTID_DONE,
-    GTID_BAD,       /* not a GTID, or not a set of them */
-    GTID_MIXED,     /* of the other family than the set */
-    GTID_FULL,      /* more entries than GTID_ENTRIES_MAX */
+    GTID_BAD,   /* not a GTID, or not a set of them */
+    GTID_MIXED, /* of the other family than the set */
+    GTID_FULL,  /* more entries than GTID_ENTRIES_MAX */
     GTID_NO_MEMORY,
 };
 

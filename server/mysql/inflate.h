@@ -3,8 +3,8 @@
  * with zstd (binlog_transaction_compression).
  *
  * All memory is taken when the inflater is made, and by the libraries up to a bound of theirs: a
- * transaction of any length goes through one buffer, event by event.  Without the library, or for an
- * event longer than the buffer, the answer is INFLATE_WIDEN.
+ * transaction of any length goes through one buffer, event by event.  Without the library, or for
+ * an event longer than the buffer, the answer is INFLATE_WIDEN.
  */
 #ifndef LARDER_MYSQL_INFLATE_H
 #define LARDER_MYSQL_INFLATE_H

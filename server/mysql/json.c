@@ -118,8 +118,7 @@ write_opaque(struct bytes bytes, struct writer *out)
     struct bytes value;
     uint8_t type;
     size_t len;
-    if (!bytes_take_u8(&cur, &type) || !take_length(&cur, &len) ||
-        !bytes_take(&cur, len, &value)) {
+    if (!bytes_take_u8(&cur, &type) || !take_length(&cur, &len) || !bytes_take(&cur, len, &value)) {
         return false;
     }
     if (type == COLUMN_DECIMAL) {

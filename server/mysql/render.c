@@ -296,7 +296,8 @@ put_inet4(struct writer *out, const uint8_t *at)
     }
 }
 
-/** As MariaDB prints it: the longest run of two or more zero groups shortened, the first of equals. */
+/** As MariaDB prints it: the longest run of two or more zero groups shortened, the first of equals.
+ */
 static void
 put_inet6(struct writer *out, const uint8_t *at)
 {

@@ -49,7 +49,8 @@ take_partial_json(struct row_walk *walk, const uint8_t **out)
     uint64_t options;
     struct bytes bits;
     *out = NULL;
-    if (!bytes_take_packed(&walk->cur, &options) || (options & ~(uint64_t)OPTION_PARTIAL_JSON) != 0) {
+    if (!bytes_take_packed(&walk->cur, &options) ||
+        (options & ~(uint64_t)OPTION_PARTIAL_JSON) != 0) {
         return false;
     }
     if ((options & OPTION_PARTIAL_JSON) != 0) {

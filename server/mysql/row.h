@@ -48,7 +48,8 @@ bool row_walk_begin(struct row_walk *walk, const struct event_rows *rows,
  * the image is VALUE_ABSENT.
  *
  * An insert whose image holds no column at all (MINIMAL, nothing but defaults) has no bytes: its
- * rows cannot be counted, and ROW_END comes at once.  A JSON column that is only given as a change of the value before is VALUE_UNREADABLE.
+ * rows cannot be counted, and ROW_END comes at once.  A JSON column that is only given as a change
+ * of the value before is VALUE_UNREADABLE.
  */
 enum row_result row_next(struct row_walk *walk, struct value *before, struct value *after)
     __attribute__((warn_unused_result));

@@ -47,7 +47,7 @@ struct value {
     enum value_kind kind;
     const struct column *column;
     union {
-        int64_t number;         /* INT */
+        int64_t number;           /* INT */
         uint64_t unsigned_number; /* UINT, YEAR, ENUM (from 1 on; 0: ''), SET and BIT (bits) */
         float single;
         double real;
@@ -56,7 +56,8 @@ struct value {
             uint32_t seconds; /* since 1970, UTC */
             uint32_t micro;
         } timestamp;
-        struct bytes bytes; /* TEXT; BINARY, without NULs at its end; DECIMAL, JSON, ... as logged */
+        struct bytes
+            bytes; /* TEXT; BINARY, without NULs at its end; DECIMAL, JSON, ... as logged */
         const char *reason; /* static text */
     };
 };

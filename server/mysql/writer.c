@@ -7,8 +7,9 @@
 
 #define DOUBLE_DIGITS_MAX 17 /* always enough to read the same number back */
 #define FLOAT_DIGITS      6
-#define PLAIN_POINT_MAX   15 /* places of the point up to which a number is written without exponent */
-#define PLAIN_POINT_MIN   (-14)
+#define PLAIN_POINT_MAX \
+    15 /* places of the point up to which a number is written without exponent */
+#define PLAIN_POINT_MIN (-14)
 
 void
 writer_put_json_text(struct writer *out, const uint8_t *text, size_t len)

@@ -44,6 +44,49 @@ address_format(const struct sockaddr *address, socklen_t len, const char *fallba
     snprintf(buf, cap, "unknown");
 }
 
+void
+address_format_udp(const struct sockaddr *address, socklen_t len, char *buf, size_t cap)
+{
+    address_format(address, len, "", buf, cap);
+    if (strncmp(buf, "tcp", 3) == 0) {
+        memcpy(buf, "udp", 3);
+    }
+}
+
+unsigned
+address_port(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET) {
+        return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
+    }
+    if (address->sa_family == AF_INET6) {
+        return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
+    }
+    return 0;
+}
+
+void
+address_set_port(struct sockaddr *address, unsigned port)
+{
+    if (address->sa_family == AF_INET) {
+        ((struct sockaddr_in *)(void *)address)->sin_port = htons((uint16_t)port);
+    } else if (address->sa_family == AF_INET6) {
+        ((struct sockaddr_in6 *)(void *)address)->sin6_port = htons((uint16_t)port);
+    }
+}
+
+bool
+address_is_any(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET) {
+        return ((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr ==
+               htonl(INADDR_ANY);
+    }
+    return address->sa_family == AF_INET6 &&
+           IN6_IS_ADDR_UNSPECIFIED(
+               &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+}
+
 /** Copies `len` bytes and ends them; false when they do not fit. */
 static bool
 copy_text(char *to, size_t cap, const char *from, size_t len)
@@ -69,8 +112,8 @@ parse_protocol(const char **at, struct listen_spec *out, char *error, size_t err
     const char *name = *at + strlen("proto[");
     const char *end = strchr(name, ']');
     if (end == NULL || end[1] != ':') {
-        snprintf(error, error_cap,
-                 "-l: Invalid protocol spec: \"%s\": proto[ascii]:host:port is right", *at);
+        snprintf(error, error_cap, "Invalid protocol spec: \"%s\": proto[ascii]:host:port is right",
+                 *at);
         return LISTEN_SPEC_BAD;
     }
     char protocol[16];
@@ -79,16 +122,17 @@ parse_protocol(const char **at, struct listen_spec *out, char *error, size_t err
     }
     if (strcmp(protocol, "ascii") == 0) {
         out->protocol = PROTOCOL_ASCII;
+    } else if (strcmp(protocol, "binary") == 0) {
+        out->protocol = PROTOCOL_BINARY;
     } else if (strcmp(protocol, "negotiating") == 0) {
         out->protocol = PROTOCOL_AUTO;
-    } else if (strcmp(protocol, "binary") == 0 || strcmp(protocol, "proxy") == 0) {
+    } else if (strcmp(protocol, "proxy") == 0) {
         snprintf(error, error_cap,
-                 "-l proto[%s]: this build of larder has no such listener: ascii or negotiating",
-                 protocol);
-        return LISTEN_SPEC_NOT_BUILT;
+                 "Server not built with proxy: \"%s\": ascii, binary or negotiating is right", *at);
+        return LISTEN_SPEC_BAD;
     } else {
         snprintf(error, error_cap,
-                 "-l: Invalid protocol name: \"%.*s\": ascii, binary, negotiating or proxy",
+                 "Invalid protocol name: \"%.*s\": ascii, binary or negotiating is right",
                  (int)(end - name), name);
         return LISTEN_SPEC_BAD;
     }
@@ -105,13 +149,13 @@ parse_tag(const char **at, struct listen_spec *out, char *error, size_t error_ca
     char close_char = (*at)[3] == '[' ? ']' : '_';
     const char *end = strchr(name, close_char);
     if (end == NULL || end[1] != ':') {
-        snprintf(error, error_cap, "-l: Invalid listener tag: \"%s\": tag[name]:host:port is right",
+        snprintf(error, error_cap, "Invalid listener tag: \"%s\": tag[name]:host:port is right",
                  *at);
         return LISTEN_SPEC_BAD;
     }
     size_t len = (size_t)(end - name);
     if (len < 1 || !copy_text(out->tag, sizeof(out->tag), name, len)) {
-        snprintf(error, error_cap, "-l: Listener tags must be between 1 and 8 characters: \"%.*s\"",
+        snprintf(error, error_cap, "Listener tags must be between 1 and 8 characters: \"%.*s\"",
                  (int)len, name);
         return LISTEN_SPEC_BAD;
     }
@@ -151,7 +195,7 @@ parse_host(const char *text, struct listen_spec *out, char *error, size_t error_
         host = text + 1;
         host_end = strchr(host, ']');
         if (host_end == NULL || (host_end[1] != '\0' && host_end[1] != ':')) {
-            snprintf(error, error_cap, "-l: Invalid IPV6 address: \"%s\": [address]:port is right",
+            snprintf(error, error_cap, "Invalid IPV6 address: \"%s\": [address]:port is right",
                      text);
             return LISTEN_SPEC_BAD;
         }

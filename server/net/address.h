@@ -19,6 +19,15 @@
 void address_format(const struct sockaddr *address, socklen_t len, const char *fallback, char *buf,
                     size_t cap);
 
+/** The same of a datagram socket: "udp:1.2.3.4:5" or "udp6:[::1]:5". */
+void address_format_udp(const struct sockaddr *address, socklen_t len, char *buf, size_t cap);
+
+/** Of an IPv4 or IPv6 address, in the machine's byte order; 0 of others. */
+unsigned address_port(const struct sockaddr *address);
+void address_set_port(struct sockaddr *address, unsigned port);
+/** Whether it stands for all addresses of the machine. */
+bool address_is_any(const struct sockaddr *address);
+
 #define LISTEN_HOST_CAP 256u /* bytes, NUL included */
 #define LISTEN_TAG_MAX  8u   /* bytes */
 

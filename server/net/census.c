@@ -1,4 +1,4 @@
-/* `stats conns`: lists the connections of all workers, and the listeners.
+/* `stats conns`: lists the connections of all workers, the listeners, and the sockets of UDP.
  *
  * Asked for on one worker about the connections of all.  Nothing is kept for it on the hot path:
  * addresses are asked from the kernel, and the worker's list is locked in slices, while no
@@ -19,7 +19,7 @@
 struct census_line {
     int fd;
     const struct listener *listener;
-    bool is_listener;
+    bool is_listener; /* or a socket of UDP: `listener` is NULL then */
     const char *state;
     uint32_t idle_s;
     char address[ADDRESS_TEXT_CAP];
@@ -99,6 +99,28 @@ census_worker(struct census *census, struct worker *worker, const struct conn *a
     }
 }
 
+/** The worker's sockets are there as long as its thread. */
+static void
+census_udp(struct census *census, const struct worker *worker)
+{
+    unsigned sockets_len;
+    const struct udp_socket *sockets = udp_sockets(worker->udp, &sockets_len);
+    for (unsigned i = 0; i < sockets_len; i++) {
+        struct census_line *line = census_add(census);
+        if (line == NULL) {
+            return;
+        }
+        /* relaxed: single values */
+        bool running = atomic_load_explicit(&sockets[i].running, memory_order_relaxed);
+        line->fd = sockets[i].fd;
+        line->is_listener = true;
+        line->state = running ? "conn_parse_cmd" : "conn_read";
+        line->idle_s = server_seconds(worker->server) -
+                       atomic_load_explicit(&sockets[i].active_at, memory_order_relaxed);
+        memcpy(line->address, sockets[i].address->text, sizeof(line->address));
+    }
+}
+
 static int
 compare_lines(const void *left, const void *right)
 {
@@ -112,6 +134,10 @@ emit_line(const struct census_line *line, stat_emit_fn *emit, void *emit_arg)
 {
     char name[48];
     char number[16];
+    if (line->is_listener && line->listener == NULL) {
+        snprintf(name, sizeof(name), "%d:UDP", line->fd);
+        emit(emit_arg, name, "UDP");
+    }
     snprintf(name, sizeof(name), "%d:addr", line->fd);
     emit(emit_arg, name, line->address);
     if (!line->is_listener) {
@@ -143,6 +169,7 @@ census_emit(void *arg, stat_emit_fn *emit, void *emit_arg)
         }
     }
     for (unsigned i = 0; i < server->workers_len; i++) {
+        census_udp(&census, &server->workers[i]);
         census_worker(&census, &server->workers[i], self->running);
     }
     if (census.len > 0) {

@@ -55,6 +55,7 @@ static void
 conn_tls_failed(const struct conn *conn, struct metric *counter)
 {
     metric_add(counter, 1);
+    conn_log_error(conn, WATCH_CONN_TLS_ERROR, tls_error());
     /* relaxed: a single number */
     if (atomic_load_explicit(&conn->worker->server->settings->verbosity, memory_order_relaxed) >
         0) {
@@ -109,9 +110,11 @@ conn_send(struct conn *conn)
     } while (sent < 0 && errno == EINTR);
     if (sent < 0) {
         /* ENOBUFS, ENOMEM: for the moment; the socket says when there is room. */
-        return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM
-                   ? SENT_PART
-                   : SENT_FAILED;
+        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM) {
+            return SENT_PART;
+        }
+        conn_log_error(conn, WATCH_CONN_ERROR, strerror(errno));
+        return SENT_FAILED;
     }
     session_tx_done(conn->session, (size_t)sent);
     if ((size_t)sent < total) {
@@ -125,7 +128,8 @@ enum received {
     RECEIVED_FULL,
     RECEIVED_NONE,
     RECEIVED_BLOCKED, /* an answer of TLS must leave first */
-    RECEIVED_END,     /* the client has closed, or the connection is broken */
+    RECEIVED_END,     /* the client has closed */
+    RECEIVED_BROKEN,
 };
 
 /** How much to take from the socket: all, or less when many connections wait with input. */
@@ -158,7 +162,7 @@ conn_receive_tls(struct conn *conn, const struct session_space *space)
         return RECEIVED_BLOCKED;
     case TLS_ERROR:
         conn_tls_failed(conn, &conn->worker->stats->ssl_proto_errors);
-        return RECEIVED_END;
+        return RECEIVED_BROKEN;
     case TLS_END:
         break;
     }
@@ -182,7 +186,14 @@ conn_receive(struct conn *conn)
         session_rx_done(conn->session, (size_t)got);
         return (size_t)got == space.len ? RECEIVED_FULL : RECEIVED_PART;
     }
-    return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? RECEIVED_NONE : RECEIVED_END;
+    if (got == 0) {
+        return RECEIVED_END;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        return RECEIVED_NONE;
+    }
+    conn_log_error(conn, WATCH_CONN_ERROR, strerror(errno));
+    return RECEIVED_BROKEN;
 }
 
 /** Whether there is input of which the loop does not tell. */
@@ -211,6 +222,29 @@ conn_handshake(struct conn *conn)
         break;
     }
     conn_tls_failed(conn, &stats->ssl_handshake_errors);
+    return TURN_CLOSE;
+}
+
+/** Why a session that asked for it is closed. */
+__attribute__((noinline, cold)) static enum watch_reason
+close_reason(const struct conn *conn)
+{
+    switch (session_end(conn->session)) {
+    case SESSION_END_NORMAL:
+        return WATCH_REASON_NORMAL;
+    case SESSION_END_SHUTDOWN:
+        return WATCH_REASON_SHUTDOWN;
+    case SESSION_END_ERROR:
+        break;
+    }
+    return WATCH_REASON_ERROR;
+}
+
+/** TURN_CLOSE, for another reason than an error. */
+__attribute__((noinline, cold)) static enum turn
+turn_close(struct conn *conn, enum watch_reason reason)
+{
+    conn->worker->close_reason = (uint8_t)reason;
     return TURN_CLOSE;
 }
 
@@ -253,8 +287,9 @@ conn_turn(struct conn *conn, bool readable, bool pending)
                 return conn_holds_input(conn) ? TURN_QUEUE : TURN_READ;
             }
             enum received received = conn_receive(conn);
-            if (received == RECEIVED_END) {
-                return TURN_CLOSE;
+            if (received == RECEIVED_END || received == RECEIVED_BROKEN) {
+                return turn_close(conn, received == RECEIVED_END ? WATCH_REASON_NORMAL
+                                                                 : WATCH_REASON_ERROR);
             }
             if (received == RECEIVED_BLOCKED) {
                 conn->next = SESSION_READ;
@@ -275,7 +310,7 @@ conn_turn(struct conn *conn, bool readable, bool pending)
         case SESSION_SEND:
             break;
         case SESSION_CLOSE:
-            return TURN_CLOSE;
+            return turn_close(conn, close_reason(conn));
         }
         next = session_run(conn->session);
         ran = true;
@@ -325,6 +360,7 @@ conn_take_turn(struct conn *conn, bool readable, bool pending)
     /* relaxed: a single number */
     atomic_store_explicit(&conn->active_at, server_seconds(worker->server), memory_order_relaxed);
     worker->running = conn;
+    worker->close_reason = WATCH_REASON_ERROR;
     enum turn turn = TURN_QUEUE;
     if (conn->tls && !conn_stream(conn)->open) {
         turn = conn_handshake(conn);
@@ -349,7 +385,7 @@ conn_take_turn(struct conn *conn, bool readable, bool pending)
         break;
     }
     if (!alive) {
-        conn_close(conn);
+        conn_close(conn, (enum watch_reason)worker->close_reason);
     }
 }
 
@@ -382,17 +418,29 @@ conn_run(struct conn *conn)
 }
 
 void
+conn_wake_watcher(struct conn *conn)
+{
+    /* Else it takes lines when its output is out, or its turn comes. */
+    if (conn_phase_get(conn) == CONN_READING) {
+        conn->next = SESSION_SEND;
+        conn_take_turn(conn, false, true);
+    }
+}
+
+void
 conn_open(struct worker *worker, int fd, unsigned listener)
 {
     struct server *server = worker->server;
     enum tls_mode mode = (enum tls_mode)server->listeners.at[listener]->tls;
     bool tls = mode != TLS_MODE_OFF;
-    struct conn *conn = malloc(tls ? sizeof(struct conn_tls) : sizeof(*conn));
+    bool logged = conn_log_wanted(worker);
+    struct conn *conn = malloc(conn_log_size(tls, logged));
     struct session *session = NULL;
     if (conn == NULL) {
         goto fail;
     }
     conn->tls = false;
+    conn->peer_known = logged;
     if (tls) {
         conn->tls = tls_stream_open(server->tls, mode, fd, &((struct conn_tls *)conn)->stream);
         if (!conn->tls) {
@@ -403,6 +451,7 @@ conn_open(struct worker *worker, int fd, unsigned listener)
     if (session == NULL) {
         goto fail;
     }
+    session_speak(session, (enum settings_protocol)server->listeners.at[listener]->protocol);
     conn->session = session;
     conn->worker = worker;
     conn->fd = fd;
@@ -422,6 +471,9 @@ conn_open(struct worker *worker, int fd, unsigned listener)
     if (atomic_load_explicit(&worker->server->settings->verbosity, memory_order_relaxed) > 1) {
         log_line("<%d new client connection", fd);
     }
+    if (logged) {
+        conn_log_new(conn);
+    }
     return;
 
 fail:
@@ -437,8 +489,20 @@ fail:
     server_connection_closed(worker->server);
 }
 
+/** Strikes it off its worker's list of watchers, if it is one. */
+static void
+conn_unwatch(struct worker *worker, const struct conn *conn)
+{
+    for (unsigned i = 0; i < worker->watchers_len; i++) {
+        if (worker->watchers[i] == conn) {
+            worker->watchers[i] = worker->watchers[--worker->watchers_len];
+            return;
+        }
+    }
+}
+
 void
-conn_close(struct conn *conn)
+conn_close(struct conn *conn, enum watch_reason reason)
 {
     struct worker *worker = conn->worker;
     assert(conn_phase_get(conn) != CONN_QUEUED || worker->queue_len == 0);
@@ -447,6 +511,8 @@ conn_close(struct conn *conn)
     if (atomic_load_explicit(&worker->server->settings->verbosity, memory_order_relaxed) > 1) {
         log_line("<%d connection closed.", fd);
     }
+    conn_log_close(conn, reason);
+    conn_unwatch(worker, conn);
     worker_unlist(worker, conn);
     if (worker->holder == conn) {
         worker->holder = NULL;

@@ -63,28 +63,6 @@ set_tcp_options(int fd, int family, uint32_t mark)
 #endif
 }
 
-static unsigned
-address_port(const struct sockaddr *address)
-{
-    if (address->sa_family == AF_INET) {
-        return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
-    }
-    if (address->sa_family == AF_INET6) {
-        return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
-    }
-    return 0;
-}
-
-static void
-set_address_port(struct sockaddr *address, unsigned port)
-{
-    if (address->sa_family == AF_INET) {
-        ((struct sockaddr_in *)(void *)address)->sin_port = htons((uint16_t)port);
-    } else if (address->sa_family == AF_INET6) {
-        ((struct sockaddr_in6 *)(void *)address)->sin6_port = htons((uint16_t)port);
-    }
-}
-
 /** Adds a listening socket to the set, with its address as the system tells it.  Takes `fd`, also
  * when it fails. */
 static struct listener *
@@ -124,10 +102,10 @@ is_bound(const struct listener_set *set, unsigned from, struct sockaddr *address
     for (unsigned i = from; i < set->len; i++) {
         unsigned asked_port = address_port(address);
         if (asked_port == 0) {
-            set_address_port(address, set->at[i]->port);
+            address_set_port(address, set->at[i]->port);
         }
         address_format(address, len, "", text, sizeof(text));
-        set_address_port(address, asked_port);
+        address_set_port(address, asked_port);
         if (strcmp(text, set->at[i]->text) == 0) {
             return true;
         }
@@ -183,9 +161,9 @@ listener_open_tcp(struct listener_set *set, const char *host, unsigned port, uin
         const char *call = "";
         int fd = -1;
         if (port == 0 && chosen != 0) {
-            set_address_port(ai->ai_addr, chosen);
+            address_set_port(ai->ai_addr, chosen);
             fd = bind_tcp(ai->ai_addr, ai->ai_addrlen, mark, &call);
-            set_address_port(ai->ai_addr, 0);
+            address_set_port(ai->ai_addr, 0);
         }
         if (fd < 0) {
             fd = bind_tcp(ai->ai_addr, ai->ai_addrlen, mark, &call);
@@ -278,7 +256,7 @@ enum accept_step {
 
 /** What an error of accept() asks for. */
 static enum accept_step
-accept_failed(struct server *server, int error)
+accept_failed(struct server *server, int fd, int error)
 {
     if (error == EAGAIN || error == EWOULDBLOCK) {
         return ACCEPT_DONE;
@@ -288,6 +266,7 @@ accept_failed(struct server *server, int error)
     }
     /* EMFILE, ENFILE, ENOMEM ...: the client stays in the backlog and the socket stays readable, so
      * trying again at once would spin. */
+    server_log_error(server, fd, strerror(error));
     server_pause_accepting(server, error);
     return ACCEPT_PAUSED;
 }
@@ -303,7 +282,7 @@ accept_one(struct listener *listener)
     }
     int fd = accept_socket(listener->fd);
     if (fd < 0) {
-        return accept_failed(server, errno);
+        return accept_failed(server, listener->fd, errno);
     }
     if (room) {
         server_take(server, fd, listener->number);

@@ -25,6 +25,7 @@ struct listener {
     unsigned port;   /* 0 for unix sockets */
     bool armed;      /* the event is pending */
     uint8_t tls;     /* enum tls_mode; never TLS_MODE_DEFAULT without -Z */
+    uint8_t protocol; /* enum settings_protocol */
     bool unix_bound; /* unix_path was made by us, as this inode */
     dev_t unix_dev;
     ino_t unix_inode;

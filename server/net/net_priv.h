@@ -10,8 +10,10 @@
 
 #include "base/lock.h"
 #include "net/listener.h"
+#include "net/napi.h"
 #include "net/server.h"
 #include "net/tls.h"
+#include "net/udp.h"
 #include "net/wake.h"
 #include "session/session.h"
 
@@ -52,8 +54,9 @@ struct conn {
     _Atomic uint32_t active_at; /* (r) server_seconds() of the last turn */
     _Atomic uint8_t phase;      /* (r) enum conn_phase */
     uint8_t listener;           /* number of the socket it came in by; constant */
-    uint8_t next; /* enum session_next of the last run: what to do once its output is out */
-    bool tls;     /* constant; the connection is a struct conn_tls */
+    uint8_t next;        /* enum session_next of the last run: what to do once its output is out */
+    bool tls : 1;        /* constant; the connection is a struct conn_tls */
+    bool peer_known : 1; /* constant; a struct conn_peer stands behind the struct: conn_log.c */
 };
 _Static_assert(sizeof(struct conn) <= 160,
                "an idle connection costs at most 400 bytes with its session");
@@ -63,6 +66,13 @@ _Static_assert(LISTENERS_MAX <= 256, "conn.listener holds a listener's number");
 struct conn_tls {
     struct conn conn;
     struct tls_stream stream;
+};
+
+/** Who a client is: told to those who watch connections, also when the socket knows it no more. */
+struct conn_peer {
+    char address[48]; /* without port; "unix" for a unix socket */
+    uint16_t port;
+    uint8_t transport; /* enum watch_transport */
 };
 
 /** A socket on its way to its worker. */
@@ -75,6 +85,7 @@ enum worker_order {
     WORKER_STOP = 1,   /* close all connections and end */
     WORKER_FINISH = 2, /* run what has been received, send what is to be sent, and end */
     WORKER_SWEEP = 4,  /* look for connections that were idle too long */
+    WORKER_WATCH = 8,  /* run the watchers: there are lines of the log for them */
 };
 
 /** Locking key: the worker's thread, but for (l) worker->lock; conns and conns_len are written by
@@ -106,8 +117,13 @@ struct worker {
                       without -Z */
     char tls_error[TLS_ERROR_CAP]; /* the answer to refresh_certs */
 
+    struct udp *udp; /* NULL without -U */
+
     struct conn *holder;  /* its session may have bytes in the worker's buffers; NULL for none */
     struct conn *running; /* has its turn right now */
+    struct conn *watchers[WATCHERS_MAX]; /* connections that watch the log */
+    unsigned watchers_len;
+    uint8_t close_reason; /* enum watch_reason of the turn that ends with a close */
     struct conn **queue;  /* connections in phase QUEUED, in order */
     unsigned queue_len;
     unsigned queue_cap;
@@ -130,11 +146,15 @@ struct server {
     struct settings *settings;
     struct cache *cache;
     struct server_stats *stats;
-    struct tls *tls; /* NULL without -Z; it locks itself */
+    struct tls *tls;             /* NULL without -Z; it locks itself */
+    struct server_logins logins; /* all NULL without -Y and -S; constant */
     struct listener_set listeners;
+    struct udp_set udp;
     struct worker *workers;
     unsigned workers_len;
     unsigned worker_next;
+    struct napi_table napi; /* -N */
+    server_thread_fn *worker_begin; /* NULL for none */
 
     struct event_base *base;
     struct wake wake;
@@ -156,6 +176,12 @@ struct server {
     struct wake maintainer_wake;
     bool maintainer_wake_open;
     _Atomic bool maintainer_stop; /* (a) relaxed: maintainer_wake orders it */
+
+    pthread_t log_thread;
+    bool log_thread_open;
+    struct wake log_wake;
+    bool log_wake_open;
+    _Atomic bool log_stop; /* (a) relaxed: log_wake orders it */
 };
 
 /* -- server.c, for listener.c: the main thread ------------------------------------------------- */
@@ -211,7 +237,9 @@ void worker_unlist(struct worker *worker, struct conn *conn);
 
 /** Takes the socket over, also when it fails (out of memory: it is closed). */
 void conn_open(struct worker *worker, int fd, unsigned listener);
-void conn_close(struct conn *conn);
+void conn_close(struct conn *conn, enum watch_reason reason);
+/** There are lines of the log for this watcher; it may be gone afterwards. */
+void conn_wake_watcher(struct conn *conn);
 /** Gives a connection from the run queue its turn; it may be gone afterwards. */
 void conn_run(struct conn *conn);
 
@@ -221,6 +249,29 @@ conn_phase_get(const struct conn *conn)
     /* relaxed: a single byte, ordered with nothing */
     return (enum conn_phase)atomic_load_explicit(&conn->phase, memory_order_relaxed);
 }
+
+/* -- conn_log.c: what watchers of connections are told ------------------------------------------
+ */
+
+/** Whether a connection that opens now is to be told of. */
+bool conn_log_wanted(const struct worker *worker);
+/** Bytes to allocate for a connection: its struct, and who the client is if that is wanted. */
+size_t conn_log_size(bool tls, bool wanted);
+/** A connection is open, its `peer_known` set as wanted. */
+void conn_log_new(struct conn *conn);
+void conn_log_close(const struct conn *conn, enum watch_reason reason);
+/** Its socket or its TLS stream broke; `text` tells why. */
+__attribute__((cold)) void conn_log_error(const struct conn *conn, enum watch_type type,
+                                          const char *text);
+/** accept() failed on a listener.  The main thread. */
+void server_log_error(struct server *server, int fd, const char *text);
+
+/* -- log_thread.c ------------------------------------------------------------------------------ */
+
+/** Starts the thread that gives the log out to its watchers; none without a watch in the
+ * statistics. */
+__attribute__((warn_unused_result)) bool log_thread_start(struct server *server);
+void log_thread_join(struct server *server);
 
 /* -- census.c ---------------------------------------------------------------------------------- */
 

@@ -20,9 +20,11 @@
 #define MAINTAIN_PERIOD_MS      10   /* between two looks of the cache at its background work */
 #define MAINTAIN_PERIOD_IDLE_MS 50   /* when it has had nothing pressing to do for long */
 #define MAINTAIN_IDLE_AFTER     200u /* calls without pressing work that count as long */
-#define MAINTAIN_PAUSE_US       300  /* between two slices of pressing work: the workers go first */
-#define DESCRIPTORS_PER_WORKER  3u   /* loop and wake-up, one spare */
-#define DESCRIPTORS_OF_PROCESS  10u  /* standard streams, main loop, signals, files for a moment */
+#define MAINTAIN_PAUSE_US                                                                          \
+    300u                           /* between two slices of pressing work, or lru_crawler_sleep if \
+                                      that is more: the workers go first */
+#define DESCRIPTORS_PER_WORKER 3u  /* loop and wake-up, one spare */
+#define DESCRIPTORS_OF_PROCESS 10u /* standard streams, main loop, signals, files for a moment */
 
 static int
 verbosity(const struct server *server)
@@ -33,10 +35,41 @@ verbosity(const struct server *server)
 
 /* -- accepting --------------------------------------------------------------------------------- */
 
+/** Sockets of UDP count as connections, as memcached counts them, but take no client's place. */
+static uint64_t
+udp_places(const struct server *server)
+{
+    return (uint64_t)server->udp.len * server->settings->threads;
+}
+
 bool
 server_has_room(const struct server *server)
 {
-    return metric_get(&server->stats->curr_connections) < server->settings->conns_max;
+    return metric_get(&server->stats->curr_connections) <
+           server->settings->conns_max + udp_places(server);
+}
+
+/** The worker of a new connection: one after the other, or with -N by where it came in. */
+static struct worker *
+choose_worker(struct server *server, int fd)
+{
+    if (server->settings->napi_ids > 0) {
+        unsigned chosen = 0;
+        switch (napi_choose(&server->napi, napi_id_of(fd), &chosen)) {
+        case NAPI_WORKER:
+            assert(chosen < server->workers_len);
+            return &server->workers[chosen];
+        case NAPI_NONE:
+            metric_add(&server->stats->round_robin_fallback, 1);
+            break;
+        case NAPI_UNEXPECTED:
+            metric_add(&server->stats->unexpected_napi_ids, 1);
+            break;
+        }
+    }
+    struct worker *worker = &server->workers[server->worker_next];
+    server->worker_next = (server->worker_next + 1) % server->workers_len;
+    return worker;
 }
 
 void
@@ -44,9 +77,7 @@ server_take(struct server *server, int fd, unsigned listener)
 {
     metric_add_shared(&server->stats->curr_connections, 1);
     metric_add_shared(&server->stats->total_connections, 1);
-    struct worker *worker = &server->workers[server->worker_next];
-    server->worker_next = (server->worker_next + 1) % server->workers_len;
-    worker_give(worker, fd, listener);
+    worker_give(choose_worker(server, fd), fd, listener);
 }
 
 void
@@ -203,8 +234,12 @@ static void
 server_load_again(struct server *server)
 {
     char buf[TLS_ERROR_CAP];
-    if (server->tls == NULL) {
+    if (server->logins.load_again != NULL) {
+        server->logins.load_again(server->logins.arg);
+    } else if (server->tls == NULL) {
         log_line("SIGHUP: nothing to load again");
+    }
+    if (server->tls == NULL) {
         return;
     }
     const char *error = server_refresh_certs(server, buf);
@@ -244,8 +279,11 @@ maintainer_main(void *arg)
     while (!atomic_load_explicit(&server->maintainer_stop, memory_order_relaxed)) {
         if (cache_maintain(server->cache, thread)) {
             quiet = 0;
-            struct timespec pause = { .tv_nsec = MAINTAIN_PAUSE_US * 1000 };
-            (void)nanosleep(&pause, NULL);
+            unsigned sleep_us = settings_get(server->settings, lru_crawler_sleep);
+            sleep_us = sleep_us > MAINTAIN_PAUSE_US ? sleep_us : MAINTAIN_PAUSE_US;
+            struct timespec pause = { .tv_sec = sleep_us / 1000000,
+                                      .tv_nsec = (long)(sleep_us % 1000000) * 1000 };
+            (void)ppoll(&wait, 1, &pause, NULL);
             continue;
         }
         quiet++;
@@ -293,7 +331,9 @@ static enum server_result
 open_address(struct server *server, const char *element, char *error)
 {
     const struct settings *settings = server->settings;
-    struct listen_spec spec = { .port = -1, .tls = TLS_MODE_DEFAULT };
+    struct listen_spec spec = { .port = -1,
+                                .protocol = settings->protocol,
+                                .tls = TLS_MODE_DEFAULT };
     char why[SERVER_ERROR_CAP / 2];
     if (element != NULL &&
         listen_spec_parse(element, settings->protocol, &spec, why, sizeof(why)) != LISTEN_SPEC_OK) {
@@ -309,6 +349,7 @@ open_address(struct server *server, const char *element, char *error)
                           sizeof(why)) == LISTEN_OK) {
         for (unsigned i = first; i < server->listeners.len; i++) {
             server->listeners.at[i]->tls = (uint8_t)(server->tls != NULL ? spec.tls : TLS_MODE_OFF);
+            server->listeners.at[i]->protocol = (uint8_t)spec.protocol;
         }
         return SERVER_OK;
     }
@@ -333,6 +374,9 @@ open_listeners(struct server *server, char *error)
                  settings->unix_path);
         return SERVER_CANNOT_LISTEN;
     }
+    for (unsigned i = 0; i < server->listeners.len; i++) {
+        server->listeners.at[i]->protocol = (uint8_t)settings->protocol;
+    }
     if (settings->port == 0) {
         return SERVER_OK;
     }
@@ -340,6 +384,51 @@ open_listeners(struct server *server, char *error)
         settings->listen_count == 0 ? open_address(server, NULL, error) : SERVER_OK;
     for (unsigned i = 0; i < settings->listen_count && result == SERVER_OK; i++) {
         result = open_address(server, settings->listen[i], error);
+    }
+    return result;
+}
+
+/** The sockets of -U for one element of -l, or for no -l at all. */
+static enum server_result
+open_udp_address(struct server *server, const char *element, char *error)
+{
+    const struct settings *settings = server->settings;
+    struct listen_spec spec = { .port = -1, .protocol = settings->protocol };
+    char why[SERVER_ERROR_CAP / 2] = "";
+    unsigned port = settings->udp_port > 0 ? (unsigned)settings->udp_port : 0;
+    if (element == NULL ||
+        listen_spec_parse(element, settings->protocol, &spec, why, sizeof(why)) == LISTEN_SPEC_OK) {
+        struct udp_wish wish = {
+            .host = spec.host,
+            .port = spec.port >= 0 ? (unsigned)spec.port : port,
+            .workers = settings->threads,
+            .protocol = (uint8_t)spec.protocol,
+            .mark = settings->sock_cookie_id,
+        };
+        if (udp_bind(&server->udp, &wish, why, sizeof(why))) {
+            return SERVER_OK;
+        }
+    }
+    if (element != NULL) {
+        snprintf(error, SERVER_ERROR_CAP,
+                 "%s\nfailed to listen on one of interface(s) %.200s (UDP, -U)", why, element);
+    } else {
+        snprintf(error, SERVER_ERROR_CAP, "%s\nfailed to listen on UDP port %u", why, port);
+    }
+    return SERVER_CANNOT_LISTEN;
+}
+
+static enum server_result
+open_udp(struct server *server, char *error)
+{
+    const struct settings *settings = server->settings;
+    if (settings->udp_port == 0) {
+        return SERVER_OK;
+    }
+    enum server_result result =
+        settings->listen_count == 0 ? open_udp_address(server, NULL, error) : SERVER_OK;
+    for (unsigned i = 0; i < settings->listen_count && result == SERVER_OK; i++) {
+        result = open_udp_address(server, settings->listen[i], error);
     }
     return result;
 }
@@ -358,14 +447,25 @@ server_create(struct settings *settings, struct tls **tls, struct server **out, 
         return SERVER_NO_RESOURCES;
     }
     server->settings = settings;
+    server->napi.max = settings->napi_ids;
     server->tls = owned;
     enum server_result result = open_listeners(server, error);
+    if (result == SERVER_OK) {
+        result = open_udp(server, error);
+    }
     if (result != SERVER_OK) {
         server_destroy(server);
         return result;
     }
     *out = server;
     return SERVER_OK;
+}
+
+void
+server_ask_for_login(struct server *server, const struct server_logins *logins)
+{
+    assert(server->workers == NULL);
+    server->logins = *logins;
 }
 
 static bool
@@ -402,6 +502,10 @@ start_listeners(struct server *server, char *error)
         if (verbosity(server) > 1) {
             log_line("<%d server listening on %s", listener->fd, listener->text);
         }
+    }
+    for (unsigned i = 0; i < server->udp.len && verbosity(server) > 1; i++) {
+        log_line("<%d server listening (udp) on %s", server->udp.at[i]->fds[0],
+                 server->udp.at[i]->text);
     }
     return SERVER_OK;
 }
@@ -452,6 +556,13 @@ start_workers(struct server *server)
     return true;
 }
 
+void
+server_on_worker(struct server *server, server_thread_fn *begin)
+{
+    assert(server->workers == NULL);
+    server->worker_begin = begin;
+}
+
 enum server_result
 server_start(struct server *server, struct cache *cache, struct server_stats *stats, bool signals,
              char *error)
@@ -465,6 +576,8 @@ server_start(struct server *server, struct cache *cache, struct server_stats *st
     server_read_clock(server);
     metric_set(&stats->accepting_conns, 1);
     metric_set(&stats->certs_loaded_at, (uint64_t)server->started_unix_s);
+    metric_add_shared(&stats->curr_connections, udp_places(server));
+    metric_add_shared(&stats->total_connections, udp_places(server));
     metric_set(&stats->reserved_fds,
                DESCRIPTORS_OF_PROCESS +
                    DESCRIPTORS_PER_WORKER * (uint64_t)server->settings->threads);
@@ -477,7 +590,8 @@ server_start(struct server *server, struct cache *cache, struct server_stats *st
     assert(rc == 0);
     errno = ENOMEM;
     server->wake_open = wake_open(&server->wake);
-    bool started = server->wake_open && start_workers(server) && maintainer_start(server);
+    bool started = server->wake_open && start_workers(server) && maintainer_start(server) &&
+                   log_thread_start(server);
     int saved = errno;
     rc = pthread_sigmask(SIG_SETMASK, &old, NULL);
     assert(rc == 0);
@@ -538,6 +652,7 @@ server_run(struct server *server)
     }
     stop_workers(server, graceful ? WORKER_FINISH : WORKER_STOP, graceful);
     maintainer_join(server);
+    log_thread_join(server);
     if (graceful) {
         log_line("all background threads stopped");
     }
@@ -548,8 +663,11 @@ server_ports(const struct server *server, server_port_fn *visit, void *arg)
 {
     for (unsigned i = 0; i < server->listeners.len; i++) {
         if (server->listeners.at[i]->port != 0) {
-            visit(arg, server->listeners.at[i]->family, server->listeners.at[i]->port);
+            visit(arg, "TCP", server->listeners.at[i]->family, server->listeners.at[i]->port);
         }
+    }
+    for (unsigned i = 0; i < server->udp.len; i++) {
+        visit(arg, "UDP", server->udp.at[i]->family, server->udp.at[i]->port);
     }
 }
 
@@ -558,6 +676,7 @@ server_destroy(struct server *server)
 {
     stop_workers(server, WORKER_STOP, false);
     maintainer_join(server);
+    log_thread_join(server);
     for (unsigned i = 0; i < server->workers_len; i++) {
         worker_close(&server->workers[i]);
     }
@@ -566,6 +685,7 @@ server_destroy(struct server *server)
         server->stats->workers_count = 0;
     }
     listener_set_close(&server->listeners);
+    udp_set_close(&server->udp);
     if (server->signals_set) {
         for (unsigned i = 0; i < SERVER_SIGNALS; i++) {
             if (event_initialized(&server->signal_events[i])) {

@@ -1,4 +1,4 @@
-/* Serves a cache over TCP and unix sockets. */
+/* Serves a cache over TCP, UDP and unix sockets. */
 #ifndef LARDER_NET_SERVER_H
 #define LARDER_NET_SERVER_H
 
@@ -29,6 +29,23 @@ enum server_result {
 __attribute__((warn_unused_result)) enum server_result
 server_create(struct settings *settings, struct tls **tls, struct server **out, char *error);
 
+/** Who may log in; borrowed until server_destroy(). */
+struct server_logins {
+    struct credentials *credentials; /* -Y: text sessions; NULL for none */
+    struct sasl_service *sasl;       /* -S: binary sessions; NULL for none */
+    /** SIGHUP: loads the files of users again, and logs how that went.  The main thread. */
+    void (*load_again)(void *arg);
+    void *arg;
+};
+
+/** Serves only clients that have logged in.  Between server_create() and server_start(). */
+void server_ask_for_login(struct server *server, const struct server_logins *logins);
+
+/** Before server_start(): what each worker's thread calls first, for filters of system calls and
+ * the like. */
+typedef void server_thread_fn(void);
+void server_on_worker(struct server *server, server_thread_fn *begin);
+
 /**
  * Starts the workers, the clock and the cache's background work; fills in stats->workers.  Then
  * listens.
@@ -51,8 +68,9 @@ void server_run(struct server *server);
  * Any thread. */
 void server_stop(struct server *server, bool graceful);
 
-/** Ports of the sockets: calls `visit` for each TCP socket.  After server_create(). */
-typedef void server_port_fn(void *arg, int family, unsigned port);
+/** Ports of the sockets: calls `visit` for each TCP socket, then for each address of UDP.
+ * transport: "TCP", "UDP".  After server_create(). */
+typedef void server_port_fn(void *arg, const char *transport, int family, unsigned port);
 void server_ports(const struct server *server, server_port_fn *visit, void *arg);
 
 /** After server_run(), or in place of server_start() or server_run(). */

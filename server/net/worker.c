@@ -120,8 +120,8 @@ on_yield(evutil_socket_t fd, short what, void *arg)
     (void)event_base_loopbreak(worker->base);
 }
 
-/** One turn for each connection that is queued now; those that queue up again wait for the next
- * pass. */
+/** One turn for each connection that is queued now, and for UDP; those that queue up again wait for
+ * the next pass. */
 static void
 worker_run_queue(struct worker *worker)
 {
@@ -135,6 +135,9 @@ worker_run_queue(struct worker *worker)
     if (worker->queue_len > 0) {
         memmove(worker->queue, worker->queue + turns,
                 (size_t)worker->queue_len * sizeof(struct conn *));
+    }
+    if (udp_is_busy(worker->udp)) {
+        udp_run(worker->udp);
     }
 }
 
@@ -152,12 +155,22 @@ worker_sweep(struct worker *worker)
         struct conn *conn = worker->conns[--worker->sweep_at];
         /* relaxed: written by this thread */
         uint32_t active_at = atomic_load_explicit(&conn->active_at, memory_order_relaxed);
-        if (now - active_at > timeout && conn_phase_get(conn) != CONN_QUEUED) {
+        if (now - active_at > timeout && conn_phase_get(conn) != CONN_QUEUED &&
+            !session_watches(conn->session)) {
             metric_add(&worker->stats->idle_kicks, 1);
-            conn_close(conn);
+            conn_close(conn, WATCH_REASON_IDLE);
         }
     }
     worker->sweeping = worker->sweep_at > 0;
+}
+
+/** From the end on: one that is closed has its place taken by the last. */
+static void
+worker_run_watchers(struct worker *worker)
+{
+    for (unsigned i = worker->watchers_len; i > 0; i--) {
+        conn_wake_watcher(worker->watchers[i - 1]);
+    }
 }
 
 static void
@@ -185,9 +198,12 @@ on_wake(evutil_socket_t fd, short what, void *arg)
         worker->sweeping = true;
         worker->sweep_at = worker->conns_len;
     }
+    if ((orders & WORKER_WATCH) != 0) {
+        worker_run_watchers(worker);
+    }
     worker->finishing = worker->finishing || (orders & WORKER_FINISH) != 0;
     worker->stopping = worker->stopping || (orders & WORKER_STOP) != 0;
-    if (orders != 0) {
+    if ((orders & ~(unsigned)WORKER_WATCH) != 0) {
         (void)event_base_loopbreak(worker->base);
     }
 }
@@ -199,7 +215,7 @@ worker_close_done(struct worker *worker)
     for (unsigned i = worker->conns_len; i > 0; i--) {
         struct conn *conn = worker->conns[i - 1];
         if (conn_phase_get(conn) == CONN_READING) {
-            conn_close(conn);
+            conn_close(conn, WATCH_REASON_SHUTDOWN);
         }
     }
 }
@@ -213,7 +229,7 @@ worker_finish(struct worker *worker)
     do {
         (void)event_base_loop(worker->base, EVLOOP_NONBLOCK);
         worker_run_queue(worker);
-    } while (worker->queue_len > 0 && clock_monotonic_us() < until);
+    } while ((worker->queue_len > 0 || udp_is_busy(worker->udp)) && clock_monotonic_us() < until);
     worker_close_done(worker);
     while (worker->conns_len > 0 && !worker->stopping && clock_monotonic_us() < until) {
         struct timeval pause = { .tv_usec = FINISH_PAUSE_US };
@@ -228,8 +244,11 @@ static void *
 worker_main(void *arg)
 {
     struct worker *worker = arg;
+    if (worker->server->worker_begin != NULL) {
+        worker->server->worker_begin();
+    }
     while (!worker->stopping && !worker->finishing) {
-        bool busy = worker->queue_len > 0 || worker->sweeping;
+        bool busy = worker->queue_len > 0 || worker->sweeping || udp_is_busy(worker->udp);
         /* Not busy: returns only when a callback breaks the loop. */
         (void)event_base_loop(worker->base, busy ? EVLOOP_NONBLOCK : 0);
         worker_run_queue(worker);
@@ -246,7 +265,7 @@ worker_main(void *arg)
     }
     worker->queue_len = 0;
     while (worker->conns_len > 0) {
-        conn_close(worker->conns[worker->conns_len - 1]);
+        conn_close(worker->conns[worker->conns_len - 1], WATCH_REASON_SHUTDOWN);
     }
     return NULL;
 }
@@ -265,6 +284,32 @@ host_refresh_certs(void *arg)
 {
     struct worker *worker = arg;
     return server_refresh_certs(worker->server, worker->tls_error);
+}
+
+static int
+host_running_fd(void *arg)
+{
+    const struct worker *worker = arg;
+    return worker->running != NULL ? worker->running->fd : udp_running_fd(worker->udp);
+}
+
+/** Only a connection can watch: there is nowhere else to send lines to. */
+static bool
+host_watch_begun(void *arg)
+{
+    struct worker *worker = arg;
+    if (worker->running == NULL) {
+        return false;
+    }
+    assert(worker->watchers_len < WATCHERS_MAX);
+    worker->watchers[worker->watchers_len++] = worker->running;
+    return true;
+}
+
+static void
+host_watch_wake(void *arg)
+{
+    worker_order(arg, WORKER_WATCH);
 }
 
 /** A loop without locks and without clock readings: it is one thread's, and has no timers while it
@@ -291,7 +336,12 @@ worker_open(struct worker *worker, struct server *server)
         .host = { .arg = worker,
                   .shutdown = host_shutdown,
                   .stats_conns = census_emit,
-                  .refresh_certs = host_refresh_certs },
+                  .refresh_certs = host_refresh_certs,
+                  .credentials = server->logins.credentials,
+                  .sasl = server->logins.sasl,
+                  .running_fd = host_running_fd,
+                  .watch_begun = host_watch_begun,
+                  .watch_wake = host_watch_wake },
     };
     lock_init(&worker->lock, LOCK_RANK_WORKER);
     errno = ENOMEM;
@@ -317,7 +367,7 @@ worker_open(struct worker *worker, struct server *server)
     return event_assign(&worker->wake_event, worker->base, worker->wake.read_fd,
                         EV_READ | EV_PERSIST, on_wake, worker) == 0 &&
            event_assign(&worker->yield_event, worker->base, -1, 0, on_yield, worker) == 0 &&
-           event_add(&worker->wake_event, NULL) == 0;
+           event_add(&worker->wake_event, NULL) == 0 && udp_open(worker, &worker->udp);
 }
 
 bool
@@ -351,6 +401,7 @@ worker_close(struct worker *worker)
     free(worker->conns);
     free(worker->queue);
     free(worker->tls_buf);
+    udp_close(worker->udp);
     if (worker->session_worker != NULL) {
         session_worker_destroy(worker->session_worker);
     }

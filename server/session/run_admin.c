@@ -1,4 +1,4 @@
-/* stats, flush_all, verbosity, cache_memlimit, shutdown, version.  Out of the hot path. */
+/* flush_all, verbosity, cache_memlimit, shutdown, refresh_certs, version.  Out of the hot path. */
 #include "config.h"
 
 #include "session/session_priv.h"
@@ -29,8 +29,7 @@ word_number(const struct span *word, uint64_t max, uint64_t *out)
     return word->len > 0;
 }
 
-/** The words of a command less a `noreply` at their end. */
-static unsigned
+unsigned
 args_count(const struct request *request)
 {
     unsigned count = request->args_count;
@@ -101,6 +100,7 @@ run_shutdown(struct session_worker *worker, const struct request *request)
     if (count > 0 && !graceful) {
         return "CLIENT_ERROR invalid shutdown mode\r\n";
     }
+    worker->end = SESSION_END_SHUTDOWN;
     if (worker->host != NULL && worker->host->shutdown != NULL) {
         worker->host->shutdown(worker->host->arg, graceful);
     }
@@ -139,7 +139,9 @@ admin_run(struct session *session, const struct request *request)
         run_refresh_certs(worker, request);
         return STEP_ON;
     }
-    if (request->op == REQUEST_FLUSH_ALL) {
+    if (request->op == REQUEST_LRU_CRAWLER) {
+        text = crawler_run(session, request);
+    } else if (request->op == REQUEST_FLUSH_ALL) {
         text = admin_flush(worker, request->exptime) ? "OK\r\n"
                                                      : "CLIENT_ERROR flush_all not allowed\r\n";
     } else if (request->op == REQUEST_VERBOSITY) {
@@ -148,9 +150,12 @@ admin_run(struct session *session, const struct request *request)
         text = run_cache_memlimit(worker, request);
     } else if (request->op == REQUEST_SHUTDOWN) {
         text = run_shutdown(worker, request);
-    } else if (request->op == REQUEST_SLABS || request->op == REQUEST_LRU ||
-               request->op == REQUEST_LRU_CRAWLER || request->op == REQUEST_WATCH) {
-        text = "ERROR\r\n";
+    } else if (request->op == REQUEST_SLABS) {
+        text = tune_slabs(worker, request);
+    } else if (request->op == REQUEST_LRU) {
+        text = tune_lru(worker, request);
+    } else if (request->op == REQUEST_WATCH) {
+        text = watch_begin(session, request);
     } else {
         assert(request->op == REQUEST_VERSION);
         text = "VERSION " SERVER_COMPAT_VERSION "\r\n";

@@ -10,6 +10,7 @@ arith_incr_decr(struct session *session, const struct request *request)
 {
     struct session_worker *worker = session->worker;
     uint64_t value = 0;
+    note_lookup(worker, request->key.at, request->key.len);
     enum cache_result result =
         cache_arith(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
                     request->op == REQUEST_DECR, request->delta, 0, &value, NULL);
@@ -43,8 +44,7 @@ void
 arith_delete(struct session *session, const struct request *request)
 {
     struct session_worker *worker = session->worker;
-    enum cache_result result =
-        cache_delete(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len, 0);
+    enum cache_result result = delete_noted(worker, request->key.at, request->key.len, 0, false);
     if (__builtin_expect(worker->detail, 0)) {
         prefix_count_delete(worker->server_stats->prefixes, request->key.at, request->key.len);
     }
@@ -64,6 +64,7 @@ arith_touch(struct session *session, const struct request *request)
 {
     struct session_worker *worker = session->worker;
     metric_add(&worker->stats.cmd_touch, 1);
+    note_lookup(worker, request->key.at, request->key.len);
     enum cache_result result =
         cache_touch(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
                     session_expires_at(worker, request->exptime));
@@ -83,8 +84,8 @@ arith_touch(struct session *session, const struct request *request)
 void
 arith_binary_delete(struct session_worker *worker, const struct binary_request *request)
 {
-    enum cache_result result = cache_delete(worker->cache, worker->thread, request->key.at,
-                                            (uint32_t)request->key.len, request->cas);
+    enum cache_result result =
+        delete_noted(worker, request->key.at, request->key.len, request->cas, false);
     if (__builtin_expect(worker->detail, 0)) {
         prefix_count_delete(worker->server_stats->prefixes, request->key.at, request->key.len);
     }
@@ -113,7 +114,7 @@ create_number(struct session_worker *worker, const struct binary_request *reques
     }
     result = cache_store_write(worker->cache, worker->thread, &store, digits, len);
     assert(result == CACHE_OK); /* it fits one chunk */
-    return cache_store_commit(worker->cache, worker->thread, &store, CACHE_ADD, 0, cas);
+    return store_commit(worker, &store, CACHE_ADD, 0, cas);
 }
 
 void
@@ -123,6 +124,7 @@ arith_binary_incr_decr(struct session_worker *worker, const struct binary_reques
     uint64_t cas = 0;
     enum cache_result result = CACHE_NOT_STORED;
     bool creates = false;
+    note_lookup(worker, request->key.at, request->key.len);
     for (unsigned tries = 0; result == CACHE_NOT_STORED && tries < CREATE_TRIES_MAX; tries++) {
         result =
             cache_arith(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,

@@ -135,8 +135,8 @@ batch_run(struct session_worker *worker)
             answer_miss(worker, batch->echo[i], batch->marks[i],
                         (struct span){ read->key, read->key_len });
         }
-        if (__builtin_expect(worker->detail, 0)) {
-            prefix_count_get(worker->server_stats->prefixes, read->key, read->key_len, hit);
+        if (__builtin_expect(worker->noted, 0)) {
+            note_read(worker, read, hit);
         }
     }
     metric_add(&worker->stats.cmd_get, count);
@@ -211,7 +211,7 @@ binary_store_finish(struct session *session, struct cache_store *store, enum cac
     uint64_t cas_new = 0;
     metric_add(&worker->stats.cmd_set, 1);
     enum binary_status status = BINARY_STATUS_NOT_STORED;
-    switch (cache_store_commit(worker->cache, worker->thread, store, mode, cas, &cas_new)) {
+    switch (store_commit(worker, store, mode, cas, &cas_new)) {
     case CACHE_OK:
         if (!quiet) {
             binary_put_ok(worker, echo, cas_new);
@@ -247,6 +247,8 @@ store_refuse(struct session *session, const struct binary_request *request,
              enum cache_result result)
 {
     struct session_worker *worker = session->worker;
+    note_store_refused(worker, request->key.at, request->key.len, store_mode(request), result,
+                       request->value_len);
     if (request->op == BINARY_SET) {
         store_unlink_old(worker, request->key.at, request->key.len);
     }
@@ -315,6 +317,21 @@ run_admin(struct session *session, const struct binary_request *request)
     return step;
 }
 
+/** A client that has logged in asks again who it may be: until it is told, it is nobody. */
+static enum step
+run_sasl(struct session *session, const struct binary_request *request)
+{
+    struct session_worker *worker = session->worker;
+    if (request->op == BINARY_SASL_LIST) {
+        sasl_put_mechanisms(worker, request->echo);
+        return STEP_ON;
+    }
+    worker->rx_at -= BINARY_HEADER_LEN + (uint32_t)request->key.len; /* the request comes again */
+    session->sasl = NULL;
+    session_become(session, SESSION_LOGIN);
+    return STEP_ON;
+}
+
 /** Runs one request that is no get; rx_at stands behind its key. */
 static enum step
 run_request(struct session *session, const struct binary_request *request)
@@ -352,10 +369,16 @@ run_request(struct session *session, const struct binary_request *request)
         if (!request->quiet) {
             binary_put_ok(worker, request->echo, 0);
         }
+        worker->end = SESSION_END_NORMAL;
         return STEP_CLOSE;
-    case BINARY_SASL_LIST: /* without SASL they are unknown */
+    case BINARY_SASL_LIST:
     case BINARY_SASL_AUTH:
     case BINARY_SASL_STEP:
+        if (login_is_asked(worker)) {
+            return run_sasl(session, request);
+        }
+        binary_put_error(worker, request->echo, BINARY_STATUS_UNKNOWN);
+        return session_swallow(session, request->value_len);
     case BINARY_UNKNOWN:
         binary_put_error(worker, request->echo, BINARY_STATUS_UNKNOWN);
         return session_swallow(session, request->value_len);

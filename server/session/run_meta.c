@@ -1,38 +1,8 @@
-/* The meta commands mg, ms, md, ma, mn, me.
- *
- * Consecutive mg lines that only read gather in the worker's meta batch, as gets do in theirs; at
- * most one of the two batches holds anything.  All others run one by one.
- */
+/* The meta commands line by line, and those that write: ms, md, ma.  run_meta_read.c has the
+ * others. */
 #include "config.h"
 
-#include "session/session_priv.h"
-
-#define VIVIFY_TRIES_MAX 16u /* of creating a key that others create and delete meanwhile */
-
-/* Bytes in which any meta reply with a value that is copied finds room. */
-#define META_VALUE_ROOM (META_HEAD_MAX + CACHE_COPY_MAX + 2 + TX_RESERVE)
-_Static_assert(META_VALUE_ROOM <= SESSION_TX_SIZE, "a copied value fits");
-_Static_assert(META_HEAD_MAX <= TX_RESERVE && META_NUMBER_MAX <= TX_RESERVE &&
-                   META_ME_MAX <= TX_RESERVE,
-               "replies without a value fit the reserve");
-
-/* -- replies
- * ------------------------------------------------------------------------------------------- */
-
-static int64_t
-ttl_left(const struct session_worker *worker, int64_t expires_at)
-{
-    return expires_at == CACHE_NEVER ? REPLY_TTL_NONE : expires_at - cache_now(worker->cache);
-}
-
-/** Writes a head without a value. */
-static void
-put_head(struct session_worker *worker, const struct meta_request *request, enum meta_result result,
-         const struct reply_item *item)
-{
-    uint8_t *at = worker->tx.buf + worker->tx.end;
-    worker->tx.end = (uint32_t)(meta_write_head(at, request, result, item) - worker->tx.buf);
-}
+#include "session/meta_priv.h"
 
 static void
 put_error(struct session_worker *worker, enum request_error error)
@@ -52,233 +22,7 @@ wanted_cas(const struct meta_request *request)
     return request->cas != 0 ? request->cas : UINT64_MAX;
 }
 
-/* -- mg
- * ------------------------------------------------------------------------------------------------
- */
-
-/** What the reply tells of the item that was read. */
-static struct reply_item
-item_of_read(const struct session_worker *worker, const struct meta_request *request,
-             const struct cache_read *read)
-{
-    int64_t expires_at = read->expires_at;
-    if (meta_has(request, 'T') && !request->ttl_before_touch) {
-        expires_at = session_expires_at(worker, request->exptime);
-    }
-    return (struct reply_item){ .cas = read->cas,
-                                .ttl_s = ttl_left(worker, expires_at),
-                                .idle_s = read->idle_s,
-                                .client_flags = read->client_flags,
-                                .value_len = read->value_len,
-                                .fetched = read->fetched,
-                                .key_binary = read->binary_key || meta_has(request, 'b'),
-                                .stale = read->stale };
-}
-
-/** Finds out who is to make the item anew; asked once for a request, however often the read is
- * tried. */
-static void
-claim_once(struct session_worker *worker, const struct meta_request *request,
-           const struct cache_read *read, enum cache_claim *claim)
-{
-    bool due = false;
-    if (meta_has(request, 'R')) {
-        bool touched = meta_has(request, 'T') && !request->recache_before_touch;
-        int64_t expires_at =
-            touched ? session_expires_at(worker, request->exptime) : read->expires_at;
-        due =
-            expires_at != CACHE_NEVER && expires_at - cache_now(worker->cache) < request->recache_s;
-    }
-    if (*claim != CACHE_CLAIM_WON && (due || read->stale || read->claimed)) {
-        *claim = cache_claim(worker->cache, read, due);
-    }
-}
-
-/** Reads the item, and writes the reply of a hit at the end of the output.  False when there is
- * none (any more). */
-static bool
-answer_hit(struct session_worker *worker, const struct meta_request *request,
-           struct cache_read *read, enum cache_result found)
-{
-    enum cache_claim claim = CACHE_CLAIM_NONE;
-    struct tx *tx = &worker->tx;
-    for (; found == CACHE_OK; found = cache_find(worker->cache, worker->thread, read)) {
-        claim_once(worker, request, read, &claim);
-        struct reply_item item = item_of_read(worker, request, read);
-        item.won = claim == CACHE_CLAIM_WON;
-        item.sent = claim == CACHE_CLAIM_TAKEN;
-        bool known = meta_has(request, 'C') && request->cas == read->cas &&
-                     read->cas != 0; /* 0 is no id: -C */
-        bool value = meta_has(request, 'v') && !known;
-        uint8_t *at = tx->buf + tx->end;
-        at = meta_write_head(at, request, value ? META_VA : META_HD, &item);
-        if (value && read->pin == NULL) {
-            cache_copy(worker->cache, read, at);
-            at += read->value_len;
-        }
-        if (!cache_hit(worker->cache, worker->thread, read)) {
-            continue; /* it changed meanwhile: what was written is void */
-        }
-        tx->end = (uint32_t)(at - tx->buf);
-        if (value && read->pin != NULL) {
-            tx_put_long(worker, read->pin, NULL, read->value_len);
-            read->pin = NULL;
-        }
-        if (value) {
-            TX_PUT(worker, "\r\n");
-        }
-        if (read->pin != NULL) {
-            cache_unpin(worker->cache, worker->thread, &read->pin);
-        }
-        return true;
-    }
-    return false;
-}
-
-static void
-answer_miss(struct session_worker *worker, const struct meta_request *request)
-{
-    if (!meta_has(request, 'q')) {
-        struct reply_item item = { .key_binary = meta_has(request, 'b') };
-        put_head(worker, request, META_EN, &item);
-    }
-}
-
-static void
-prepare_read(const struct meta_request *request, struct cache_read *read)
-{
-    read->key = request->key.at;
-    read->key_len = (uint32_t)request->key.len;
-    read->mode = meta_has(request, 'u') ? CACHE_READ_QUIET : CACHE_READ_HIT;
-}
-
-/** When an item expires that N creates: N and T count in the order in which they stand; `told` is
- * what the t flag knows. */
-static int64_t
-vivify_expires_at(const struct session_worker *worker, const struct meta_request *request,
-                  int64_t *told)
-{
-    int64_t expires_at = session_expires_at(worker, request->vivify_exptime);
-    *told = request->ttl_before_vivify ? CACHE_NEVER : expires_at;
-    if (meta_has(request, 'T')) {
-        int64_t touched = session_expires_at(worker, request->exptime);
-        if (!request->ttl_before_touch &&
-            (request->vivify_before_touch || request->ttl_before_vivify)) {
-            *told = touched;
-        }
-        if (request->vivify_before_touch) {
-            expires_at = touched;
-        }
-    }
-    return expires_at;
-}
-
-/** Creates an empty item for a key that is missing; its first reader wins it.  False when it is
- * there after all. */
-static bool
-vivify(struct session_worker *worker, const struct meta_request *request, enum cache_result *result)
-{
-    struct cache_store store;
-    uint64_t cas = 0;
-    int64_t told;
-    int64_t expires_at = vivify_expires_at(worker, request, &told);
-    *result = cache_store_begin(worker->cache, worker->thread, request->key.at,
-                                (uint32_t)request->key.len, 0, 0, expires_at, &store);
-    if (*result == CACHE_OK) {
-        store.claimed = true;
-        store.fetched = !meta_has(request, 'u');
-        store.binary_key = meta_has(request, 'b');
-        store.cas_new = meta_has(request, 'E') ? request->cas_new : 0;
-        *result = cache_store_commit(worker->cache, worker->thread, &store, CACHE_ADD, 0, &cas);
-    }
-    if (*result == CACHE_NOT_STORED) {
-        return false;
-    }
-    if (*result == CACHE_OK) {
-        struct reply_item item = { .cas = cas,
-                                   .ttl_s = ttl_left(worker, told),
-                                   .key_binary = meta_has(request, 'b'),
-                                   .won = true };
-        bool value = meta_has(request, 'v');
-        put_head(worker, request, value ? META_VA : META_HD, &item);
-        if (value) {
-            TX_PUT(worker, "\r\n");
-        }
-    }
-    return true;
-}
-
-/** mg with a flag that changes something: T, N, R. */
-static void
-run_mg(struct session_worker *worker, const struct meta_request *request)
-{
-    struct cache_read *read = &worker->meta.reads[0];
-    bool touch = meta_has(request, 'T');
-    metric_add(touch ? &worker->stats.cmd_touch : &worker->stats.cmd_get, 1);
-    for (unsigned tries = 0; tries < VIVIFY_TRIES_MAX; tries++) {
-        prepare_read(request, read);
-        bool hit =
-            answer_hit(worker, request, read, cache_find_one(worker->cache, worker->thread, read));
-        if (touch || tries > 0) { /* counted as a touch, or a second time */
-            metric_add(hit ? &worker->stats.gat_hits : &worker->stats.gat_misses, 1);
-        }
-        if (touch) {
-            /* Counts the touch's hit or miss, too; whether it is a use the read has settled. */
-            enum cache_result touched = cache_touch_as(
-                worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
-                session_expires_at(worker, request->exptime), CACHE_READ_QUIET);
-            assert(touched == CACHE_OK || touched == CACHE_MISS);
-        }
-        if (hit) {
-            return;
-        }
-        enum cache_result result;
-        if (!meta_has(request, 'N')) {
-            answer_miss(worker, request);
-            return;
-        }
-        if (vivify(worker, request, &result)) {
-            if (result != CACHE_OK) {
-                TX_PUT(worker, "SERVER_ERROR out of memory storing object\r\n");
-            }
-            return;
-        }
-    }
-    answer_miss(worker, request);
-}
-
-enum step
-meta_batch_run(struct session *session)
-{
-    struct session_worker *worker = session->worker;
-    struct meta_batch *batch = &worker->meta;
-    unsigned count = batch->count;
-    if (count == 0) {
-        return STEP_ON;
-    }
-    struct tx *tx = &worker->tx;
-    batch->count = 0;
-    cache_prefetch(worker->cache, batch->reads, count);
-    for (unsigned i = 0; i < count; i++) {
-        struct cache_read *read = &batch->reads[i];
-        /* Before the look-up, for what has been found must be read to its end. */
-        if (tx->cap - tx->end < META_VALUE_ROOM || !tx_takes_long(tx)) {
-            metric_add(&worker->stats.cmd_get, i);
-            worker->rx_at = batch->line_at[i];
-            return STEP_SEND;
-        }
-        enum cache_result found = cache_find(worker->cache, worker->thread, read);
-        if (!answer_hit(worker, &batch->requests[i], read, found)) {
-            answer_miss(worker, &batch->requests[i]);
-        }
-    }
-    metric_add(&worker->stats.cmd_get, count);
-    return STEP_ON;
-}
-
-/* -- ms
- * ------------------------------------------------------------------------------------------------
- */
+/* -- ms ---------------------------------------------------------------------------------------- */
 
 static enum cache_store_mode
 store_mode(const struct meta_request *request)
@@ -339,7 +83,7 @@ store_reply(struct session_worker *worker, const struct meta_request *request,
                                .client_flags = request->client_flags,
                                .ttl_s = REPLY_TTL_NONE,
                                .key_binary = meta_has(request, 'b') };
-    put_head(worker, request, head, &item);
+    meta_put_head(worker, request, head, &item);
 }
 
 enum step
@@ -358,8 +102,7 @@ meta_store_finish(struct session *session, const struct meta_request *request,
     uint64_t wanted = mode == CACHE_CAS        ? wanted_cas(request)
                       : meta_has(request, 'C') ? request->cas
                                                : 0;
-    enum cache_result result =
-        cache_store_commit(worker->cache, worker->thread, store, mode, wanted, &cas);
+    enum cache_result result = store_commit(worker, store, mode, wanted, &cas);
     store_reply(worker, request, result, cas, store->value_len_out);
     return STEP_ON;
 }
@@ -406,6 +149,8 @@ run_ms(struct session *session, const struct meta_request *request)
         }
     }
     if (result != CACHE_OK) {
+        note_store_refused(worker, request->key.at, request->key.len, mode, result,
+                           request->value_len);
         if (mode == CACHE_SET) {
             store_unlink_old(worker, request->key.at, request->key.len);
         }
@@ -419,6 +164,8 @@ run_ms(struct session *session, const struct meta_request *request)
     result = cache_store_write(worker->cache, worker->thread, store, value, request->value_len);
     worker->rx_at += request->value_len + 2;
     if (result != CACHE_OK) {
+        note_store_refused(worker, request->key.at, request->key.len, mode, result,
+                           request->value_len);
         if (mode == CACHE_SET) {
             store_unlink_old(worker, request->key.at, request->key.len);
         }
@@ -428,8 +175,7 @@ run_ms(struct session *session, const struct meta_request *request)
     return meta_store_finish(session, request, store, value + request->value_len);
 }
 
-/* -- md, ma, me
- * ---------------------------------------------------------------------------------------- */
+/* -- md, ma ------------------------------------------------------------------------------------ */
 
 static void
 run_md(struct session_worker *worker, const struct meta_request *request)
@@ -439,6 +185,7 @@ run_md(struct session_worker *worker, const struct meta_request *request)
                        : wanted_cas(request); /* -C: all have 0 */
     enum cache_result result;
     if (meta_has(request, 'I') || meta_has(request, 'x')) {
+        note_lookup(worker, request->key.at, request->key.len);
         struct cache_invalidation how = { .cas = cas,
                                           .cas_new = meta_has(request, 'E') ? request->cas_new : 0,
                                           .stale = meta_has(request, 'I'),
@@ -450,18 +197,17 @@ run_md(struct session_worker *worker, const struct meta_request *request)
         result = cache_invalidate(worker->cache, worker->thread, request->key.at,
                                   (uint32_t)request->key.len, &how);
     } else {
-        result = cache_delete(worker->cache, worker->thread, request->key.at,
-                              (uint32_t)request->key.len, cas);
+        result = delete_noted(worker, request->key.at, request->key.len, cas, true);
     }
     if (result == CACHE_NO_MEMORY || result == CACHE_TOO_LARGE) {
         TX_PUT(worker, "SERVER_ERROR out of memory\r\n");
     } else if (result != CACHE_OK || !meta_has(request, 'q')) {
         struct reply_item item = { .key_binary = meta_has(request, 'b') };
-        put_head(worker, request,
-                 result == CACHE_OK       ? META_HD
-                 : result == CACHE_EXISTS ? META_EX
-                                          : META_NF,
-                 &item);
+        meta_put_head(worker, request,
+                      result == CACHE_OK       ? META_HD
+                      : result == CACHE_EXISTS ? META_EX
+                                               : META_NF,
+                      &item);
     }
 }
 
@@ -483,30 +229,7 @@ create_number(struct session_worker *worker, const struct meta_request *request,
     store.cas_new = meta_has(request, 'E') ? request->cas_new : 0;
     result = cache_store_write(worker->cache, worker->thread, &store, digits, len);
     assert(result == CACHE_OK); /* it fits one chunk */
-    return cache_store_commit(worker->cache, worker->thread, &store, CACHE_ADD, 0, cas);
-}
-
-/** The time that the item has left, for the t flag. */
-static int64_t
-ttl_of_key(struct session_worker *worker, const struct meta_request *request)
-{
-    struct cache_read *read = &worker->meta.reads[0];
-    prepare_read(request, read);
-    read->mode = CACHE_READ_QUIET;
-    int64_t ttl_s = REPLY_TTL_NONE;
-    enum cache_result found = cache_find_one(worker->cache, worker->thread, read);
-    bool hit = false;
-    while (found == CACHE_OK && !hit) {
-        ttl_s = ttl_left(worker, read->expires_at);
-        hit = cache_hit(worker->cache, worker->thread, read);
-        if (read->pin != NULL) {
-            cache_unpin(worker->cache, worker->thread, &read->pin);
-        }
-        found = hit ? CACHE_OK : cache_find(worker->cache, worker->thread, read);
-    }
-    metric_add(hit ? &worker->stats.gat_hits : &worker->stats.gat_misses,
-               1); /* no get of the client's */
-    return ttl_s;
+    return store_commit(worker, &store, CACHE_ADD, 0, cas);
 }
 
 static void
@@ -517,6 +240,7 @@ run_ma(struct session_worker *worker, const struct meta_request *request)
     bool created = false;
     int64_t ttl_s = REPLY_TTL_NONE;
     enum cache_result result = CACHE_NOT_STORED;
+    note_lookup(worker, request->key.at, request->key.len);
     for (unsigned tries = 0; result == CACHE_NOT_STORED && tries < VIVIFY_TRIES_MAX; tries++) {
         result = cache_arith_as(worker->cache, worker->thread, request->key.at,
                                 (uint32_t)request->key.len, request->mode == META_MODE_DECR,
@@ -524,11 +248,11 @@ run_ma(struct session_worker *worker, const struct meta_request *request)
                                 meta_has(request, 'E') ? request->cas_new : 0, &number, &cas);
         if (result == CACHE_MISS && meta_has(request, 'N')) {
             int64_t told;
-            int64_t expires_at = vivify_expires_at(worker, request, &told);
+            int64_t expires_at = meta_vivify_expires_at(worker, request, &told);
             number = request->initial;
             result = create_number(worker, request, expires_at, &cas);
             created = result == CACHE_OK;
-            ttl_s = ttl_left(worker, told);
+            ttl_s = meta_ttl_left(worker, told);
         }
     }
     struct reply_item item = { .cas = cas,
@@ -537,7 +261,7 @@ run_ma(struct session_worker *worker, const struct meta_request *request)
     switch (result) {
     case CACHE_OK:
         if (meta_has(request, 't') && !created && request->ttl_before_touch) {
-            ttl_s = ttl_of_key(worker, request);
+            ttl_s = meta_ttl_of_key(worker, request);
         }
         if (meta_has(request, 'T') && !created) {
             enum cache_result touched = cache_touch_as(
@@ -549,7 +273,7 @@ run_ma(struct session_worker *worker, const struct meta_request *request)
             return;
         }
         if (meta_has(request, 't') && !created && !request->ttl_before_touch) {
-            ttl_s = ttl_of_key(worker, request);
+            ttl_s = meta_ttl_of_key(worker, request);
         }
         item.ttl_s = ttl_s;
         if (meta_has(request, 'v')) {
@@ -557,17 +281,17 @@ run_ma(struct session_worker *worker, const struct meta_request *request)
             worker->tx.end =
                 (uint32_t)(meta_write_number(at, request, number, &item) - worker->tx.buf);
         } else {
-            put_head(worker, request, META_HD, &item);
+            meta_put_head(worker, request, META_HD, &item);
         }
         return;
     case CACHE_MISS:
-        put_head(worker, request, META_NF, &item);
+        meta_put_head(worker, request, META_NF, &item);
         return;
     case CACHE_EXISTS:
-        put_head(worker, request, META_EX, &item);
+        meta_put_head(worker, request, META_EX, &item);
         return;
     case CACHE_NOT_STORED:
-        put_head(worker, request, META_NS, &item);
+        meta_put_head(worker, request, META_NS, &item);
         return;
     case CACHE_NOT_NUMBER:
         TX_PUT(worker, "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n");
@@ -579,41 +303,7 @@ run_ma(struct session_worker *worker, const struct meta_request *request)
     }
 }
 
-static void
-run_me(struct session_worker *worker, const struct meta_request *request)
-{
-    metric_add(&worker->stats.cmd_meta, 1);
-    struct cache_read *read = &worker->meta.reads[0];
-    prepare_read(request, read);
-    read->mode = CACHE_READ_QUIET;
-    struct reply_item item = { 0 };
-    uint64_t size = 0;
-    unsigned class_id = 0;
-    enum cache_result found = cache_find_one(worker->cache, worker->thread, read);
-    bool hit = false;
-    while (found == CACHE_OK && !hit) {
-        item = item_of_read(worker, request, read);
-        size = (uint64_t)read->value_at + read->value_len;
-        class_id = read->class_id;
-        hit = cache_hit(worker->cache, worker->thread, read);
-        if (read->pin != NULL) {
-            cache_unpin(worker->cache, worker->thread, &read->pin);
-        }
-        found = hit ? CACHE_OK : cache_find(worker->cache, worker->thread, read);
-    }
-    metric_add(hit ? &worker->stats.gat_hits : &worker->stats.gat_misses,
-               1); /* no get of the client's */
-    if (!hit) {
-        TX_PUT(worker, "EN\r\n");
-        return;
-    }
-    uint8_t *at = worker->tx.buf + worker->tx.end;
-    worker->tx.end =
-        (uint32_t)(meta_write_me(at, request->key, &item, class_id, size) - worker->tx.buf);
-}
-
-/* -- lines
- * --------------------------------------------------------------------------------------------- */
+/* -- lines ------------------------------------------------------------------------------------- */
 
 /** Whether an mg only reads: then it may wait for others. */
 static bool
@@ -636,7 +326,7 @@ meta_line(struct session *session, struct cursor *cur)
     if (request->op == META_MG && only_reads(request)) {
         worker->budget--;
         worker->rx_at = (uint32_t)(cur->at - worker->rx);
-        prepare_read(request, &batch->reads[i]);
+        meta_prepare_read(request, &batch->reads[i]);
         batch->line_at[i] = line_at;
         batch->count++;
         return batch->count == CACHE_BATCH_MAX ? meta_batch_run(session) : STEP_ON;
@@ -655,7 +345,7 @@ meta_line(struct session *session, struct cursor *cur)
     worker->rx_at = (uint32_t)(cur->at - worker->rx);
     switch (request->op) {
     case META_MG:
-        run_mg(worker, request);
+        meta_run_mg(worker, request);
         return STEP_ON;
     case META_MS:
         return run_ms(session, request);
@@ -670,7 +360,7 @@ meta_line(struct session *session, struct cursor *cur)
                "MN\r\n"); /* all replies of a run leave together: nothing needs to be forced */
         return STEP_ON;
     case META_ME:
-        run_me(worker, request);
+        meta_run_me(worker, request);
         return STEP_ON;
     case META_ERROR:
         put_error(worker, request->error);

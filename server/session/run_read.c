@@ -146,9 +146,8 @@ read_batch_run(struct session *session)
             at = p;
             break;
         }
-        if (__builtin_expect(worker->detail, 0)) {
-            prefix_count_get(worker->server_stats->prefixes, read->key, read->key_len,
-                             found == CACHE_OK);
+        if (__builtin_expect(worker->noted, 0)) {
+            note_read(worker, read, found == CACHE_OK);
         }
         if ((marks & READ_LAST) != 0) {
             memcpy(at, "END\r\n", 5);
@@ -195,18 +194,18 @@ read_answer(void *arg, struct cache_read *read)
 
 /**
  * gat: the key is touched, then read; no batch, for it writes anyway.  Only when the touch ends
- * the item's life it comes last, as the value is still answered.  Counts as touch alone: what the
- * engine counts as hits and misses of get is told to the statistics.
+ * the item's life it comes last, as the value is still answered.  Counts as touch alone.
  */
 bool
 read_and_touch(struct session_worker *worker, struct span key, int64_t expires_at,
                read_answer_fn *answer, void *arg)
 {
     metric_add(&worker->stats.cmd_touch, 1);
+    note_lookup(worker, key.at, key.len);
     struct cache_read *read = &worker->batch.reads[0];
     read->key = key.at;
     read->key_len = (uint32_t)key.len;
-    read->mode = CACHE_READ_QUIET;
+    read->mode = CACHE_READ_PEEK;
     bool hit = false;
     bool last = expires_at != CACHE_NEVER && expires_at <= cache_now(worker->cache);
     for (unsigned i = 0; i < 2; i++) {
@@ -214,7 +213,6 @@ read_and_touch(struct session_worker *worker, struct span key, int64_t expires_a
         if ((i == 0) == last) {
             found = cache_find_one(worker->cache, worker->thread, read);
             hit = found == CACHE_OK && answer(arg, read);
-            metric_add(hit ? &worker->stats.gat_hits : &worker->stats.gat_misses, 1);
         } else {
             found =
                 cache_touch(worker->cache, worker->thread, key.at, (uint32_t)key.len, expires_at);

@@ -115,9 +115,9 @@ reply_add_prefix(void *arg, const struct prefix_counts *counts)
 static void
 detail_switch(struct session_worker *worker, bool on)
 {
-    worker->detail = on;
     /* relaxed: a switch; when exactly other workers see it does not matter */
     atomic_store_explicit(&worker->settings->detail_enabled, on, memory_order_relaxed);
+    session_read_switches(worker);
 }
 
 static enum step
@@ -213,14 +213,22 @@ stats_group(struct session_worker *worker, const struct span *word, stat_emit_fn
         stats_sizes(stats, emit, arg);
     } else if (word_is(word, "larder")) {
         stats_larder(stats, emit, arg);
-    } else if (word_is(word, "conns")) {
-        if (worker->host != NULL && worker->host->stats_conns != NULL) {
-            worker->host->stats_conns(worker->host->arg, emit, arg);
-        }
     } else {
         return false;
     }
     return true;
+}
+
+/** Of the text protocol alone.  Source: contract 1.9, the table of opcodes. */
+static enum step
+stats_conns(struct session *session)
+{
+    struct session_worker *worker = session->worker;
+    struct reply reply = { .len_max = SIZE_MAX };
+    if (worker->host != NULL && worker->host->stats_conns != NULL) {
+        worker->host->stats_conns(worker->host->arg, reply_add_stat, &reply);
+    }
+    return reply_end(session, &reply);
 }
 
 enum step
@@ -231,6 +239,9 @@ stats_run(struct session *session, const struct request *request)
     struct span word = request->args_count > 0 ? request->args[0] : (struct span){ NULL, 0 };
     if (stats_group(worker, &word, reply_add_stat, &reply)) {
         return reply_end(session, &reply);
+    }
+    if (word_is(&word, "conns")) {
+        return stats_conns(session);
     }
     if (word_is(&word, "detail")) {
         return stats_detail(session, request);

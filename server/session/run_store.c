@@ -86,6 +86,7 @@ upload_begin(struct session *session, struct cache_store *store, enum cache_stor
 void
 store_unlink_old(struct session_worker *worker, const void *key, size_t key_len)
 {
+    note_lookup(worker, key, key_len);
     enum cache_result result =
         cache_delete(worker->cache, worker->thread, key, (uint32_t)key_len, 0);
     assert(result == CACHE_OK || result == CACHE_MISS);
@@ -144,8 +145,7 @@ store_finish(struct session *session, struct cache_store *store, enum cache_stor
         }
         return STEP_ON;
     }
-    enum cache_result result =
-        cache_store_commit(worker->cache, worker->thread, store, mode, cas, NULL);
+    enum cache_result result = store_commit(worker, store, mode, cas, NULL);
     if (__builtin_expect(result == CACHE_OK && !noreply, 1)) {
         TX_PUT(worker, "STORED\r\n");
     } else if (!noreply) {
@@ -168,6 +168,8 @@ store_ran_out(struct session *session)
     struct session_worker *worker = session->worker;
     struct upload *upload = session->upload;
     uint64_t left = upload->value_left + upload_end_len(upload);
+    note_store_refused(worker, upload->key, upload->key_len, (enum cache_store_mode)upload->mode,
+                       CACHE_NO_MEMORY, upload->store.value_len);
     if (upload->mode == CACHE_SET) {
         store_unlink_old(worker, upload->key, upload->key_len);
     }
@@ -198,6 +200,8 @@ store_begin(struct session *session, const struct request *request)
                                                  (uint32_t)request->key.len, request->value_len,
                                                  request->flags, expires_at, store);
     if (__builtin_expect(result != CACHE_OK, 0)) {
+        note_store_refused(worker, request->key.at, request->key.len, mode, result,
+                           request->value_len);
         if (mode == CACHE_SET) {
             store_unlink_old(worker, request->key.at, request->key.len);
         }

@@ -25,6 +25,10 @@ rx_own_free(struct session *session)
     struct worker_stats *stats = &session->worker->stats;
     level_sub(&stats->read_bytes, session->rx_own_cap);
     level_sub(&stats->read_buffers, 1);
+    if (session->state == SESSION_LOGIN) { /* half a password may be in it */
+        explicit_bzero(session->rx_own + session->rx_own_at,
+                       session->rx_own_end - session->rx_own_at);
+    }
     free(session->rx_own);
     session->rx_own = NULL;
 }
@@ -74,7 +78,12 @@ rx_keep_aside(struct session *session)
     uint32_t len = worker->rx_end - worker->rx_at;
     assert(session->rx_own == NULL && len > 0);
     uint8_t *fresh = NULL;
-    if (len >= RX_SWAP_MIN && session->next != SESSION_READ) {
+    if (!session_may_keep(worker, len)) {
+        metric_add(&worker->stats.read_oom, 1);
+        return false;
+    }
+    if (len >= RX_SWAP_MIN && session->next != SESSION_READ &&
+        session_may_keep(worker, SESSION_RX_SIZE)) {
         /* Whole commands are waiting, and will be run at once: the buffer itself changes hands. */
         fresh = worker->rx_spare != NULL ? worker->rx_spare : malloc(SESSION_RX_SIZE);
         if (worker->rx_spare != NULL) {
@@ -160,6 +169,7 @@ session_pause(struct session *session)
     }
     if (worker->rx_at != worker->rx_end && session->state != SESSION_CLOSED && kept) {
         kept = rx_keep_aside(session);
+        session->lost = !kept;
     }
     worker->rx_at = worker->rx_end = 0;
     worker->direct = false;
@@ -167,7 +177,7 @@ session_pause(struct session *session)
     if (!kept) {
         /* No memory for a half command or reply: this conversation cannot go on.  The next run says
          * so. */
-        store_drop(session);
+        session_drop_work(session);
         session_become(session, SESSION_CLOSED);
         session_show(session, SHOWN_CLOSING);
     } else if (session->tx_own != NULL) {

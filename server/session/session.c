@@ -11,10 +11,23 @@ static const char *const shown_names[] = {
     [SHOWN_NEW] = "conn_new_cmd",     [SHOWN_READ] = "conn_read",
     [SHOWN_PARSE] = "conn_parse_cmd", [SHOWN_NREAD] = "conn_nread",
     [SHOWN_SWALLOW] = "conn_swallow", [SHOWN_WRITE] = "conn_mwrite",
-    [SHOWN_CLOSING] = "conn_closing",
+    [SHOWN_CLOSING] = "conn_closing", [SHOWN_WATCH] = "conn_watch",
 };
 
 /* -- workers ----------------------------------------------------------------------------------- */
+
+/** A worker's share of -o read_buf_mem_limit, with its own receive buffer: enough at least for one
+ * client's half command and replies. */
+static uint64_t
+aside_max(const struct settings *settings)
+{
+    if (settings->read_buf_mem_limit == 0) {
+        return UINT64_MAX;
+    }
+    uint64_t share = settings->read_buf_mem_limit / settings->threads;
+    uint64_t least = SESSION_RX_SIZE + SESSION_TX_SIZE;
+    return SESSION_RX_SIZE + (share > least ? share : least);
+}
 
 struct session_worker *
 session_worker_create(struct cache *cache, struct settings *settings,
@@ -31,8 +44,18 @@ session_worker_create(struct cache *cache, struct settings *settings,
     if (worker->rx == NULL || worker->tx.buf == NULL || worker->thread == NULL) {
         goto fail;
     }
+    static const _Atomic uint32_t nothing;
+    worker->watch_classes = &nothing;
+    if (server_stats->watch != NULL) {
+        worker->watch_source = watch_source_open(server_stats->watch);
+        if (worker->watch_source == NULL) {
+            goto fail;
+        }
+        worker->watch_classes = watch_classes(server_stats->watch);
+    }
     worker->cache = cache;
     worker->settings = settings;
+    worker->aside_max = aside_max(settings);
     worker->server_stats = server_stats;
     worker->host = host;
     worker->tx.cap = SESSION_TX_SIZE;
@@ -42,6 +65,9 @@ session_worker_create(struct cache *cache, struct settings *settings,
     return worker;
 
 fail:
+    if (worker->watch_source != NULL) {
+        watch_source_close(server_stats->watch, &worker->watch_source);
+    }
     if (worker->thread != NULL) {
         cache_thread_close(cache, worker->thread);
     }
@@ -55,6 +81,9 @@ void
 session_worker_destroy(struct session_worker *worker)
 {
     assert(worker->current == NULL);
+    if (worker->watch_source != NULL) {
+        watch_source_close(worker->server_stats->watch, &worker->watch_source);
+    }
     cache_thread_close(worker->cache, worker->thread);
     free(worker->rx_spare);
     free(worker->tx.buf);
@@ -66,6 +95,12 @@ struct cache_thread *
 session_worker_cache_thread(struct session_worker *worker)
 {
     return worker->thread;
+}
+
+struct watch_source *
+session_worker_watch_source(struct session_worker *worker)
+{
+    return worker->watch_source;
 }
 
 struct worker_stats *
@@ -83,23 +118,60 @@ session_state_name(const struct session *session)
                                             memory_order_relaxed)]; /* relaxed: see the field */
 }
 
+void
+session_speak(struct session *session, enum settings_protocol protocol)
+{
+    assert(session->state == SESSION_COMMAND || session->state == SESSION_LOGIN);
+    session->speaks = (uint8_t)protocol;
+    switch (protocol) {
+    case PROTOCOL_AUTO:
+        session->protocol = SESSION_PROTOCOL_UNKNOWN;
+        break;
+    case PROTOCOL_ASCII:
+        session->protocol = SESSION_PROTOCOL_TEXT;
+        break;
+    case PROTOCOL_BINARY:
+        session->protocol = SESSION_PROTOCOL_BINARY; /* a wrong magic closes it */
+        break;
+    }
+}
+
+static void
+session_init(struct session *session, struct session_worker *worker, bool datagram,
+             enum settings_protocol speaks)
+{
+    memset(session, 0, sizeof(*session));
+    session->worker = worker;
+    session->state = login_is_asked(worker) ? SESSION_LOGIN : SESSION_COMMAND;
+    session_speak(session, speaks);
+    session->next = SESSION_READ;
+    session->datagram = datagram;
+    session_show(session, SHOWN_NEW);
+}
+
 struct session *
 session_create(struct session_worker *worker)
 {
-    struct session *session = calloc(1, sizeof(*session));
-    if (session == NULL) {
-        return NULL;
+    struct session *session = malloc(sizeof(*session));
+    if (session != NULL) {
+        session_init(session, worker, false, worker->settings->protocol);
     }
-    session->worker = worker;
-    session->state = SESSION_COMMAND;
-    session->protocol = SESSION_PROTOCOL_UNKNOWN;
-    session->next = SESSION_READ;
-    session_show(session, SHOWN_NEW);
     return session;
 }
 
-void
-session_destroy(struct session *session)
+struct session *
+session_create_datagram(struct session_worker *worker)
+{
+    struct session *session = malloc(sizeof(*session));
+    if (session != NULL) {
+        session_init(session, worker, true, worker->settings->protocol);
+    }
+    return session;
+}
+
+/** Gives back all that it owns. */
+static void
+session_fini(struct session *session)
 {
     struct session_worker *worker = session->worker;
     if (worker->current == session) {
@@ -109,26 +181,62 @@ session_destroy(struct session *session)
         worker->direct_filled = 0;
         worker->current = NULL;
     }
-    store_drop(session);
+    session_drop_work(session);
     if (session->tx_own != NULL) {
         tx_own_free(session);
     }
     if (session->rx_own != NULL) {
         rx_own_free(session);
     }
+}
+
+void
+session_reset(struct session *session)
+{
+    session_fini(session);
+    session_init(session, session->worker, session->datagram,
+                 (enum settings_protocol)session->speaks);
+}
+
+void
+session_destroy(struct session *session)
+{
+    session_fini(session);
     free(session);
 }
 
+bool
+session_in_command(const struct session *session)
+{
+    return session->state != SESSION_COMMAND && session->state != SESSION_CLOSED;
+}
+
+void
+session_drop_work(struct session *session)
+{
+    if (session->state == SESSION_DUMP) {
+        dump_drop(session);
+    } else {
+        store_drop(session);
+    }
+    sasl_drop(session);
+    watch_drop(session);
+}
+
 #define CAN(state) (1u << (state))
-static const uint8_t session_ways[] = {
+static const uint16_t session_ways[] = {
     [SESSION_COMMAND] = CAN(SESSION_GET_LINE) | CAN(SESSION_VALUE) | CAN(SESSION_VALUE_END) |
-                        CAN(SESSION_SWALLOW) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_CLOSED),
+                        CAN(SESSION_SWALLOW) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_LOGIN) |
+                        CAN(SESSION_WATCH) | CAN(SESSION_DUMP) | CAN(SESSION_CLOSED),
+    [SESSION_DUMP] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_GET_LINE] = CAN(SESSION_COMMAND) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_CLOSED),
     [SESSION_VALUE] =
         CAN(SESSION_VALUE_END) | CAN(SESSION_SWALLOW) | CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_VALUE_END] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_SWALLOW] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_SKIP_LINE] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
+    [SESSION_LOGIN] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
+    [SESSION_WATCH] = CAN(SESSION_CLOSED),
     [SESSION_CLOSED] = 0,
 };
 
@@ -193,6 +301,16 @@ skip_line_run(struct session *session)
     return STEP_ON;
 }
 
+/** Whether the answer goes on for as long as the client listens, or as the cache is large.  Such
+ * commands are not run for a datagram, and not answered, as with memcached. */
+static bool
+answers_with_a_stream(const struct request *request)
+{
+    return request->op == REQUEST_WATCH ||
+           (request->op == REQUEST_LRU_CRAWLER && request->args_count > 0 &&
+            (word_is(&request->args[0], "metadump") || word_is(&request->args[0], "mgdump")));
+}
+
 /** Runs one command that is neither get nor gets. */
 static enum step
 run_request(struct session *session, const struct request *request)
@@ -233,6 +351,9 @@ run_request(struct session *session, const struct request *request)
     case REQUEST_LRU:
     case REQUEST_LRU_CRAWLER:
     case REQUEST_WATCH: {
+        if (session->datagram && answers_with_a_stream(request)) {
+            return STEP_CLOSE;
+        }
         /* They may take long or wait for others, who may wait for readers. */
         cache_leave(worker->thread);
         enum step step = admin_run(session, request);
@@ -240,6 +361,8 @@ run_request(struct session *session, const struct request *request)
         return step;
     }
     case REQUEST_QUIT:
+        worker->end = SESSION_END_NORMAL;
+        return STEP_CLOSE;
     case REQUEST_UNKNOWN_HTTP:
         return STEP_CLOSE;
     case REQUEST_ERROR:
@@ -321,11 +444,9 @@ commands_run(struct session *session)
             cur.at = worker->rx + worker->rx_at;
             continue;
         }
-        if (__builtin_expect(worker->meta.count > 0, 0)) {
-            step = meta_batch_run(session);
-            if (step != STEP_ON) {
-                return step;
-            }
+        step = meta_batch_run(session);
+        if (step != STEP_ON) {
+            return step;
         }
         if (text_parse(&cur, request) != PARSE_DONE) {
             step = read_batch_run(session);
@@ -360,26 +481,17 @@ commands_run(struct session *session)
     return step != STEP_ON ? step : STEP_READ;
 }
 
-/** The protocol is chosen by the first byte, for the connection's whole life; -B can force it. */
+/** The protocol is chosen by the first byte, for the connection's whole life, unless -B or the
+ * listener says it. */
 static enum step
 choose_protocol(struct session *session)
 {
-    struct session_worker *worker = session->worker;
+    const struct session_worker *worker = session->worker;
     if (worker->rx_at == worker->rx_end) {
         return STEP_READ;
     }
-    bool binary = worker->rx[worker->rx_at] == BINARY_MAGIC;
-    switch (worker->settings->protocol) {
-    case PROTOCOL_AUTO:
-        break;
-    case PROTOCOL_ASCII:
-        binary = false;
-        break;
-    case PROTOCOL_BINARY:
-        binary = true; /* with a wrong magic it closes, too */
-        break;
-    }
-    session->protocol = binary ? SESSION_PROTOCOL_BINARY : SESSION_PROTOCOL_TEXT;
+    session->protocol =
+        worker->rx[worker->rx_at] == BINARY_MAGIC ? SESSION_PROTOCOL_BINARY : SESSION_PROTOCOL_TEXT;
     return STEP_ON;
 }
 
@@ -400,6 +512,9 @@ run_states(struct session *session)
             step = session->protocol == SESSION_PROTOCOL_BINARY ? binary_run(session)
                                                                 : commands_run(session);
             break;
+        case SESSION_DUMP:
+            step = dump_run(session);
+            break;
         case SESSION_GET_LINE:
             step = tx_has_room(&worker->tx) ? read_line_run(session) : STEP_SEND;
             break;
@@ -414,6 +529,12 @@ run_states(struct session *session)
             break;
         case SESSION_SKIP_LINE:
             step = skip_line_run(session);
+            break;
+        case SESSION_LOGIN:
+            step = login_run(session);
+            break;
+        case SESSION_WATCH:
+            step = watch_run(session);
             break;
         case SESSION_CLOSED:
             break;
@@ -430,24 +551,57 @@ shown_while_waiting(const struct session *session)
     switch ((enum session_state)session->state) {
     case SESSION_COMMAND:
     case SESSION_GET_LINE:
+    case SESSION_LOGIN:
         return SHOWN_READ;
+    case SESSION_DUMP:
+        return SHOWN_WRITE;
     case SESSION_VALUE:
     case SESSION_VALUE_END:
         return SHOWN_NREAD;
     case SESSION_SWALLOW:
     case SESSION_SKIP_LINE:
         return SHOWN_SWALLOW;
+    case SESSION_WATCH:
+        return SHOWN_WATCH;
     case SESSION_CLOSED:
         return SHOWN_CLOSING;
     }
     return SHOWN_CLOSING; /* not reached */
 }
 
+/** A closed session whose client goes on: it is told once why nothing more is answered. */
+static enum session_next
+run_closed(struct session *session)
+{
+    if (session->lost) {
+        session->lost = false;
+        session_attach(session);
+        if (session->protocol == SESSION_PROTOCOL_TEXT) {
+            TX_PUT(session->worker, "SERVER_ERROR out of memory reading request\r\n");
+        }
+    }
+    return SESSION_CLOSE;
+}
+
+enum session_end
+session_end(struct session *session)
+{
+    enum session_end end = (enum session_end)session->worker->end;
+    session->worker->end = SESSION_END_ERROR;
+    return end;
+}
+
+bool
+session_watches(const struct session *session)
+{
+    return session->state == SESSION_WATCH;
+}
+
 enum session_next
 session_run(struct session *session)
 {
     if (session->state == SESSION_CLOSED) {
-        return SESSION_CLOSE;
+        return run_closed(session);
     }
     if (session->tx_own != NULL) {
         return SESSION_SEND; /* a client that does not read its replies gets no more of them */
@@ -455,9 +609,10 @@ session_run(struct session *session)
     session_attach(session);
     struct session_worker *worker = session->worker;
     session_show(session, SHOWN_PARSE);
-    worker->budget = worker->settings->reqs_per_event;
-    /* relaxed: a switch; when exactly it is seen does not matter */
-    worker->detail = atomic_load_explicit(&worker->settings->detail_enabled, memory_order_relaxed);
+    /* A datagram's command, or the rest of one: each reply leaves by itself. */
+    worker->budget =
+        session->datagram ? session->state == SESSION_COMMAND : worker->settings->reqs_per_event;
+    session_read_switches(worker);
 
     cache_enter(worker->thread);
     enum step step = run_states(session);
@@ -471,13 +626,16 @@ session_run(struct session *session)
         next = SESSION_READ;
         break;
     case STEP_AGAIN:
-        metric_add(&worker->stats.conn_yields, 1);
+        /* A dump yields after each slice, which is no sign of too many requests. */
+        metric_add(&worker->stats.conn_yields,
+                   session->datagram || session->state == SESSION_DUMP ? 0 : 1);
         next = SESSION_AGAIN;
         break;
     case STEP_SEND:
         next = SESSION_SEND;
         break;
     case STEP_CLOSE:
+        sasl_drop(session);
         session_become(session, SESSION_CLOSED);
         break;
     }

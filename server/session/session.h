@@ -25,6 +25,11 @@
  * SESSION_RX_SIZE of input, and either pinned values of 1 MiB and one value more, or one long reply
  * of stats.
  *
+ * A session of datagrams (UDP) lives for one of them, and is then made new by session_reset(). Each
+ * session_run() of it runs one command at most, so that what session_tx() lists is the reply to
+ * that command; of one larger than the send buffer, its next part.  It answers SESSION_AGAIN as
+ * long as there are more.
+ *
  * The session counts bytes_read, bytes_written, conn_yields and all cmd_* in its worker's struct
  * worker_stats; the caller does not.
  *
@@ -40,12 +45,15 @@
 
 #include "admin/settings.h"
 #include "admin/stats.h"
+#include "admin/watch.h"
 #include "engine/cache.h"
 
 #define SESSION_RX_SIZE 65536u  /* bytes of the worker's receive buffer */
 #define SESSION_TX_SIZE 131072u /* bytes of the worker's send buffer */
 #define SESSION_IOV_MAX 64u     /* pieces that session_tx() gives at most */
 
+struct credentials;
+struct sasl_service;
 struct session;
 struct session_worker;
 
@@ -67,6 +75,24 @@ struct session_host {
     /** `refresh_certs`: loads the certificates of -Z again.  NULL for done, or why not: a line
      * without its end, borrowed until the next call of this session_worker. */
     const char *(*refresh_certs)(void *arg);
+    /** -Y, -S: who may log in.  With any of them a session of a protocol that has none is closed.
+     */
+    struct credentials *credentials; /* text */
+    struct sasl_service *sasl;       /* binary */
+    /** The descriptor of the connection whose session runs now, for the log of `watch`. */
+    int (*running_fd)(void *arg);
+    /** The session that runs now has become a watcher: it is run when watch_wake() was called, as
+     * if after SESSION_SEND, until it is destroyed.  False: that cannot be done. */
+    bool (*watch_begun)(void *arg);
+    /** Any thread: there are lines for a watcher of this worker. */
+    void (*watch_wake)(void *arg);
+};
+
+/** Why a session is closed. */
+enum session_end {
+    SESSION_END_ERROR, /* what it has received makes no sense, or the connection broke */
+    SESSION_END_NORMAL,
+    SESSION_END_SHUTDOWN, /* by its `shutdown` */
 };
 
 struct session_worker *session_worker_create(struct cache *cache, struct settings *settings,
@@ -75,8 +101,17 @@ struct session_worker *session_worker_create(struct cache *cache, struct setting
 void session_worker_destroy(struct session_worker *worker);
 struct cache_thread *session_worker_cache_thread(struct session_worker *worker);
 struct worker_stats *session_worker_stats(struct session_worker *worker);
+/** The log's writer of the worker's thread; NULL when nobody can watch. */
+struct watch_source *session_worker_watch_source(struct session_worker *worker);
 
 struct session *session_create(struct session_worker *worker);
+/** NULL without memory. */
+struct session *session_create_datagram(struct session_worker *worker);
+/** Before anything is received: the protocol of the listener, in place of -B. */
+void session_speak(struct session *session, enum settings_protocol protocol);
+/** As if it had just been created, and told what to speak: input, output, pins and unfinished stores
+ * are dropped. */
+void session_reset(struct session *session);
 /** Gives back pins and unfinished stores. */
 void session_destroy(struct session *session);
 
@@ -95,19 +130,29 @@ enum session_next session_run(struct session *session);
 /** Lists the bytes to send; returns the number of pieces, 0 when there is nothing. */
 unsigned session_tx(struct session *session, struct iovec *iov, unsigned max);
 void session_tx_done(struct session *session, size_t sent);
+/** After SESSION_CLOSE, once: why. */
+enum session_end session_end(struct session *session);
+/** Whether the session has become a watcher. */
+bool session_watches(const struct session *session);
 /** Whether there is something to send. */
 bool session_tx_pending(const struct session *session);
+/** How much; bytes. */
+uint64_t session_tx_len(const struct session *session);
+/** Drops what is to be sent. */
+void session_tx_drop(struct session *session);
+/** Whether the session is within a command: its data block, or its line, has not come whole. */
+bool session_in_command(const struct session *session);
 
 /**
  * Leaves the worker's buffers to another session; what is half received or not yet sent is kept
- * aside.  Without memory for that the session is closed: nothing is pending then, and its next run
- * answers SESSION_CLOSE.
+ * aside.  Without memory for that, or past -o read_buf_mem_limit, the session is closed: nothing is
+ * pending then, and its next run answers SESSION_CLOSE.
  */
 void session_pause(struct session *session);
 
 /**
  * For stats conns and the idle timeout's log: conn_new_cmd, conn_read, conn_parse_cmd, conn_nread,
- * conn_swallow, conn_mwrite, conn_closing.
+ * conn_swallow, conn_mwrite, conn_watch, conn_closing.
  *
  * Threads: any, while the session lives.
  */

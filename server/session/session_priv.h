@@ -9,6 +9,7 @@
 #include "proto/binary.h"
 #include "proto/meta.h"
 #include "proto/text.h"
+#include "session/sasl.h"
 #include "session/session.h"
 
 #include <stdatomic.h>
@@ -21,21 +22,30 @@
  *
  *     COMMAND    a command line, or a binary      all
  *                request less its value
+ *     DUMP       room for more lines of a dump    COMMAND, CLOSED
  *     GET_LINE   the rest of a get's key list     COMMAND, SKIP_LINE, CLOSED
  *     VALUE      a data block                     VALUE_END, CLOSED; without memory for the rest
  *                                                 COMMAND, SWALLOW
  *     VALUE_END  the CR LF behind it, if any      COMMAND, CLOSED
  *     SWALLOW    the end of a refused data block  COMMAND, CLOSED
  *     SKIP_LINE  the LF of a refused line         COMMAND, CLOSED
+ *     LOGIN      a login (-Y, -S)                 COMMAND, CLOSED
+ *     WATCH      lines of the log to send         CLOSED
  *     CLOSED     nothing                          -
+ *
+ * A session begins in LOGIN when the server asks for one, else in COMMAND.  With -S it goes back
+ * there to log in anew.
  */
 enum session_state {
     SESSION_COMMAND,
+    SESSION_DUMP,
     SESSION_GET_LINE,
     SESSION_VALUE,
     SESSION_VALUE_END,
     SESSION_SWALLOW,
     SESSION_SKIP_LINE,
+    SESSION_LOGIN,
+    SESSION_WATCH,
     SESSION_CLOSED,
 };
 
@@ -139,8 +149,14 @@ struct session_worker {
                                the engine */
     bool direct;            /* the space given out last lies in the item */
     bool detail;            /* settings.detail_enabled as of this run */
-    uint8_t *rx_spare;      /* NULL, or another buffer for rx */
-    unsigned budget;        /* commands that may still run before others' turn */
+    uint8_t end;            /* enum session_end of the session that closes */
+    uint32_t noted;         /* not 0: note_read() is told of reads: detail, or fetchers watched */
+    uint32_t watching;      /* bits of enum watch_class that somebody watches, as of this run */
+    const _Atomic uint32_t *watch_classes; /* where they stand now */
+    struct watch_source *watch_source;     /* NULL when nobody can watch */
+    uint8_t *rx_spare;                     /* NULL, or another buffer for rx */
+    unsigned budget;                       /* commands that may still run before others' turn */
+    uint64_t aside_max; /* bytes that its sessions may keep aside; see session_may_keep() */
 
     /* The reply of the get line that is being answered begins here; see read_line_bad(). */
     uint32_t line_tx_end;
@@ -194,6 +210,9 @@ struct session {
     uint32_t rx_own_end;
     uint32_t rx_own_cap;
     uint32_t scanned; /* bytes of the line begun that are known to have no LF */
+    bool datagram;    /* constant: one command per run, and none whose answer is a stream */
+    bool lost;        /* CLOSED: input was dropped, as no memory was left to keep it */
+    uint8_t speaks;   /* enum settings_protocol; constant */
     uint8_t *rx_own;
     struct tx *tx_own; /* output kept aside, or NULL */
 
@@ -203,12 +222,33 @@ struct session {
     bool line_keys;     /* a key has been seen */
     bool line_mark;     /* nothing of the line's reply has been sent yet */
     bool line_silent;   /* SKIP_LINE: the line has had its reply */
-    int64_t expires_at; /* gat */
+    union {
+        int64_t expires_at;         /* GET_LINE: of a gat */
+        struct sasl_exchange *sasl; /* LOGIN: of the binary protocol, while one lasts, or NULL.
+                                       Owned; sasl_drop() before that state is left */
+    };
 
-    struct upload *upload; /* VALUE, VALUE_END; else NULL.  Owned */
-    uint64_t swallow_left; /* SWALLOW */
+    /* owned, both */
+    union {
+        struct upload *upload; /* VALUE, VALUE_END; else NULL, but for: */
+        struct dump *dump;     /* DUMP */
+    };
+    union {
+        uint64_t swallow_left;   /* SWALLOW, LOGIN */
+        struct watcher *watcher; /* WATCH; owned */
+    };
 };
 _Static_assert(sizeof(struct session) <= 112, "an idle connection is small");
+
+/** Whether `len` bytes more may be kept aside: -o read_buf_mem_limit, of which each worker has its
+ * share. */
+static inline bool
+session_may_keep(const struct session_worker *worker, uint64_t len)
+{
+    uint64_t held =
+        metric_get(&worker->stats.read_bytes) + metric_get(&worker->stats.response_bytes);
+    return held + len <= worker->aside_max;
+}
 
 /** What session_state_name() answers. */
 enum session_shown {
@@ -219,6 +259,7 @@ enum session_shown {
     SHOWN_SWALLOW,
     SHOWN_WRITE,
     SHOWN_CLOSING,
+    SHOWN_WATCH,
 };
 
 static inline void
@@ -226,6 +267,16 @@ session_show(struct session *session, enum session_shown shown)
 {
     atomic_store_explicit(&session->shown, (uint8_t)shown,
                           memory_order_relaxed); /* relaxed: see the field */
+}
+
+/** What is observed from here on. */
+static inline void
+session_read_switches(struct session_worker *worker)
+{
+    /* relaxed: switches; when exactly they are seen does not matter */
+    worker->detail = atomic_load_explicit(&worker->settings->detail_enabled, memory_order_relaxed);
+    worker->watching = atomic_load_explicit(worker->watch_classes, memory_order_relaxed);
+    worker->noted = (uint32_t)worker->detail | (worker->watching & WATCH_FETCHERS);
 }
 
 void session_become(struct session *session, enum session_state state);
@@ -335,7 +386,8 @@ enum step store_begin(struct session *session, const struct request *request);
 enum step store_value_run(struct session *session);
 /** VALUE_END. */
 enum step store_end_run(struct session *session);
-/** Gives back an unfinished store. */
+/** Gives back an unfinished store, or dump. */
+void session_drop_work(struct session *session);
 void store_drop(struct session *session);
 /** A store has begun whose data block is not whole yet: takes it over.  The caller sets `cas`,
  * `noreply` and what `kind` asks for.  NULL without memory: the store is aborted. */
@@ -348,8 +400,14 @@ void store_unlink_old(struct session_worker *worker, const void *key, size_t key
 /** One line for which meta_is_command() holds, at rx_at; steps `cur` on.  STEP_READ when it has no
  * LF. */
 enum step meta_line(struct session *session, struct cursor *cur);
+enum step meta_batch_answer(struct session *session);
 /** Looks up what is in the meta batch.  As read_batch_run(). */
-enum step meta_batch_run(struct session *session);
+static inline enum step
+meta_batch_run(struct session *session)
+{
+    /* Mostly there is nothing: asked inline, as it is asked for every get. */
+    return session->worker->meta.count == 0 ? STEP_ON : meta_batch_answer(session);
+}
 /** The reply to an ms, when its data block is whole; `line_end` is what stands behind it. */
 enum step meta_store_finish(struct session *session, const struct meta_request *request,
                             struct cache_store *store, const uint8_t *line_end);
@@ -370,16 +428,106 @@ void binary_put_ok(struct session_worker *worker, struct binary_echo echo, uint6
 void binary_put_text(struct session_worker *worker, struct binary_echo echo,
                      enum binary_status status, const char *text);
 
+/** Whether sessions begin with a login. */
+bool login_is_asked(const struct session_worker *worker);
+/** LOGIN. */
+enum step login_run(struct session *session);
+/** LOGIN: drops what is left of a refused data block.  False: more of it is to come. */
+bool login_swallow(struct session *session);
+/** LOGIN of the binary protocol. */
+enum step sasl_run(struct session *session);
+/** The answer to a request for the list of mechanisms. */
+void sasl_put_mechanisms(struct session_worker *worker, struct binary_echo echo);
+/** Ends an exchange that is under way, if any.  Any state. */
+void sasl_drop(struct session *session);
+
 void arith_incr_decr(struct session *session, const struct request *request);
 void arith_delete(struct session *session, const struct request *request);
 void arith_binary_delete(struct session_worker *worker, const struct binary_request *request);
 void arith_binary_incr_decr(struct session_worker *worker, const struct binary_request *request);
 void arith_touch(struct session *session, const struct request *request);
 
+/* -- watch ------------------------------------------------------------------------------------- */
+
+/** The answer to `watch`; after "OK" the session is in WATCH. */
+const char *watch_begin(struct session *session, const struct request *request);
+/** WATCH: drops input, and moves lines of the log to the output. */
+enum step watch_run(struct session *session);
+/** Ends a watcher, if the session is one. */
+void watch_drop(struct session *session);
+
+/** A read has been answered: to be called when worker->noted. */
+void note_read(struct session_worker *worker, const struct cache_read *read, bool hit);
+/** The same for mg, which `stats detail` does not count. */
+void note_fetch(struct session_worker *worker, const struct cache_read *read, bool hit);
+void note_lookup_watched(struct session_worker *worker, const void *key, size_t key_len);
+void note_store_refused_watched(struct session_worker *worker, const void *key, size_t key_len,
+                                enum cache_store_mode mode, enum cache_result result,
+                                uint64_t value_len);
+enum cache_result store_commit_watched(struct session_worker *worker, struct cache_store *store,
+                                       enum cache_store_mode mode, uint64_t cas, uint64_t *cas_out);
+enum cache_result delete_watched(struct session_worker *worker, const void *key, size_t key_len,
+                                 uint64_t cas, bool meta);
+
+/** Notes what stands under a key, before a command that is no plain get. */
+static inline void
+note_lookup(struct session_worker *worker, const void *key, size_t key_len)
+{
+    if (__builtin_expect((worker->watching & WATCH_FETCHERS) != 0, 0)) {
+        note_lookup_watched(worker, key, key_len);
+    }
+}
+
+/** Notes a store that found no room. */
+static inline void
+note_store_refused(struct session_worker *worker, const void *key, size_t key_len,
+                   enum cache_store_mode mode, enum cache_result result, uint64_t value_len)
+{
+    if (__builtin_expect((worker->watching & WATCH_MUTATIONS) != 0, 0)) {
+        note_store_refused_watched(worker, key, key_len, mode, result, value_len);
+    }
+}
+
+/** cache_store_commit(), noted. */
+static inline enum cache_result
+store_commit(struct session_worker *worker, struct cache_store *store, enum cache_store_mode mode,
+             uint64_t cas, uint64_t *cas_out)
+{
+    if (__builtin_expect((worker->watching & (WATCH_FETCHERS | WATCH_MUTATIONS)) != 0, 0)) {
+        return store_commit_watched(worker, store, mode, cas, cas_out);
+    }
+    return cache_store_commit(worker->cache, worker->thread, store, mode, cas, cas_out);
+}
+
+/** cache_delete(), noted.  meta: by md. */
+static inline enum cache_result
+delete_noted(struct session_worker *worker, const void *key, size_t key_len, uint64_t cas,
+             bool meta)
+{
+    if (__builtin_expect((worker->watching & (WATCH_FETCHERS | WATCH_DELETIONS)) != 0, 0)) {
+        return delete_watched(worker, key, key_len, cas, meta);
+    }
+    return cache_delete(worker->cache, worker->thread, key, (uint32_t)key_len, cas);
+}
+
+/* -- admin ------------------------------------------------------------------------------------- */
+
 /** stats, flush_all, verbosity, cache_memlimit, shutdown, version, mn. */
 enum step admin_run(struct session *session, const struct request *request);
 /** Flushes at a time as on the wire.  False: that is not allowed (-F). */
 bool admin_flush(struct session_worker *worker, int64_t exptime);
+/** The words of a command less a `noreply` at their end. */
+unsigned args_count(const struct request *request);
+/* These answer a line to send, or NULL for none.  Out of the hot path. */
+const char *tune_slabs(struct session_worker *worker, const struct request *request);
+const char *tune_lru(struct session_worker *worker, const struct request *request);
+const char *tune_crawler(struct session_worker *worker, const struct request *request);
+/** lru_crawler; a dump begins with its OK. */
+const char *crawler_run(struct session *session, const struct request *request);
+/** DUMP. */
+enum step dump_run(struct session *session);
+/** Ends a dump in the middle. */
+void dump_drop(struct session *session);
 enum step stats_run(struct session *session, const struct request *request);
 enum step stats_run_binary(struct session *session, const struct binary_request *request);
 bool word_is(const struct span *word, const char *text);

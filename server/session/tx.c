@@ -83,7 +83,9 @@ tx_keep_aside(struct session *session)
     assert(session->tx_own == NULL);
     uint32_t len = tx->end - tx->at;
     uint32_t longs = tx->longs_end - tx->longs_at;
-    struct tx *own = malloc(sizeof(*own) + longs * sizeof(struct tx_long) + len);
+    struct tx *own = session_may_keep(worker, len)
+                         ? malloc(sizeof(*own) + longs * sizeof(struct tx_long) + len)
+                         : NULL;
     if (own == NULL) {
         metric_add(&worker->stats.response_oom, 1);
         tx_clear(worker, tx);
@@ -154,6 +156,24 @@ tx_list(struct session_worker *worker, const struct tx *tx, struct iovec *iov, u
         iov[count++] = (struct iovec){ tx->buf + at, tx->end - at };
     }
     return count;
+}
+
+uint64_t
+session_tx_len(const struct session *session)
+{
+    const struct tx *tx = tx_of(session);
+    return tx != NULL ? tx->end - tx->at + tx->long_bytes : 0;
+}
+
+void
+session_tx_drop(struct session *session)
+{
+    session->line_mark = false; /* as if it had been sent: nothing of it can be taken back */
+    if (session->tx_own != NULL) {
+        tx_own_free(session);
+    } else if (session->worker->current == session) {
+        tx_clear(session->worker, &session->worker->tx);
+    }
 }
 
 unsigned

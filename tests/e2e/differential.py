@@ -29,7 +29,7 @@ sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 from server import EXIT_SKIPPED, TIMEOUT_S, Server, Skip, larder_binary, memcached_binary  # noqa: E402
 
-from differential_parts import meta, rules, text  # noqa: E402
+from differential_parts import binary, meta, rules, text, udp  # noqa: E402
 
 FAILURES_MAX = 20  # then the run stops; --failures
 MINIMISED_MAX = 10  # differences that are replayed to find the shortest list
@@ -38,11 +38,11 @@ KEYS_SHOWN_MAX = 2  # of a command that names several
 REPLAY_MAX = 48  # of these, on one key
 PIECES_MAX = 64  # into which one pipeline is cut
 # Each protocol: what makes and cuts it, the rules, its share of the commands.
-PROTOCOLS = {"text": (text, rules, 0.6), "meta": (meta, meta, 0.4)}
+PROTOCOLS = {"text": (text, rules, 0.45), "meta": (meta, meta, 0.3), "binary": (binary, binary, 0.2)}
+PROTOCOLS["udp"] = (udp, rules, 0.05)  # text in datagrams; with a Differ of its own
 PAUSE_S = 0.0003  # between the pieces of some pipelines, so that the servers do see them one by one
 LONE_WAIT_S = 0.1 * (TIMEOUT_S / 10)  # for a server to close, after a piece of a lone command
-LONE_TRIES_MAX = 3
-LONE_PER_COMMANDS = 900
+LONE_PATIENCE = (0.2, 1.0, 5.0)  # times that wait, until no difference is left
 GROUP_END_CHANCE = 0.02
 # The original's background threads hold references to items now and then, and incr and decr of an item that is
 # referenced answer alike but leave a value of another length.
@@ -82,7 +82,7 @@ class Peer:
 class Stream:
     """What one peer is sent, and has answered, in one pipeline."""
 
-    def __init__(self, peer, data, cuts, expected):
+    def __init__(self, peer, data, cuts, expected, mark):
         self.peer = peer
         self.data = memoryview(data)
         self.cuts = [cut for cut in cuts if cut < len(data)] + [len(data)]
@@ -90,6 +90,7 @@ class Stream:
         self.sent = 0
         self.reply = bytearray()
         self.expected = expected  # answers to sentinels
+        self.mark = mark  # one such answer
         self.counted = 0
         self.scanned = 0
         self.error = None
@@ -128,8 +129,8 @@ class Stream:
             self.error = "closed the connection"
             return
         self.reply += part
-        self.counted += self.reply.count(text.SENTINEL_REPLY, self.scanned)
-        self.scanned = max(self.scanned, len(self.reply) - len(text.SENTINEL_REPLY) + 1)
+        self.counted += self.reply.count(self.mark, self.scanned)
+        self.scanned = max(self.scanned, len(self.reply) - len(self.mark) + 1)
 
 
 def converse(streams, pause=0.0):
@@ -188,7 +189,7 @@ class Differ:
 
     def run(self):
         commands = self.commands
-        lone = self.generator.lone(max(1, commands // LONE_PER_COMMANDS))
+        lone = self.generator.lone(max(1, commands // self.protocol.LONE_PER_COMMANDS))
         lone_at = sorted(self.rng.randrange(commands) for _ in lone)
         while self.seq < commands and self.failed < self.options.failures:
             while lone_at and lone_at[0] <= self.seq:
@@ -246,11 +247,11 @@ class Differ:
             parts = []
             for group in groups:
                 parts.extend([command.render(peer.last_ids) for command in group])
-                parts.append(text.SENTINEL)
+                parts.append(self.protocol.SENTINEL)
             data = b"".join(parts)
             self.rng.setstate(state)  # the same cuts for both, though the lengths of ids may differ
             cuts, pause = self.cuts(len(data))
-            streams.append(Stream(peer, data, cuts, len(groups)))
+            streams.append(Stream(peer, data, cuts, len(groups), self.protocol.SENTINEL_REPLY))
         converse(streams, pause)
         for group in groups:
             self.history.extend(group)
@@ -259,13 +260,13 @@ class Differ:
         if old.error or new.error:
             self.lost(groups, old, new)
             return
-        old_parts = bytes(old.reply).split(text.SENTINEL_REPLY)
-        new_parts = bytes(new.reply).split(text.SENTINEL_REPLY)
+        old_parts = bytes(old.reply).split(self.protocol.SENTINEL_REPLY)
+        new_parts = bytes(new.reply).split(self.protocol.SENTINEL_REPLY)
         for at, group in enumerate(groups):
             if self.failed >= self.options.failures:
                 return
             a, b = old_parts[at], new_parts[at]
-            if a == b and not any(command.kind in ("gets", "gats") for command in group):
+            if a == b and not self.protocol.carry_ids(group):
                 self.passed += len(group)
             else:
                 self.compare_group(group, a, b)
@@ -325,7 +326,7 @@ class Differ:
                 known = peer.last_ids.get(key)
                 changed.append(known != cas)
                 peer.last_ids[key] = cas
-                if cas != 0 and peer.states.setdefault(cas, (key, state)) != (key, state):
+                if cas != 0 and state is not None and peer.states.setdefault(cas, (key, state)) != (key, state):
                     problem = f"{peer.name}: CAS id {cas} stood for {peer.states[cas][0]!r} in another state"
             if changed[0] != changed[1]:
                 who = self.old.name if changed[0] else self.new.name
@@ -337,31 +338,31 @@ class Differ:
     def run_lone(self, command):
         """Where a line is cut is up to the servers' reads: only what differs each time is a difference."""
         replies = ()
-        for _ in range(LONE_TRIES_MAX):
-            replies = self.lone_replies(command)
-            if replies[0] == replies[1]:
+        for patience in LONE_PATIENCE:
+            replies = self.lone_replies(command, LONE_WAIT_S * patience)
+            if replies[0] == replies[1] or (self.options.rules and self.rules.explain(command, *replies)):
                 break
         self.compare(command, *replies)
 
-    def lone_replies(self, command):
-        pieces = command.raw.split(b"\0\0")
+    def lone_replies(self, command, wait_s):
+        pieces = self.protocol.lone_pieces(command)
         results = {peer: bytearray() for peer in self.peers}
         closed = set()
         for piece in pieces:
             self.lone_send(piece, closed)
-            self.lone_wait(results, closed, LONE_WAIT_S if piece is not pieces[-1] else 0.0)
-        if not pieces[-1].endswith(b"\n"):
-            self.lone_wait(results, closed, LONE_WAIT_S)
-            self.lone_send(b"\r\n", closed)
-        self.lone_send(text.SENTINEL, closed)
-        self.lone_wait(results, closed, TIMEOUT_S)
+            self.lone_wait(results, closed, wait_s if piece is not pieces[-1] else 0.0)
+        if not pieces[-1].endswith(self.protocol.LONE_END):
+            self.lone_wait(results, closed, wait_s)
+            self.lone_send(self.protocol.LONE_END, closed)
+        self.lone_send(self.protocol.SENTINEL, closed)
+        self.lone_wait(results, closed, wait_s if self.protocol.swallows_sentinel(command) else TIMEOUT_S)
         replies = []
         for peer in self.peers:
             reply = bytes(results[peer])
             if peer in closed:
                 reply += b"<closed>"
-            elif reply.endswith(text.SENTINEL_REPLY):
-                reply = reply[: -len(text.SENTINEL_REPLY)] + b"<open>"
+            elif reply.endswith(self.protocol.SENTINEL_REPLY):
+                reply = reply[: -len(self.protocol.SENTINEL_REPLY)] + b"<open>"
             else:
                 reply += b"<silent>"
             replies.append(reply)
@@ -387,7 +388,7 @@ class Differ:
             open_peers = {
                 peer.socket: peer
                 for peer in self.peers
-                if peer not in closed and not results[peer].endswith(text.SENTINEL_REPLY)
+                if peer not in closed and not results[peer].endswith(self.protocol.SENTINEL_REPLY)
             }
             left = deadline - time.monotonic()
             if not open_peers or left <= 0:
@@ -414,7 +415,7 @@ class Differ:
         """A server went silent or away in the middle of a pipeline."""
         stream = new if new.error else old
         group = groups[min(stream.counted, len(groups) - 1)]
-        reply = bytes(stream.reply).split(text.SENTINEL_REPLY)[-1]
+        reply = bytes(stream.reply).split(self.protocol.SENTINEL_REPLY)[-1]
         print(f"\nFAILED {stream.peer.name} {stream.error}, among these commands:")
         for command in group[-12:]:
             print(f"    {command.show()}")
@@ -422,7 +423,7 @@ class Differ:
         self.failed += 1
         self.failed_kinds["lost connection"] += 1
         self.reconnect()
-        self.both_run([b"flush_all\r\n"])
+        self.both_run([self.protocol.FLUSH])
         for peer in self.peers:
             peer.last_ids.clear()
 
@@ -447,7 +448,7 @@ class Differ:
             self.show_history(command, key)
         if keys:
             # From here on both hold the same again.
-            self.both_run([b"delete %s\r\n" % key for key in keys])
+            self.both_run([self.protocol.delete_of(key) for key in keys])
         sys.stdout.flush()
 
     def differing_keys(self, command, old, new):
@@ -516,7 +517,7 @@ class Differ:
                 return False
             try:
                 ids = {}
-                self.ask(other, b"delete %s\r\n" % key)
+                self.ask(other, self.protocol.delete_of(key))
                 for command in chain:
                     reply = self.ask(other, command.render(ids))
                     reply, seen = self.protocol.normalise(command, reply)
@@ -530,13 +531,13 @@ class Differ:
         command = chain[-1]
         return lasts[0] != lasts[1] and not (self.options.rules and self.rules.explain(command, *lasts))
 
-    @staticmethod
-    def ask(peer, data):
-        stream = Stream(peer, data + text.SENTINEL, [], 1)
+    def ask(self, peer, data):
+        mark = self.protocol.SENTINEL_REPLY
+        stream = Stream(peer, data + self.protocol.SENTINEL, [], 1, mark)
         converse([stream])
         if stream.error:
             raise Silent(f"{stream.error} after {shown(stream.reply)}")
-        return bytes(stream.reply)[: -len(text.SENTINEL_REPLY)]
+        return bytes(stream.reply)[: -len(mark)]
 
     def both_run(self, lines):
         """Sends the same to both over connections of their own, so that they agree again; what they answer does not matter."""
@@ -591,7 +592,7 @@ def run(options, old_address, new_address, new_name="larder", protocol="text", c
     try:
         old = Peer("memcached", old_address)
         new = Peer(new_name, new_address)
-        differ = Differ(old, new, options, protocol, commands)
+        differ = getattr(PROTOCOLS[protocol][0], "Differ", Differ)(old, new, options, protocol, commands)
         start = time.monotonic()
         differ.run()
         differ.summary(time.monotonic() - start)
@@ -616,8 +617,11 @@ def main():
         shares = {name: int(options.commands * share) for name, (_, _, share) in PROTOCOLS.items()}
     passed = failed = 0
     for name, commands in shares.items():
-        with Server(args, binary=memcached, unix=options.unix) as old:
-            with Server(args, binary=larder, unix=options.unix) as new:
+        in_datagrams = name == "udp"
+        if in_datagrams and options.unix:
+            continue
+        with Server(args, binary=memcached, unix=options.unix, udp=in_datagrams) as old:
+            with Server(args, binary=larder, unix=options.unix, udp=in_datagrams) as new:
                 differ = run(options, old.address, new.address, protocol=name, commands=commands)
         passed += differ.passed
         failed += differ.failed

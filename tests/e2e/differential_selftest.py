@@ -13,22 +13,22 @@ sys.path.insert(0, os.path.join(HERE, "..", "support"))
 from server import EXIT_SKIPPED, Server, Skip, memcached_binary, run_tests  # noqa: E402
 
 import differential  # noqa: E402
-from differential_parts import rules, text  # noqa: E402
+from differential_parts import binary, rules, text  # noqa: E402
 from differential_parts.proxy import Proxy, close_after, replace_all, replace_once  # noqa: E402
 
 COMMANDS = 4000
 
 
-def compare(request=None, reply=None, args="", seed=7, rules_on=False, commands=COMMANDS):
+def compare(request=None, reply=None, args="", seed=7, rules_on=False, commands=COMMANDS, protocol="text"):
     """Runs memcached against memcached behind a proxy; gives the Differ and what was printed."""
-    argv = ["--no-chance", "--commands", str(commands), "--seed", str(seed)] + ([] if rules_on else ["--no-rules"])
+    argv = ["--no-chance", "--commands", str(commands), "--seed", str(seed), "--failures", "2"] + ([] if rules_on else ["--no-rules"])
     options = differential.parse_options(argv)
     server_args = (options.server_args + " " + args).split()
     printed = io.StringIO()
     how = {"args": server_args, "binary": memcached_binary(), "expect_exit": None}
     with Server(**how) as old, Server(**how) as new:
         with Proxy(new.address, request, reply) as proxy, contextlib.redirect_stdout(printed):
-            differ = differential.run(options, old.address, proxy.address, "falsified")
+            differ = differential.run(options, old.address, proxy.address, "falsified", protocol)
         old.kill()  # an orderly end takes it a second
         new.kill()
     return differ, printed.getvalue()
@@ -172,6 +172,100 @@ def test_rules_take_what_the_contract_says_and_nothing_else():
     )
     for expected, command, old, new in rows:
         assert rules.explain(command, old, new) == expected, (expected, command.raw, new)
+
+
+# -- the binary protocol
+
+
+def test_binary_equal_servers_do_not_differ():
+    for seed in (7, 8):
+        differ, printed = compare(seed=seed, protocol="binary")
+        assert differ.failed == 0, printed
+        assert differ.passed >= COMMANDS
+    differ, printed = compare(rules_on=True, protocol="binary")
+    assert sum(differ.expected.values()) == 0, printed
+
+
+def test_binary_a_wrong_answer_is_noticed():
+    rows = (
+        (rb"(\x81\x00\x00\x00\x04\x00\x00)\x00", lambda found: found[1] + b"\1"),  # status
+        (rb"(\x81\x01\x00{10}).{4}", lambda found: found[1] + b"\0\0\0\0"),  # opaque
+        (rb"(\x81\x00\x00\x00\x04\x00\x00\x00.{16}\x00\x01\x00)\x00", lambda found: found[1] + b"\1"),  # client flags
+        (rb"\x81\x04\x00{10}.{12}", b""),  # one too few
+        (rb"(\x81\x04\x00{10}.{12})", rb"\1\1"),  # one too many
+        (b"Data exists for key", b"Data exists for kez"),
+        (rb"(\x81\x0c\x00.\x04\x00\x00\x00.{16}\x00{4}k\d)\d", rb"\1x"),  # key
+    )
+    for old, new in rows:
+        noticed(reply=replace_once(old, new, 3000), protocol="binary")
+
+
+def test_binary_a_request_that_did_not_arrive_is_noticed():
+    # A quiet set becomes an add, a decr an incr.
+    noticed(request=replace_all(b"\x80\x11\x00\x02\x08", b"\x80\x12\x00\x02\x08"), protocol="binary")
+    noticed(request=replace_all(b"\x80\x16\x00\x02\x14", b"\x80\x15\x00\x02\x14"), protocol="binary")
+
+
+def test_binary_one_cas_id_for_two_states_is_noticed():
+    def all_the_same(data):
+        return re.sub(rb"(\x81\x00\x00\x00\x04\x00\x00\x00.{8}).{8}", lambda found: found[1] + b"\0" * 7 + b"\7", data, flags=re.DOTALL)
+
+    assert "stood for" in noticed(reply=all_the_same, protocol="binary")
+
+
+def test_binary_statistics_are_compared_in_form():
+    names = rb"\x81\x10\x00.(.{20}(pid|maxbytes|active_slabs|sizes_status))"
+    noticed(reply=replace_once(names, lambda found: b"\x81\x10\0\0" + found[1]), commands=20000, protocol="binary")
+
+
+def test_binary_a_closed_connection_is_noticed():
+    assert "closed the connection" in noticed(reply=close_after(50000), protocol="binary")
+
+
+def test_binary_lengths_are_judged_as_the_contract_says():
+    rows = (
+        # opcode, key, extras, body; status and end
+        (0x00, 5, 0, 5, None, None),
+        (0x00, 0, 0, 0, 4, binary.CLOSED),
+        (0x00, 5, 0, 6, 4, binary.CLOSED),
+        (0x00, 5, 1, 6, 4, binary.CLOSED),
+        (0x00, 5, 0, 4, 0x81, binary.CLOSED),
+        (0x00, 251, 0, 251, 4, binary.CLOSED),
+        (0x01, 5, 8, 13, None, None),
+        (0x01, 5, 7, 13, 4, binary.CLOSED),
+        (0x01, 5, 8, (1 << 30) + 1, 4, binary.CLOSED),
+        (0x01, 5, 8, 1 << 30, 3, binary.SILENT),
+        (0x08, 0, 4, 4, None, None),
+        (0x08, 0, 0, 0, None, None),
+        (0x10, 0, 0, 0, None, None),
+        (0x1B, 0, 4, 4, 0x81, binary.OPEN),
+        (0x40, 251, 0, 251, 4, binary.CLOSED),
+        (0x40, 250, 9, 2000, 0x81, binary.OPEN),
+        (0x40, 250, 9, 2000000, 0x81, binary.SILENT),
+        (0x21, 5, 0, 20, 0x81, binary.OPEN),
+        (0x20, 1, 0, 1, 4, binary.CLOSED),
+    )
+    for opcode, key_len, extras_len, body_len, status, end in rows:
+        assert binary.judge(opcode, key_len, extras_len, body_len) == (status, end), (hex(opcode), key_len, body_len)
+
+
+def test_binary_rules_take_what_the_contract_says_and_nothing_else():
+    unknown = binary._reply(0x40, b"abcd", 0x81, b"Unknown command")
+    invalid = binary._reply(0x00, b"abcd", 0x04, b"Invalid arguments")
+    rows = (
+        ("unknown opcode swallows its body", unknown + binary.OPEN, unknown + binary.OPEN),
+        (None, unknown + binary.OPEN, unknown + binary.CLOSED),
+        (None, unknown + binary.OPEN, binary.OPEN),
+        ("wrong lengths are answered, and close", invalid + binary.CLOSED, invalid + binary.CLOSED),
+        (None, invalid + binary.CLOSED, invalid + binary.OPEN),
+        (None, invalid + binary.CLOSED, binary.CLOSED),
+        (None, None, invalid + binary.CLOSED),
+    )
+    for expected, answer, new in rows:
+        command = binary.Packet("lone:lengths", None, b"", text.LONE, tag=b"abcd", answer=answer)
+        assert binary.explain(command, b"", new) == expected, (expected, new)
+        command.kind = "set"
+        assert binary.explain(command, b"", new) is None
 
 
 if __name__ == "__main__":

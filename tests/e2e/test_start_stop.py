@@ -59,7 +59,7 @@ def test_wrong_options_exit_as_memcached_does():
     expect_refusal(HERE + ["-t", "0"], 1, b"Number of threads must be greater than 0")
     expect_refusal(HERE + ["-Q"], 1, b'Illegal argument "?"')
     expect_refusal(HERE + ["-o", "nosuch"], 1, b'Illegal suboption "nosuch"')
-    expect_refusal(HERE + ["-S"], 64, b"SASL")
+    expect_refusal(HERE + ["-S", "-B", "ascii"], 64, b"SASL")
     expect_refusal(ROOT + ["-l", "127.0.0.1:abc"], 71, b'Invalid port number: "abc"')
     expect_refusal(ROOT + ["-p", port, "-l", "no.such.host.invalid"], 71, b"failed to listen on one of interface(s)")
     expect_refusal(ROOT + ["-p", port, "-l", "192.0.2.1"], 71, b"bind(): Cannot assign requested address")

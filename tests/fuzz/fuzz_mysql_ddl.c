@@ -17,8 +17,7 @@ check_name(struct bytes name, const struct event_query *query)
     if (name.len == 0) {
         return;
     }
-    assert(name.at >= query->text.at &&
-           name.at + name.len <= query->text.at + query->text.len);
+    assert(name.at >= query->text.at && name.at + name.len <= query->text.at + query->text.len);
     ddl_name_write(name, query->database, &out);
     assert(out.is_full || out.len <= name.len);
 }

@@ -1,6 +1,7 @@
 /*
- * A binary log: events, packed events and transactions, table maps, rows, and all values as text and
- * as JSON.  (The inputs at hand are logs without checksums: a changed one with them ends at once.)
+ * A binary log: events, packed events and transactions, table maps, rows, and all values as text
+ * and as JSON.  (The inputs at hand are logs without checksums: a changed one with them ends at
+ * once.)
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -170,8 +171,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct binlog_file file;
     struct event event;
     enum event_result parsed;
-    enum binlog_file_result result =
-        binlog_file_begin(&file, (struct bytes){ data, len }, &reason);
+    enum binlog_file_result result = binlog_file_begin(&file, (struct bytes){ data, len }, &reason);
     while (result == BINLOG_FILE_EVENT) {
         result = binlog_file_next(&file, &event, &parsed, &reason);
         if (result != BINLOG_FILE_EVENT || parsed != EVENT_PARSED) {

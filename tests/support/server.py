@@ -17,7 +17,7 @@ Server      starts the binary named by the environment variable LARDER (or `bina
             127.0.0.1, or with unix=True on a socket in a directory of its own; waits until it accepts;
             stops it by its process id at the end of the `with`, and then demands exit code 0.  Attributes:
             host, port, path (unix only), pid, process.  Under root it adds "-u root".
-Client      a socket: send, expect (exact bytes), exchange, recv_exact, recv_line, recv_until, expect_close,
+Client      a socket: send, expect (exact bytes), exchange, recv_exact, recv_some, recv_line, recv_until, expect_close,
             expect_quiet, stats.
 run         runs the binary to its end: for the answers to wrong options.
 run_tests   calls every function named test_*, prints what failed, and the line `N passed, N failed`.
@@ -152,6 +152,10 @@ class Client:
             parts.append(self._take(count - have))
             have += len(parts[-1])
         return b"".join(parts)
+
+    def recv_some(self):
+        """What has come, at least one byte."""
+        return self.recv_exact(max(1, len(self._ahead)))
 
     def recv_until(self, end):
         """Everything up to and with the bytes `end`."""

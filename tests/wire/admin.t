@@ -91,3 +91,9 @@ case shutdown knows no other mode
 < CLIENT_ERROR invalid shutdown mode
 < CLIENT_ERROR invalid shutdown mode
 < MN
+
+case watch of an unknown class
+> watch fetchers bogus
+> mn
+< ERROR
+< MN

@@ -267,6 +267,7 @@ case stat: groups end with an empty packet
 >b 10 opaque=5 key=nothing
 >b 10 opaque=6 key=sizes
 >b 10 opaque=7 key=larder
+>b 10 opaque=8 key=conns
 <...
 <b 10 opaque=1 key=version value=1.6.45
 <...
@@ -282,6 +283,7 @@ case stat: groups end with an empty packet
 <b 10 opaque=6
 <...
 <b 10 opaque=7
+<b 10 opaque=8 status=1 value=Not\sfound
 
 case stat of slabs
 >b 11 ext=\0\0\0\0\0\0\0\0 key=a value=x

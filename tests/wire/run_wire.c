@@ -33,6 +33,7 @@
  */
 #include "config.h"
 
+#include "admin/credentials.h"
 #include "admin/prefix.h"
 #include "base/assert.h"
 #include "session/session.h"
@@ -652,13 +653,13 @@ option_size(const char *text)
 static void
 options_take(const struct wire_case *wire, struct settings *settings)
 {
-    char line[512];
+    static char line[512]; /* settings point into it */
     snprintf(line, sizeof(line), "%s", wire->options);
     char *rest;
     for (char *word = strtok_r(line, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
         char c = word[0] == '-' ? word[1] : '\0';
         const char *value = "";
-        if (c != '\0' && strchr("mIRDBo", c) != NULL) {
+        if (c != '\0' && strchr("mIRDBoY", c) != NULL) {
             value = strtok_r(NULL, " ", &rest);
             if (value == NULL) {
                 die(wire->file, wire->line, "an option without its value");
@@ -699,14 +700,18 @@ options_take(const struct wire_case *wire, struct settings *settings)
                                  : strcmp(value, "binary") == 0 ? PROTOCOL_BINARY
                                                                 : PROTOCOL_AUTO;
             break;
+        case 'Y':
+            settings->auth_file = value;
+            settings->protocol = PROTOCOL_ASCII;
+            break;
         case 'o':
             settings->track_sizes = strstr(value, "track_sizes") != NULL;
             settings->maxconns_fast = strstr(value, "no_maxconns_fast") == NULL;
             settings->slab_reassign = strstr(value, "no_slab_reassign") == NULL;
-            settings->lru_crawler = strstr(value, "no_lru_crawler") == NULL;
+            settings_set(settings, lru_crawler, strstr(value, "no_lru_crawler") == NULL);
             settings->lru_maintainer = strstr(value, "no_lru_maintainer") == NULL;
-            settings->lru_segmented = settings->lru_maintainer;
-            settings->temp_lru = strstr(value, "temporary_ttl") != NULL;
+            settings_set(settings, lru_segmented, settings->lru_maintainer);
+            settings_set(settings, temp_lru, strstr(value, "temporary_ttl") != NULL);
             settings->idle_timeout_s = strstr(value, "idle_timeout") != NULL ? 100 : 0;
             break;
         default:
@@ -727,6 +732,7 @@ process_open(struct process *process, const struct wire_case *wire)
         .item_size_max = process->settings.item_size_max,
         .cas_disabled = process->settings.cas_disabled,
         .evictions_disabled = process->settings.evictions_disabled,
+        .track_sizes = process->settings.track_sizes,
         .hash_seed = 42,
         .now = process->now,
     };
@@ -737,6 +743,13 @@ process_open(struct process *process, const struct wire_case *wire)
     process->stats.prefixes = prefix_stats_create(process->settings.prefix_delimiter);
     process->stats.started_at = process->now - 2;
     process->host.stats_conns = fake_stats_conns;
+    if (process->settings.auth_file != NULL) {
+        char error[CREDENTIALS_ERROR_CAP];
+        if (credentials_create(process->settings.auth_file, &process->host.credentials, error) !=
+            CREDENTIALS_OK) {
+            die(wire->file, wire->line, error);
+        }
+    }
     process->worker =
         session_worker_create(process->cache, &process->settings, &process->stats, &process->host);
     assert(process->worker != NULL);
@@ -751,6 +764,7 @@ process_close(struct process *process)
     session_destroy(process->session);
     session_destroy(process->other);
     session_worker_destroy(process->worker);
+    credentials_destroy(process->host.credentials);
     prefix_stats_destroy(process->stats.prefixes);
     cache_check(process->cache);
     cache_destroy(process->cache);
@@ -1034,7 +1048,7 @@ probe_add(const struct wire_case *wire, struct bytes *in, struct text *expected)
     static const uint8_t noop[24] = { 0x80, 0x0a };
     static const uint8_t noop_reply[24] = { 0x81, 0x0a };
     bool binary = wire->steps[0].text.len > 0 && wire->steps[0].text.at[0] == 0x80 &&
-                  strstr(wire->options, "-B ascii") == NULL;
+                  strstr(wire->options, "-B ascii") == NULL && strstr(wire->options, "-Y ") == NULL;
     const uint8_t *reply = binary ? noop_reply : (const uint8_t *)"MN\r\n";
     bytes_add(in, binary ? noop : (const uint8_t *)"mn\r\n", binary ? sizeof(noop) : 4);
     for (size_t i = 0; i < (binary ? sizeof(noop_reply) : 4); i++) {

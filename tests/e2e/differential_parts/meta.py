@@ -11,8 +11,11 @@ import base64
 import re
 
 from differential_parts import rules, text
-from differential_parts.text import LINE, LONE, NONE, REST, SENTINEL, SENTINEL_REPLY, VALUES, Broken, Command
-from differential_parts.text import of_key, shorten  # noqa: F401  (the driver's)
+from differential_parts.text import LINE, LONE, NONE, REST, VALUES, Broken, Command
+from differential_parts.text import (  # noqa: F401  (the driver's)
+    FLUSH, LONE_END, LONE_PER_COMMANDS, SENTINEL, SENTINEL_REPLY, carry_ids, delete_of, lone_pieces, of_key, shorten,
+    swallows_sentinel,
+)
 
 META = 100  # one reply: a line, and behind VA a value
 META_QUIET = 101  # the same, or none
@@ -189,7 +192,7 @@ class Generator(text.Generator):
         tag = None
         if b"q" in flags:
             self.tags += 1
-            tag = b"O%d" % self.tags
+            tag = b"Oq%d" % self.tags  # no other opaque is the same
             flags = [flag for flag in flags if not flag.startswith(b"O")] + [tag]
             frame = REST if quiet_lines else META_QUIET
         flags = flags + binary
@@ -221,6 +224,8 @@ class Generator(text.Generator):
         rng = self.rng
         key, word, binary = self.target()
         value = self.value()
+        if not value.strip():
+            value = b"x" * len(value)  # as in text.py: nobody knows what number blanks are
         if rng.random() < LONG_SHARE:
             size = rng.randrange(20000, 300000)
             value = self.huge[:size]
@@ -229,8 +234,13 @@ class Generator(text.Generator):
         flags = self.some(b"k", b"O%d" % rng.randrange(1000), share=0.2)
         flags += self.some(b"q", b"I", b"T" + self.exptime(), b"F%d" % rng.randrange(1 << 32), share=0.15)
         mode = rng.choice((b"", b"", b"", b"MS", b"ME", b"MA", b"MP", b"MR"))
-        if mode in (b"MA", b"MP") and key in self.number_keys:
-            value = value[:100]  # a number stays short, as in text.py
+        # What is counted with stays short, and else begins with a letter, as in text.py.
+        if key in self.number_keys:
+            value = value[:100]
+        elif mode in (b"MA", b"MP"):
+            value = b"x" + value
+        elif value:
+            value = b"x" + value[1:]
         if mode:
             flags.append(mode)
         flags += self.id_flag(0.3 if mode in (b"", b"MS", b"MR") else 0.1)

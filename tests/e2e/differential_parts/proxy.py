@@ -44,11 +44,19 @@ class Proxy:
                 return
             server = socket.create_connection(self.target)
             self.sockets += [client, server]
+            for sock in (client, server):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            ends = threading.Barrier(2, action=lambda pair=(client, server): self._forget(pair))
             for source, sink, change in ((client, server, self.request), (server, client, self.reply)):
-                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                threading.Thread(target=self._pump, args=(source, sink, change), daemon=True).start()
+                threading.Thread(target=self._pump, args=(source, sink, change, ends), daemon=True).start()
 
-    def _pump(self, source, sink, change):
+    def _forget(self, pair):
+        """Both directions have ended: a long run connects often."""
+        for sock in pair:
+            self.sockets.remove(sock)
+            sock.close()
+
+    def _pump(self, source, sink, change, ends):
         try:
             while True:
                 data = source.recv(1 << 16)
@@ -60,6 +68,7 @@ class Proxy:
             pass  # closed under way; the other direction ends below
         self._end(source)
         self._end(sink)
+        ends.wait()
 
 
 def replace_once(old, new, after=0):

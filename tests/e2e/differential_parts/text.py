@@ -5,8 +5,10 @@ A protocol offers the driver:
     Generator(rng, now, chance)  .next(progress): one Command; .lone(count): Commands to be sent alone
     SENTINEL, SENTINEL_REPLY     a command with an answer that occurs nowhere else in a reply stream
     split(commands, stream)      the replies of commands that were sent between two sentinels
-    normalise(command, reply)    what is compared, and a list of (key, cas id, version)
-    of_key, keys_read, needs_group   see below
+    normalise(command, reply)    what is compared, and a list of (key, cas id, state that it stands for or None)
+    carry_ids(commands)          whether equal reply streams of these are to be looked at for ids nevertheless
+    of_key, keys_read, needs_group, delete_of, FLUSH   see below
+    LONE_PER_COMMANDS, LONE_END, lone_pieces, swallows_sentinel   of commands to be sent alone
 
 Replies can only be counted off when each command's framing is known, which malformed ones defeat: each of
 those is followed by a sentinel, and its reply is all that comes before the sentinel's.  So that the
@@ -20,6 +22,9 @@ NONE, LINE, VALUES, VERSION, REST, LONE = range(6)
 
 SENTINEL = b"mn\r\n"
 SENTINEL_REPLY = b"MN\r\n"
+FLUSH = b"flush_all\r\n"  # brings both servers to the same state
+LONE_PER_COMMANDS = 900
+LONE_END = b"\r\n"  # what ends a lone command that does not end by itself
 
 KEYS = 240
 NUMBER_VALUE_MAX = 8000  # bytes of a value that is counted with
@@ -96,6 +101,24 @@ def of_key(command, key):
     words = command.raw.split()
     head = words[: 2 if words[0].startswith(b"gat") else 1]
     return Command(command.kind, key, b" ".join(head + [key]) + b"\r\n", VALUES)
+
+
+def delete_of(key):
+    return b"delete %s\r\n" % key
+
+
+def lone_pieces(command):
+    """What is sent of a lone command at once, and after a pause."""
+    return command.raw.split(b"\0\0")
+
+
+def swallows_sentinel(command):  # noqa: ARG001
+    """Whether a lone command may take what follows for a part of itself, so that silence is an answer."""
+    return False
+
+
+def carry_ids(commands):
+    return any(command.kind in ("gets", "gats") for command in commands)
 
 
 def needs_group(command, read):
@@ -315,13 +338,13 @@ class Generator:
         return Command(word.decode(), key, head + value + b"\r\n", NONE if noreply else LINE, noreply=noreply)
 
     # The original reads a number at the head of a value of any length, larder only of one that fits a chunk: so
-    # what is counted with stays short, and other values begin with a letter where they may become long.
+    # what is counted with stays short, and other values, which may become long, begin with a letter.
 
     def _replace(self, word):
         key, value = self.key(), self.value()
         if key in self.number_keys:
             value = value[:NUMBER_VALUE_MAX]
-        elif len(value) > NUMBER_VALUE_MAX:
+        elif value:
             value = b"x" + value[1:]
         return self._store(word, key, value)
 

@@ -15,13 +15,17 @@ static struct worker_stats workers[2];
 static struct cache_thread *thread;
 
 static void
-setup(void)
+open_cache(bool track_sizes)
 {
     settings_init(&settings);
     memset(&stats, 0, sizeof(stats));
     memset(workers, 0, sizeof(workers));
     struct cache_options options = {
-        .memory_limit = 64u << 20, .item_size_max = 1u << 20, .hash_seed = 1, .now = NOW
+        .memory_limit = 64u << 20,
+        .item_size_max = 1u << 20,
+        .track_sizes = track_sizes,
+        .hash_seed = 1,
+        .now = NOW,
     };
     stats.cache = cache_create(&options);
     stats.settings = &settings;
@@ -31,6 +35,12 @@ setup(void)
     stats.workers[1] = &workers[1];
     stats.workers_count = 2;
     thread = cache_thread_open(stats.cache);
+}
+
+static void
+setup(void)
+{
+    open_cache(false);
 }
 
 static void
@@ -208,7 +218,8 @@ END_TEST
 START_TEST(stats_sizes_counts_items_in_steps_of_32)
 {
     ck_assert_str_eq(value_of(stats_sizes, "sizes_status"), "disabled");
-    settings.track_sizes = true;
+    teardown();
+    open_cache(true);
     ck_assert_uint_eq(count_of(stats_sizes), 0);
     store("a", 100);
     store("b", 100);

@@ -40,11 +40,22 @@ START_TEST(clock_coarse_s_follows_the_fine_clock)
 }
 END_TEST
 
+START_TEST(clock_unix_us_is_the_same_time_in_microseconds)
+{
+    int64_t before = clock_unix_s();
+    uint64_t us = clock_unix_us();
+    int64_t after = clock_unix_s();
+    ck_assert_int_le(before, (int64_t)(us / 1000000u));
+    ck_assert_int_ge(after, (int64_t)(us / 1000000u));
+}
+END_TEST
+
 int
 main(void)
 {
     TCase *tcase = tcase_create("clock");
     tcase_add_test(tcase, clock_unix_s_is_the_time_of_the_system);
+    tcase_add_test(tcase, clock_unix_us_is_the_same_time_in_microseconds);
     tcase_add_test(tcase, clock_monotonic_us_never_goes_back_and_goes_on);
     tcase_add_test(tcase, clock_coarse_s_follows_the_fine_clock);
 

@@ -219,6 +219,154 @@ START_TEST(a_touch_counts_as_a_use)
 }
 END_TEST
 
+/* No use: neither the time of the last one nor the mark of being read changes. */
+START_TEST(a_quiet_touch_sets_the_expiry_alone)
+{
+    ck_assert_int_eq(cache_touch_as(rig.cache, rig.thread, "key", 3, CACHE_NEVER, CACHE_READ_QUIET),
+                     CACHE_MISS);
+    ck_assert_int_eq(rig_set(&rig, "key", "1"), CACHE_OK);
+    cache_set_now(rig.cache, RIG_NOW + 30);
+    ck_assert_int_eq(
+        cache_touch_as(rig.cache, rig.thread, "key", 3, RIG_NOW + 40, CACHE_READ_QUIET), CACHE_OK);
+    struct got got = rig_peek(&rig, "key");
+    ck_assert_int_eq(got.read.expires_at, RIG_NOW + 40);
+    ck_assert_uint_eq(got.read.idle_s, 30);
+    ck_assert(!got.read.fetched);
+    ck_assert_uint_eq(got.read.access & ACCESS_USES_MASK, 0);
+    ck_assert_uint_eq(rig_stats(&rig)->sum.touch_hits, 1);
+    ck_assert_uint_eq(rig_stats(&rig)->touch_misses, 1);
+}
+END_TEST
+
+static enum cache_result
+invalidate(struct cache_invalidation how)
+{
+    return cache_invalidate(rig.cache, rig.thread, "key", 3, &how);
+}
+
+START_TEST(what_is_invalidated_is_stale_with_its_value)
+{
+    uint64_t cas = 0;
+    ck_assert_int_eq(invalidate((struct cache_invalidation){ .stale = true }), CACHE_MISS);
+    ck_assert_int_eq(rig_store(&rig, CACHE_SET, "key", "1", 1, 6, RIG_NOW + 50, 0, &cas), CACHE_OK);
+    ck_assert_int_eq(invalidate((struct cache_invalidation){ .stale = true, .cas = cas + 1 }),
+                     CACHE_EXISTS);
+    ck_assert(!rig_peek(&rig, "key").read.stale);
+    ck_assert_int_eq(invalidate((struct cache_invalidation){ .stale = true, .cas = cas }),
+                     CACHE_OK);
+    struct got got = rig_peek(&rig, "key");
+    ck_assert(got.read.stale && !got.read.claimed);
+    ck_assert_uint_gt(got.read.cas, cas);
+    ck_assert_uint_eq(got.read.client_flags, 6);
+    ck_assert_int_eq(got.read.expires_at, RIG_NOW + 50);
+    ck_assert(value_is("1"));
+    struct cache_invalidation how = {
+        .stale = true, .cas_new = 99, .set_expiry = true, .expires_at = RIG_NOW + 9
+    };
+    ck_assert_int_eq(invalidate(how), CACHE_OK);
+    got = rig_peek(&rig, "key");
+    ck_assert_uint_eq(got.read.cas, 99);
+    ck_assert_int_eq(got.read.expires_at, RIG_NOW + 9);
+    cache_set_now(rig.cache, RIG_NOW + 9);
+    ck_assert_int_eq(invalidate(how), CACHE_MISS);
+    ck_assert_uint_eq(rig_stats(&rig)->sum.delete_hits, 2);
+    ck_assert_uint_eq(rig_stats(&rig)->delete_misses, 3);
+}
+END_TEST
+
+/* A stale item is claimed without another reason; the next invalidation begins anew. */
+START_TEST(what_is_invalidated_again_is_to_be_claimed_again)
+{
+    ck_assert_int_eq(rig_set(&rig, "key", "1"), CACHE_OK);
+    for (unsigned round = 0; round < 3; round++) {
+        ck_assert_int_eq(invalidate((struct cache_invalidation){ .stale = true }), CACHE_OK);
+        for (unsigned i = 0; i < 2; i++) {
+            struct cache_read read = { .key = "key", .key_len = 3 };
+            cache_enter(rig.thread);
+            ck_assert_int_eq(cache_find_one(rig.cache, rig.thread, &read), CACHE_OK);
+            ck_assert_int_eq(cache_claim(rig.cache, &read, false),
+                             i == 0 ? CACHE_CLAIM_WON : CACHE_CLAIM_TAKEN);
+            ck_assert(cache_hit(rig.cache, rig.thread, &read));
+            cache_leave(rig.thread);
+        }
+    }
+}
+END_TEST
+
+/* A short value, and a long one, whose pieces are given back. */
+START_TEST(a_tombstone_is_empty_and_keeps_its_id)
+{
+    uint64_t cas = 0;
+    struct cache_invalidation how = { .drop_value = true, .cas = 1 };
+    ck_assert_int_eq(invalidate((struct cache_invalidation){ .drop_value = true }), CACHE_MISS);
+    rig_fill(rig.buf, 100000, 1);
+    ck_assert_int_eq(
+        rig_store(&rig, CACHE_SET, "key", rig.buf, _i == 0 ? 10 : 100000, 6, RIG_NOW + 50, 0, &cas),
+        CACHE_OK);
+    how.cas = cas + 1;
+    ck_assert_int_eq(invalidate(how), CACHE_EXISTS);
+    ck_assert_uint_gt(rig_peek(&rig, "key").read.value_len, 0);
+    how.cas = cas;
+    ck_assert_int_eq(invalidate(how), CACHE_OK);
+    struct got got = rig_peek(&rig, "key");
+    ck_assert_int_eq(got.result, CACHE_OK);
+    ck_assert_uint_eq(got.read.value_len, 0);
+    ck_assert_uint_eq(got.read.client_flags, 0);
+    ck_assert_int_eq(got.read.expires_at, CACHE_NEVER);
+    ck_assert_uint_eq(got.read.cas, cas);
+    ck_assert(!got.read.stale);
+    how.stale = true;
+    ck_assert_int_eq(invalidate(how), CACHE_OK);
+    ck_assert(rig_peek(&rig, "key").read.stale);
+    ck_assert_uint_ne(rig_peek(&rig, "key").read.cas, cas);
+    /* Emptied once more: it stays stale. */
+    ck_assert_int_eq(invalidate((struct cache_invalidation){ .drop_value = true, .cas_new = 7 }),
+                     CACHE_OK);
+    ck_assert(rig_peek(&rig, "key").read.stale);
+    ck_assert_uint_eq(rig_peek(&rig, "key").read.cas, 7);
+    ck_assert_uint_eq(rig_stats(&rig)->sum.used_chunks, 1);
+}
+END_TEST
+
+/* In place, and as a longer item. */
+START_TEST(a_number_gets_the_id_that_is_asked_for)
+{
+    uint64_t value = 0;
+    uint64_t cas = 0;
+    ck_assert_int_eq(rig_set(&rig, "key", "8"), CACHE_OK);
+    ck_assert_int_eq(
+        cache_arith_as(rig.cache, rig.thread, "key", 3, false, 1, 0, 500, &value, &cas), CACHE_OK);
+    ck_assert_uint_eq(cas, 500);
+    ck_assert(value_is("9"));
+    ck_assert_int_eq(
+        cache_arith_as(rig.cache, rig.thread, "key", 3, false, 1, 499, 600, &value, &cas),
+        CACHE_EXISTS);
+    ck_assert_int_eq(
+        cache_arith_as(rig.cache, rig.thread, "key", 3, false, 1, 500, 400, &value, &cas),
+        CACHE_OK);
+    ck_assert_uint_eq(cas, 400);
+    ck_assert_uint_eq(value, 10);
+    ck_assert(value_is("10"));
+    ck_assert_uint_eq(rig_peek(&rig, "key").read.cas, 400);
+    ck_assert_int_eq(cache_arith_as(rig.cache, rig.thread, "key", 3, true, 1, 400, 0, &value, &cas),
+                     CACHE_OK);
+    ck_assert_uint_ne(cas, 400);
+    ck_assert_uint_eq(rig_peek(&rig, "key").read.cas, cas);
+}
+END_TEST
+
+/* Who has won the item has not stored it yet. */
+START_TEST(a_number_that_counts_on_in_place_keeps_its_marks)
+{
+    uint64_t value = 0;
+    ck_assert_int_eq(rig_set(&rig, "key", "5"), CACHE_OK);
+    ck_assert_int_eq(invalidate((struct cache_invalidation){ .stale = true }), CACHE_OK);
+    ck_assert_int_eq(cache_arith(rig.cache, rig.thread, "key", 3, false, 1, 0, &value, NULL),
+                     CACHE_OK);
+    ck_assert(rig_peek(&rig, "key").read.stale);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -232,5 +380,11 @@ main(void)
     tcase_add_loop_test(tcase, what_is_dead_is_a_miss_for_every_change, 0, 2);
     tcase_add_test(tcase, touch_sets_the_expiry_and_keeps_the_rest);
     tcase_add_test(tcase, a_touch_counts_as_a_use);
+    tcase_add_test(tcase, a_quiet_touch_sets_the_expiry_alone);
+    tcase_add_test(tcase, what_is_invalidated_is_stale_with_its_value);
+    tcase_add_test(tcase, what_is_invalidated_again_is_to_be_claimed_again);
+    tcase_add_loop_test(tcase, a_tombstone_is_empty_and_keeps_its_id, 0, 2);
+    tcase_add_test(tcase, a_number_gets_the_id_that_is_asked_for);
+    tcase_add_test(tcase, a_number_that_counts_on_in_place_keeps_its_marks);
     return rig_run("engine/change", tcase);
 }

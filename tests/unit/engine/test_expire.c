@@ -282,6 +282,107 @@ START_TEST(a_pinned_item_that_expires_is_readable_until_it_is_unpinned)
 }
 END_TEST
 
+/** Stores items of two sizes that expire in a second. */
+static void
+store_mortal(unsigned count)
+{
+    char name[32];
+    for (unsigned i = 0; i < count; i++) {
+        rig_fill(rig.buf, 400, i);
+        rig_must(rig_store(&rig, CACHE_SET, rig_key(name, "long", i), rig.buf, 400, 0, RIG_NOW + 1,
+                           0, NULL) == CACHE_OK);
+        rig_must(rig_store(&rig, CACHE_SET, rig_key(name, "short", i), "v", 1, 0, RIG_NOW + 1, 0,
+                           NULL) == CACHE_OK);
+    }
+}
+
+START_TEST(a_sweep_on_request_is_of_its_classes)
+{
+    cache_set_sweep(rig.cache, false, 0);
+    store_mortal(200);
+    uint8_t class_id = rig_peek(&rig, "long:0").read.class_id;
+    cache_set_now(rig.cache, RIG_NOW + 1);
+    rig_settle_long(&rig, 10);
+    ck_assert_uint_eq(rig_stats(&rig)->items, 400); /* it is switched off */
+    ck_assert_uint_eq(rig_stats(&rig)->sweeps, 0);
+
+    struct cache_class_set classes = { { 0 } };
+    cache_class_set_add(&classes, class_id);
+    ck_assert(cache_sweep_now(rig.cache, &classes));
+    ck_assert(rig_stats(&rig)->sweeping);
+    ck_assert(!cache_sweep_now(rig.cache, &classes)); /* one at a time */
+    rig_settle(&rig);
+    ck_assert(!rig_stats(&rig)->sweeping);
+    ck_assert_uint_eq(rig_stats(&rig)->items, 200);
+    ck_assert_uint_eq(rig_stats(&rig)->of_class[class_id].items, 0);
+    ck_assert_uint_eq(rig_stats(&rig)->sum.swept, 200);
+    ck_assert_uint_ge(rig_stats(&rig)->chunks_checked, 200);
+    ck_assert_uint_eq(rig_stats(&rig)->sweeps, 1);
+
+    ck_assert(!is_there("short:0")); /* a miss all the same, and gone with it */
+    ck_assert_uint_eq(rig_stats(&rig)->items, 199);
+    cache_set_sweep(rig.cache, true, 0);
+    rig_settle_long(&rig, 10);
+    ck_assert_uint_eq(rig_stats(&rig)->items, 0);
+    ck_assert_uint_gt(rig_stats(&rig)->sweeps, 1);
+}
+END_TEST
+
+START_TEST(a_bounded_round_leaves_the_rest_to_the_next)
+{
+    cache_set_sweep(rig.cache, false, 1); /* one page of each class, then */
+    store_mortal(3000);
+    cache_set_now(rig.cache, RIG_NOW + 1);
+    struct cache_class_set classes = { { UINT64_MAX, UINT64_MAX } };
+    unsigned rounds = 0;
+    for (; rig_stats(&rig)->items > 0; rounds++) {
+        ck_assert_uint_lt(rounds, 200);
+        ck_assert(cache_sweep_now(rig.cache, &classes));
+        rig_settle(&rig);
+    }
+    ck_assert_uint_gt(rounds, 3);
+}
+END_TEST
+
+START_TEST(a_bounded_round_does_not_say_that_all_was_swept)
+{
+    cache_set_sweep(rig.cache, true, 1);
+    char name[32];
+    for (unsigned flushes = 0; flushes < 40; flushes++) {
+        for (unsigned i = 0; i < 3000; i++) {
+            rig_must(rig_set(&rig, rig_key(name, "k", i), "v") == CACHE_OK);
+        }
+        cache_flush(rig.cache, rig.thread, RIG_NOW);
+        cache_maintain(rig.cache, rig.thread);
+        rig_must(!is_there("k:0") && !is_there("k:2999"));
+    }
+    rig_settle_long(&rig, 100);
+    ck_assert_uint_eq(rig_stats(&rig)->items, 0);
+}
+END_TEST
+
+START_TEST(a_sweep_that_is_off_goes_on_before_the_generations_run_out)
+{
+    cache_set_sweep(rig.cache, false, 0);
+    char name[32];
+    uint64_t most = 0;
+    for (unsigned flush = 0; flush < 40; flush++) {
+        for (unsigned i = 0; i < 100; i++) {
+            rig_must(rig_set(&rig, rig_key(name, "k", flush * 100 + i), "v") == CACHE_OK);
+        }
+        cache_flush(rig.cache, rig.thread, RIG_NOW);
+        rig_settle(&rig);
+        most = rig_stats(&rig)->items > most ? rig_stats(&rig)->items : most;
+        /* Nothing was left to the flush itself. */
+        rig_must(cache_generation(rig.cache) -
+                     atomic_load_explicit(&rig.cache->generation_swept, memory_order_relaxed) <=
+                 ITEM_GENERATIONS / 2);
+    }
+    ck_assert_uint_ge(most, 500); /* otherwise it is off */
+    ck_assert_uint_le(most, 100 * ITEM_GENERATIONS / 2);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -304,5 +405,9 @@ main(void)
     tcase_add_test(tcase, a_round_of_the_sweep_passes_no_page_over);
     tcase_add_test(tcase, the_sweep_ends_when_there_is_nothing_to_do);
     tcase_add_test(tcase, a_pinned_item_that_expires_is_readable_until_it_is_unpinned);
+    tcase_add_test(tcase, a_sweep_on_request_is_of_its_classes);
+    tcase_add_test(tcase, a_bounded_round_leaves_the_rest_to_the_next);
+    tcase_add_test(tcase, a_bounded_round_does_not_say_that_all_was_swept);
+    tcase_add_test(tcase, a_sweep_that_is_off_goes_on_before_the_generations_run_out);
     return rig_run("engine/expire", tcase);
 }

@@ -194,6 +194,132 @@ START_TEST(a_hit_leaves_its_trace_and_a_quiet_read_none)
 }
 END_TEST
 
+/* Each mode: whether it is a use of the item, and whether it is counted. */
+START_TEST(a_read_counts_as_its_mode_says)
+{
+    static const struct {
+        enum cache_read_mode mode;
+        bool use;
+        unsigned counted;
+    } rows[] = { { CACHE_READ_HIT, true, 1 },
+                 { CACHE_READ_QUIET, false, 1 },
+                 { CACHE_READ_USE, true, 0 },
+                 { CACHE_READ_PEEK, false, 0 } };
+    ck_assert_int_eq(rig_set(&rig, "key", "v"), CACHE_OK);
+    ck_assert_int_eq(rig_get_bytes(&rig, "key", 3, rows[_i].mode).result, CACHE_OK);
+    ck_assert_int_eq(rig_get_bytes(&rig, "none", 4, rows[_i].mode).result, CACHE_MISS);
+    ck_assert_uint_eq(rig_stats(&rig)->sum.get_hits, rows[_i].counted);
+    ck_assert_uint_eq(rig_stats(&rig)->get_misses, rows[_i].counted);
+    ck_assert_int_eq(rig_peek(&rig, "key").read.fetched, rows[_i].use);
+}
+END_TEST
+
+/** Looks, asks for the claim, and hits. */
+static enum cache_claim
+claim_of(const char *text, bool due)
+{
+    struct cache_read read = read_of(text);
+    cache_enter(rig.thread);
+    ck_assert_int_eq(cache_find_one(rig.cache, rig.thread, &read), CACHE_OK);
+    enum cache_claim claim = cache_claim(rig.cache, &read, due);
+    ck_assert(cache_hit(rig.cache, rig.thread, &read));
+    if (read.pin != NULL) {
+        cache_unpin(rig.cache, rig.thread, &read.pin);
+    }
+    cache_leave(rig.thread);
+    return claim;
+}
+
+/* A short value, and one that is pinned. */
+START_TEST(a_claim_is_won_once_until_the_item_is_stored_again)
+{
+    size_t len = _i == 0 ? 10 : 100000;
+    ck_assert_int_eq(rig_set_filled(&rig, "key", len, 1), CACHE_OK);
+    ck_assert_int_eq(claim_of("key", false), CACHE_CLAIM_NONE);
+    ck_assert_int_eq(claim_of("key", true), CACHE_CLAIM_WON);
+    ck_assert_int_eq(claim_of("key", true), CACHE_CLAIM_TAKEN);
+    ck_assert_int_eq(claim_of("key", false), CACHE_CLAIM_TAKEN);
+    ck_assert(rig_peek(&rig, "key").read.claimed);
+    ck_assert_int_eq(cache_touch(rig.cache, rig.thread, "key", 3, CACHE_NEVER), CACHE_OK);
+    ck_assert_int_eq(claim_of("key", true), CACHE_CLAIM_TAKEN);
+    ck_assert_int_eq(rig_set_filled(&rig, "key", len, 2), CACHE_OK);
+    ck_assert(!rig_peek(&rig, "key").read.claimed);
+    ck_assert_int_eq(claim_of("key", true), CACHE_CLAIM_WON);
+    ck_assert(rig_holds_filled(&rig, "key", len, 2));
+}
+END_TEST
+
+/* Both have seen the item unclaimed before either asks. */
+START_TEST(of_two_reads_at_once_one_wins_the_claim)
+{
+    struct cache_read reads[2] = { read_of("key"), read_of("key") };
+    ck_assert_int_eq(rig_set(&rig, "key", "v"), CACHE_OK);
+    cache_enter(rig.thread);
+    cache_prefetch(rig.cache, reads, 2);
+    ck_assert_int_eq(cache_find(rig.cache, rig.thread, &reads[0]), CACHE_OK);
+    ck_assert_int_eq(cache_find(rig.cache, rig.thread, &reads[1]), CACHE_OK);
+    ck_assert_int_eq(cache_claim(rig.cache, &reads[0], true), CACHE_CLAIM_WON);
+    ck_assert_int_eq(cache_claim(rig.cache, &reads[1], true), CACHE_CLAIM_TAKEN);
+    ck_assert(cache_hit(rig.cache, rig.thread, &reads[0]));
+    ck_assert(cache_hit(rig.cache, rig.thread, &reads[1]));
+    cache_leave(rig.thread);
+}
+END_TEST
+
+/* The item that was found has gone: its successor must not be marked. */
+START_TEST(a_claim_on_an_item_that_was_replaced_is_void)
+{
+    struct cache_read read = read_of("key");
+    ck_assert_int_eq(rig_set(&rig, "key", "1"), CACHE_OK);
+    cache_enter(rig.thread);
+    ck_assert_int_eq(cache_find_one(rig.cache, rig.thread, &read), CACHE_OK);
+    ck_assert_int_eq(rig_set(&rig, "key", "2"), CACHE_OK);
+    ck_assert_int_eq(cache_claim(rig.cache, &read, true), CACHE_CLAIM_NONE);
+    ck_assert(!cache_hit(rig.cache, rig.thread, &read));
+    cache_leave(rig.thread);
+    ck_assert(!rig_peek(&rig, "key").read.claimed);
+}
+END_TEST
+
+/* A pin keeps what was found readable, though it is not in the index any more. */
+START_TEST(a_claim_on_a_pinned_item_that_was_deleted_is_taken)
+{
+    struct cache_read read = read_of("key");
+    ck_assert_int_eq(rig_set_filled(&rig, "key", 100000, 1), CACHE_OK);
+    cache_enter(rig.thread);
+    ck_assert_int_eq(cache_find_one(rig.cache, rig.thread, &read), CACHE_OK);
+    ck_assert_ptr_nonnull(read.pin);
+    ck_assert_int_eq(rig_delete(&rig, "key"), CACHE_OK);
+    ck_assert_int_eq(cache_claim(rig.cache, &read, true), CACHE_CLAIM_TAKEN);
+    ck_assert(cache_hit(rig.cache, rig.thread, &read));
+    cache_unpin(rig.cache, rig.thread, &read.pin);
+    cache_leave(rig.thread);
+}
+END_TEST
+
+/* From find to hit it holds the lock that the claim would take. */
+START_TEST(a_claim_of_a_read_that_holds_its_bucket_takes_no_lock)
+{
+    struct cache_read read = read_of("key");
+    ck_assert_int_eq(rig_set(&rig, "key", "0"), CACHE_OK);
+    cache_enter(rig.thread);
+    cache_prefetch(rig.cache, &read, 1);
+    for (unsigned tries = 0; tries < 10; tries++) {
+        ck_assert_int_eq(cache_find(rig.cache, rig.thread, &read), CACHE_OK);
+        if (read.locked) {
+            break;
+        }
+        ck_assert_int_eq(rig_set(&rig, "key", "1"), CACHE_OK);
+        ck_assert(!cache_hit(rig.cache, rig.thread, &read));
+    }
+    ck_assert(read.locked);
+    ck_assert_int_eq(cache_claim(rig.cache, &read, true), CACHE_CLAIM_WON);
+    ck_assert(cache_hit(rig.cache, rig.thread, &read));
+    cache_leave(rig.thread);
+    ck_assert_int_eq(claim_of("key", true), CACHE_CLAIM_TAKEN);
+}
+END_TEST
+
 START_TEST(what_is_pinned_is_what_a_chunk_cannot_hold)
 {
     uint32_t largest = rig.cache->chunk_max - 20 - 3;
@@ -253,6 +379,12 @@ main(void)
     tcase_add_loop_test(tcase, a_change_between_find_and_hit_is_noticed, OVERWRITTEN, EVICTED + 1);
     tcase_add_test(tcase, a_read_that_is_overtaken_again_and_again_takes_the_lock);
     tcase_add_test(tcase, a_hit_leaves_its_trace_and_a_quiet_read_none);
+    tcase_add_loop_test(tcase, a_read_counts_as_its_mode_says, 0, 4);
+    tcase_add_loop_test(tcase, a_claim_is_won_once_until_the_item_is_stored_again, 0, 2);
+    tcase_add_test(tcase, of_two_reads_at_once_one_wins_the_claim);
+    tcase_add_test(tcase, a_claim_on_an_item_that_was_replaced_is_void);
+    tcase_add_test(tcase, a_claim_on_a_pinned_item_that_was_deleted_is_taken);
+    tcase_add_test(tcase, a_claim_of_a_read_that_holds_its_bucket_takes_no_lock);
     tcase_add_test(tcase, what_is_pinned_is_what_a_chunk_cannot_hold);
     tcase_add_test(tcase, a_cache_without_cas_ids_reads_them_as_0);
     tcase_add_test(tcase, reads_of_one_line_of_the_index_do_not_mix);

@@ -285,6 +285,130 @@ START_TEST(the_limit_goes_down_to_its_least_and_up_again)
 }
 END_TEST
 
+/** The class of items with values of `len` bytes, and its pages. */
+static uint8_t
+class_of(size_t len)
+{
+    rig_must(rig_set_filled(&rig, "probe", len, 1) == CACHE_OK);
+    return rig_peek(&rig, "probe").read.class_id;
+}
+
+static uint32_t
+pages_in(uint8_t class_id)
+{
+    return rig.cache->size_class[class_id].pages_count;
+}
+
+START_TEST(a_page_moves_on_request_and_its_items_live)
+{
+    uint8_t from = class_of(300);
+    uint8_t to = class_of(3000);
+    fill("n", 300, 2000);
+    for (unsigned i = 0; i < 2000; i += 4) { /* room for the items of more than one page */
+        rig_must(rig_delete(&rig, rig_key(key, "n", i)) == CACHE_OK);
+    }
+    uint32_t from_before = pages_in(from);
+    uint32_t to_before = pages_in(to);
+    ck_assert_int_eq(cache_move_page(rig.cache, from, to), CACHE_MOVE_OK);
+    ck_assert(rig_stats(&rig)->page_moving);
+    ck_assert_int_eq(cache_move_page(rig.cache, from, to), CACHE_MOVE_BUSY);
+    rig_settle_long(&rig, 4);
+    ck_assert(!rig_stats(&rig)->page_moving);
+    ck_assert_uint_eq(rig_stats(&rig)->pages_moved, 1);
+    ck_assert_uint_eq(pages_in(from), from_before - 1);
+    ck_assert_uint_eq(pages_in(to), to_before + 1);
+    /* None of them has ever been read: the mover itself would have let them go. */
+    for (unsigned i = 0; i < 2000; i++) {
+        rig_must(rig_holds_filled(&rig, rig_key(key, "n", i), 300, i) == (i % 4 != 0));
+    }
+    ck_assert_uint_eq(rig_stats(&rig)->sum.evicted, 0);
+
+    uint64_t pool_before = rig_stats(&rig)->pages_free;
+    ck_assert_int_eq(cache_move_page(rig.cache, CACHE_MOVE_ANY, CACHE_MOVE_POOL), CACHE_MOVE_OK);
+    rig_settle_long(&rig, 4);
+    ck_assert_uint_eq(rig_stats(&rig)->pages_moved, 2);
+    ck_assert_uint_eq(rig_stats(&rig)->pages_free, pool_before + 1);
+    ck_assert_int_eq(cache_move_page(rig.cache, CACHE_MOVE_POOL, to), CACHE_MOVE_OK);
+    ck_assert_uint_eq(pages_in(to), to_before + 2);
+    ck_assert_uint_eq(rig_stats(&rig)->pages_moved, 3);
+}
+END_TEST
+
+START_TEST(a_page_moves_on_request_from_a_full_class)
+{
+    uint8_t to = class_of(3000);
+    fill("n", 300, 20000); /* more than there is room for */
+    ck_assert_int_eq(rig_set_filled(&rig, "stays", 3000, 1), CACHE_OK);
+    uint8_t from = class_of(300);
+    uint32_t before = pages_in(to);
+    uint64_t moved = rig_stats(&rig)->pages_moved;
+    ck_assert_int_eq(cache_move_page(rig.cache, CACHE_MOVE_POOL, to), CACHE_MOVE_NO_SPARE);
+    ck_assert_int_eq(cache_move_page(rig.cache, from, to), CACHE_MOVE_OK);
+    rig_settle_long(&rig, 4);
+    ck_assert_uint_eq(pages_in(to), before + 1);
+    ck_assert_uint_eq(rig_stats(&rig)->pages_moved, moved + 1);
+}
+END_TEST
+
+START_TEST(moves_that_cannot_be_are_refused)
+{
+    int classes = (int)cache_classes(rig.cache);
+    static const int same[] = { -1, 0, 1, 5 };
+    for (unsigned i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+        ck_assert_int_eq(cache_move_page(rig.cache, same[i], same[i]), CACHE_MOVE_SAME);
+    }
+    ck_assert_int_eq(cache_move_page(rig.cache, -2, 1), CACHE_MOVE_BAD_CLASS);
+    ck_assert_int_eq(cache_move_page(rig.cache, 1, -1), CACHE_MOVE_BAD_CLASS);
+    ck_assert_int_eq(cache_move_page(rig.cache, classes + 1, 1), CACHE_MOVE_BAD_CLASS);
+    ck_assert_int_eq(cache_move_page(rig.cache, 1, classes + 1), CACHE_MOVE_BAD_CLASS);
+    ck_assert_int_eq(cache_move_page(rig.cache, -1, 1), CACHE_MOVE_BAD_CLASS); /* none has any */
+    ck_assert_int_eq(cache_move_page(rig.cache, 1, 2), CACHE_MOVE_NO_SPARE);
+    uint8_t one = class_of(300);
+    ck_assert_uint_eq(pages_in(one), 1);
+    ck_assert_int_eq(cache_move_page(rig.cache, one, 2), CACHE_MOVE_NO_SPARE); /* its last */
+    ck_assert(!rig_stats(&rig)->page_moving);
+    ck_assert_int_eq(cache_move_page(rig.cache, 2, classes), CACHE_MOVE_NO_SPARE);
+}
+END_TEST
+
+/** Shifts the sizes as pages_follow_when_the_sizes_shift does; returns the pages that the new size
+ * has then. */
+static uint32_t
+shift_sizes(void)
+{
+    fill("small", 50, 40000);
+    struct rng rng;
+    rng_init(&rng, 1);
+    for (unsigned i = 0; i < 6000; i++) {
+        rig_key(key, "big", rng_below(&rng, 600));
+        if (rig_get(&rig, key).result != CACHE_OK) {
+            ck_assert_int_eq(rig_set_filled(&rig, key, 2000, i), CACHE_OK);
+        }
+    }
+    return pages_in(class_of(2000));
+}
+
+START_TEST(a_mover_that_is_off_gives_only_what_must_be)
+{
+    cache_set_mover(rig.cache, CACHE_MOVER_OFF, 800);
+    uint32_t off = shift_sizes();
+    ck_assert_uint_ge(off, 1); /* no store was refused */
+    ck_assert_uint_le(off, 4);
+    rig_close(&rig);
+    set_up();
+    uint32_t normal = shift_sizes();
+    ck_assert_uint_gt(normal, 4 * off);
+    rig_close(&rig);
+    set_up();
+    cache_set_mover(rig.cache, CACHE_MOVER_EAGER, 800);
+    ck_assert_uint_ge(shift_sizes(), normal);
+    rig_close(&rig);
+    set_up();
+    cache_set_mover(rig.cache, CACHE_MOVER_NORMAL, 0); /* no gain is enough for the least loss */
+    ck_assert_uint_le(shift_sizes(), normal);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -298,5 +422,9 @@ main(void)
     tcase_add_test(tcase, a_reader_that_came_later_does_not_hold_a_page_up);
     tcase_add_test(tcase, what_is_held_keeps_its_page_and_the_rest_goes);
     tcase_add_test(tcase, the_limit_goes_down_to_its_least_and_up_again);
+    tcase_add_test(tcase, a_page_moves_on_request_and_its_items_live);
+    tcase_add_test(tcase, a_page_moves_on_request_from_a_full_class);
+    tcase_add_test(tcase, moves_that_cannot_be_are_refused);
+    tcase_add_test(tcase, a_mover_that_is_off_gives_only_what_must_be);
     return rig_run("engine/rebalance", tcase);
 }

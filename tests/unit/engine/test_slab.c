@@ -59,6 +59,32 @@ START_TEST(every_size_has_the_smallest_class_that_holds_it)
 }
 END_TEST
 
+START_TEST(sizes_that_are_given_are_the_classes)
+{
+    static const uint32_t sizes[] = { 100, 200, 208, 1000, 20000, 400000 };
+    static const uint32_t chunks[] = { 104, 200, 208, 1000 };
+    struct rig other;
+    struct cache_options options = rig_options(64 * RIG_MB);
+    options.growth_factor = 1.5;
+    options.chunk_sizes = sizes;
+    options.chunk_sizes_len = sizeof(sizes) / sizeof(sizes[0]);
+    rig_open(&other, &options);
+    const struct cache *cache = other.cache;
+    unsigned count = sizeof(chunks) / sizeof(chunks[0]);
+    ck_assert_uint_eq(cache->classes, count + 1);
+    for (unsigned i = 0; i < count; i++) {
+        ck_assert_uint_eq(cache->size_class[i + 1].chunk_size, chunks[i]);
+    }
+    ck_assert_uint_eq(cache->size_class[count + 1].chunk_size, cache->chunk_max);
+    for (uint32_t size = 1; size <= cache->chunk_max; size++) {
+        uint8_t id = cache_class_of(cache, size);
+        ck_assert_uint_ge(cache->size_class[id].chunk_size, size);
+        ck_assert(id == 1 || cache->size_class[id - 1].chunk_size < size);
+    }
+    rig_close(&other);
+}
+END_TEST
+
 START_TEST(the_default_table_loses_little_to_rounding)
 {
     const struct cache *cache = rig.cache;
@@ -197,6 +223,7 @@ main(void)
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_loop_test(tcase, every_size_has_the_smallest_class_that_holds_it, 0,
                         sizeof(tables) / sizeof(tables[0]));
+    tcase_add_test(tcase, sizes_that_are_given_are_the_classes);
     tcase_add_test(tcase, the_default_table_loses_little_to_rounding);
     tcase_add_loop_test(tcase, chunks_are_taken_and_put_back_one_by_one, 0, 5);
     tcase_add_test(tcase, a_draining_page_gives_no_chunk_and_leaves_when_it_is_empty);

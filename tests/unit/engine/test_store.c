@@ -67,6 +67,117 @@ START_TEST(cas_stores_over_the_id_that_it_names_alone)
 }
 END_TEST
 
+/** As store(), with what may be set between begin and commit. */
+static enum cache_result
+store_as(const struct cache_store *as, enum cache_store_mode mode, const char *value,
+         int64_t expires_at, uint64_t cas, uint64_t *cas_out)
+{
+    struct cache_store new_store;
+    ck_assert_int_eq(cache_store_begin(rig.cache, rig.thread, "key", 3, strlen(value), 3,
+                                       expires_at, &new_store),
+                     CACHE_OK);
+    ck_assert_int_eq(cache_store_write(rig.cache, rig.thread, &new_store, value, strlen(value)),
+                     CACHE_OK);
+    new_store.cas_new = as->cas_new;
+    new_store.binary_key = as->binary_key;
+    new_store.claimed = as->claimed;
+    new_store.fetched = as->fetched;
+    new_store.vivify = as->vivify;
+    new_store.late_is_stale = as->late_is_stale;
+    return cache_store_commit(rig.cache, rig.thread, &new_store, mode, cas, cas_out);
+}
+
+START_TEST(an_item_gets_the_id_that_its_store_names)
+{
+    struct cache_store as = { .cas_new = 1000 };
+    uint64_t cas = 0;
+    ck_assert_int_eq(store_as(&as, CACHE_ADD, "1", 0, 0, &cas), CACHE_OK);
+    ck_assert_uint_eq(cas, 1000);
+    ck_assert_uint_eq(rig_peek(&rig, "key").read.cas, 1000);
+    as.cas_new = 7; /* may be lower */
+    ck_assert_int_eq(store_as(&as, CACHE_CAS, "2", 0, 999, &cas), CACHE_EXISTS);
+    ck_assert_int_eq(store_as(&as, CACHE_CAS, "2", 0, 1000, &cas), CACHE_OK);
+    ck_assert_uint_eq(rig_peek(&rig, "key").read.cas, 7);
+    as.cas_new = UINT64_MAX;
+    ck_assert_int_eq(store_as(&as, CACHE_APPEND, "3", 0, 7, &cas), CACHE_OK);
+    ck_assert_uint_eq(cas, UINT64_MAX);
+    ck_assert(value_is("key", "23"));
+    /* The cache's own ids go on where they were. */
+    uint64_t next = 0;
+    ck_assert_int_eq(store(CACHE_SET, "key", "4", 0, &next), CACHE_OK);
+    ck_assert_uint_lt(next, 1000);
+}
+END_TEST
+
+START_TEST(a_late_store_keeps_the_expiry_and_is_stale)
+{
+    struct cache_store late = { .late_is_stale = true };
+    uint64_t first = 0;
+    uint64_t second = 0;
+    ck_assert_int_eq(store_as(&late, CACHE_CAS, "0", 0, 1, NULL), CACHE_MISS);
+    ck_assert_int_eq(store(CACHE_SET, "key", "1", 0, &first), CACHE_OK);
+    ck_assert_int_eq(rig_store(&rig, CACHE_SET, "key", "2", 1, 0, RIG_NOW + 50, 0, &second),
+                     CACHE_OK);
+    ck_assert_int_eq(store_as(&late, CACHE_CAS, "3", RIG_NOW + 99, second + 1, NULL), CACHE_EXISTS);
+    ck_assert_int_eq(store_as(&late, CACHE_CAS, "4", RIG_NOW + 99, first, &second), CACHE_OK);
+    struct got got = rig_get(&rig, "key");
+    ck_assert(got.read.stale && !got.read.claimed);
+    ck_assert_int_eq(got.read.expires_at, RIG_NOW + 50);
+    ck_assert_int_eq(rig.buf[0], '4');
+    /* In time: as any other. */
+    ck_assert_int_eq(store_as(&late, CACHE_CAS, "5", RIG_NOW + 99, second, NULL), CACHE_OK);
+    got = rig_get(&rig, "key");
+    ck_assert(!got.read.stale);
+    ck_assert_int_eq(got.read.expires_at, RIG_NOW + 99);
+    ck_assert_uint_eq(rig_stats(&rig)->sum.cas_hits, 2);
+    ck_assert_uint_eq(rig_stats(&rig)->sum.cas_badval, 1);
+}
+END_TEST
+
+/* Who has won the item goes on being known. */
+START_TEST(a_late_store_keeps_the_claim)
+{
+    struct cache_store late = { .late_is_stale = true, .cas_new = 20 };
+    struct cache_store claimed = { .claimed = true, .cas_new = 10 };
+    ck_assert_int_eq(store_as(&claimed, CACHE_ADD, "1", 0, 0, NULL), CACHE_OK);
+    ck_assert_int_eq(store_as(&late, CACHE_CAS, "2", 0, 9, NULL), CACHE_OK);
+    struct got got = rig_get(&rig, "key");
+    ck_assert(got.read.stale && got.read.claimed);
+    ck_assert_int_eq(store_as(&late, CACHE_CAS, "3", 0, 20, NULL), CACHE_OK);
+    got = rig_get(&rig, "key");
+    ck_assert(!got.read.stale && !got.read.claimed);
+}
+END_TEST
+
+START_TEST(append_and_prepend_create_where_they_may)
+{
+    struct cache_store vivify = { .vivify = true, .cas_new = 5, .binary_key = true };
+    ck_assert_int_eq(store(CACHE_APPEND, "key", "1", 0, NULL), CACHE_NOT_STORED);
+    enum cache_store_mode mode = _i == 0 ? CACHE_APPEND : CACHE_PREPEND;
+    ck_assert_int_eq(store_as(&vivify, mode, "1", RIG_NOW + 9, 0, NULL), CACHE_OK);
+    struct got got = rig_get(&rig, "key");
+    ck_assert(got.read.binary_key);
+    ck_assert_uint_eq(got.read.cas, 5);
+    ck_assert_uint_eq(got.read.client_flags, 3);
+    ck_assert_int_eq(got.read.expires_at, RIG_NOW + 9);
+    ck_assert_int_eq(store_as(&vivify, mode, "2", RIG_NOW + 99, 6, NULL), CACHE_EXISTS);
+    ck_assert_int_eq(store_as(&vivify, mode, "2", RIG_NOW + 99, 5, NULL), CACHE_OK);
+    got = rig_get(&rig, "key");
+    ck_assert_int_eq(got.read.expires_at, RIG_NOW + 9);
+    ck_assert(value_is("key", _i == 0 ? "12" : "21"));
+}
+END_TEST
+
+START_TEST(an_item_may_count_as_read_from_the_start)
+{
+    struct cache_store fetched = { .fetched = true };
+    ck_assert_int_eq(store_as(&fetched, CACHE_SET, "1", 0, 0, NULL), CACHE_OK);
+    ck_assert(rig_peek(&rig, "key").read.fetched);
+    ck_assert_int_eq(store(CACHE_SET, "key", "2", 0, NULL), CACHE_OK);
+    ck_assert(!rig_peek(&rig, "key").read.fetched);
+}
+END_TEST
+
 START_TEST(append_and_prepend_keep_flags_and_expiry)
 {
     ck_assert_int_eq(store(CACHE_APPEND, "key", "x", 0, NULL), CACHE_NOT_STORED);
@@ -315,6 +426,11 @@ main(void)
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, add_stores_what_is_not_there_and_replace_what_is);
     tcase_add_test(tcase, cas_stores_over_the_id_that_it_names_alone);
+    tcase_add_test(tcase, an_item_gets_the_id_that_its_store_names);
+    tcase_add_test(tcase, a_late_store_keeps_the_expiry_and_is_stale);
+    tcase_add_test(tcase, a_late_store_keeps_the_claim);
+    tcase_add_loop_test(tcase, append_and_prepend_create_where_they_may, 0, 2);
+    tcase_add_test(tcase, an_item_may_count_as_read_from_the_start);
     tcase_add_test(tcase, append_and_prepend_keep_flags_and_expiry);
     tcase_add_test(tcase, append_and_prepend_grow_an_item_over_every_class);
     tcase_add_test(tcase, an_item_may_be_as_large_as_the_option_says_and_no_larger);

@@ -61,8 +61,8 @@ static const struct {
     { "-p 65536", 64, "ERROR: Invalid port number 65536.", "65536" },
     { "-p -2", 64, "Invalid port number -2", "-2" },
     { "-U 70000", 64, "ERROR: Invalid port number 70000.", "70000" },
-    { "-U 11211", 64, "no UDP", "11211" },
-    { "-U -1", 64, "no UDP", "-1" },
+    { "-U 65536", 64, "ERROR: Invalid port number 65536.", "65536" },
+    { "-U -2", 64, "Invalid port number -2", "-2" },
     { "-a 999", 1, "-a 999", "octal" },
     { "-a 7777", 1, "-a 7777", "octal" },
     { "-m abc", 64, "-m abc", "megabytes" },
@@ -99,8 +99,23 @@ static const struct {
       "" },
     { "-I 2k", 64, "slab_chunk_max (bytes: 524288) cannot be larger than -I (item_size_max 2048)",
       "" },
-    { "-S", 64, "no SASL", "-S" },
-    { "-Y /x", 64, "no ASCII authentication", "-Y" },
+    { "-Y /x -B binary", 64,
+      "ERROR: You cannot allow the BINARY protocol while using ascii authentication tokens.",
+      "-B ascii" },
+    { "-B auto -Y /x", 64,
+      "ERROR: You cannot allow the BINARY protocol while using ascii authentication tokens.",
+      "-B ascii" },
+    { "-l proto[binary]:127.0.0.1 -Y /x", 64, "proto[binary]", "" },
+    { "-Y", 1, "larder: option requires an argument -- 'Y'\nIllegal argument \"?\"", "" },
+#ifdef HAVE_SASL
+    { "-S -B ascii", 64, "ERROR: You cannot allow the ASCII protocol while using SASL.",
+      "-B binary" },
+    { "-S -B auto", 64, "ERROR: You cannot allow the ASCII protocol while using SASL.",
+      "-B binary" },
+    { "-S -Y /x", 64, "ERROR: You cannot allow the ASCII protocol while using SASL.", "-Y" },
+#else
+    { "-S", 64, "no SASL", "libsasl2-dev" },
+#endif
     { "-e /x", 64, "no restartable cache", "-e" },
 #ifdef HAVE_TLS
     { "-Z", 64, "Error loading the certificate chain", "ssl_chain_cert" },
@@ -128,7 +143,8 @@ static const struct {
 #endif
     { "-l proto[foo]:127.0.0.1", 71, "Invalid protocol name: \"foo\"", "ascii" },
     { "-l proto[ascii:127.0.0.1", 71, "Invalid protocol spec", "" },
-    { "-l proto[proxy]:127.0.0.1", 64, "-l proto[proxy]", "" },
+    { "-l proto[proxy]:127.0.0.1", 71, "Server not built with proxy: \"proto[proxy]:127.0.0.1\"",
+      "" },
     { "-l tag[]:127.0.0.1", 71, "Listener tags must be between 1 and 8 characters: \"\"", "" },
     { "-l tag[123456789]:127.0.0.1", 71,
       "Listener tags must be between 1 and 8 characters: \"123456789\"", "" },
@@ -191,8 +207,10 @@ static const struct {
     { "-I 3m -o slab_chunk_max=3", 64, "must divide evenly into 1048576 (slab_page_size)", "3072" },
     { "-o read_buf_mem_limit=abc", 1, "could not parse argument to read_buf_mem_limit", "abc" },
     { "-o read_buf_mem_limit=4096", 1, "could not parse argument to read_buf_mem_limit", "4096" },
+#ifndef HAVE_SECCOMP
     { "-o drop_privileges", 1, "Illegal suboption \"drop_privileges\"", "seccomp" },
     { "-o relaxed_privileges", 1, "Illegal suboption \"relaxed_privileges\"", "" },
+#endif
 #ifdef HAVE_TLS
     { "-o ssl_chain_cert", 1, "Missing ssl_chain_cert argument", "PEM" },
     { "-o ssl_key=", 1, "Missing ssl_key argument", "" },
@@ -309,6 +327,35 @@ START_TEST(right_option_is_taken)
     ck_assert_str_eq(report.error, "");
     ck_assert_int_eq(report.exit_code, 0);
     options_free(&settings);
+}
+END_TEST
+
+START_TEST(logins_choose_the_protocol)
+{
+    struct line line;
+    struct settings s;
+    struct options_report report;
+    ck_assert_int_eq(parse("", &line, &s, &report), OPTIONS_RUN);
+    ck_assert(s.auth_file == NULL && !s.sasl_enabled);
+    options_free(&s);
+    ck_assert_int_eq(parse("-Y /users", &line, &s, &report), OPTIONS_RUN);
+    ck_assert_str_eq(s.auth_file, "/users");
+    ck_assert_int_eq(s.protocol, PROTOCOL_ASCII);
+    options_free(&s);
+    ck_assert_int_eq(parse("-B ascii --auth-file=/users -U 0", &line, &s, &report), OPTIONS_RUN);
+    ck_assert_str_eq(s.auth_file, "/users");
+    ck_assert_int_eq(s.protocol, PROTOCOL_ASCII);
+    options_free(&s);
+#ifdef HAVE_SASL
+    ck_assert_int_eq(parse("-S", &line, &s, &report), OPTIONS_RUN);
+    ck_assert(s.sasl_enabled && s.auth_file == NULL);
+    ck_assert_int_eq(s.protocol, PROTOCOL_BINARY);
+    options_free(&s);
+    ck_assert_int_eq(parse("--enable-sasl -B binary -U 0", &line, &s, &report), OPTIONS_RUN);
+    ck_assert(s.sasl_enabled);
+    ck_assert_int_eq(s.protocol, PROTOCOL_BINARY);
+    options_free(&s);
+#endif
 }
 END_TEST
 
@@ -478,6 +525,14 @@ static const struct {
     { "-p 9 -s /x", 9 },
     { "-s /x -l 127.0.0.1", 11211 },
     { "-p abc", 0 },
+    { "-U 0", 11211 },
+    { "-U 22", 22 },
+    { "-U -1", -1 },
+    { "-U 22 -U 0", 11211 },
+    { "-U 22 -p 33", 33 },
+    { "-p 0 -U 22", 0 },
+    { "-U abc", 11211 },
+    { "-U 22 -s /x", 0 },
 };
 
 START_TEST(unix_socket_alone_turns_tcp_off)
@@ -487,6 +542,26 @@ START_TEST(unix_socket_alone_turns_tcp_off)
     struct options_report report;
     ck_assert_int_eq(parse(tcp_cases[_i].words, &line, &settings, &report), OPTIONS_RUN);
     ck_assert_int_eq(settings.port, tcp_cases[_i].port);
+    options_free(&settings);
+}
+END_TEST
+
+static const struct {
+    const char *words;
+    int port;
+} udp_cases[] = {
+    { "", 0 },       { "-U 0", 0 },         { "-U 22", 22 },     { "-U 65535", 65535 },
+    { "-U -1", -1 }, { "-U 22 -p 33", 22 }, { "-U abc", 0 },     { "-U 22 -s /x", 0 },
+    { "-s /x", 0 },  { "-p 33", 0 },        { "-U 22 -U 0", 0 }, { "-U 22 -s /x -l h -p 1", 0 },
+};
+
+START_TEST(udp_is_off_unless_asked_for)
+{
+    struct line line;
+    struct settings settings;
+    struct options_report report;
+    ck_assert_int_eq(parse(udp_cases[_i].words, &line, &settings, &report), OPTIONS_RUN);
+    ck_assert_int_eq(settings.udp_port, udp_cases[_i].port);
     options_free(&settings);
 }
 END_TEST
@@ -568,7 +643,11 @@ START_TEST(help_names_every_option_and_no_missing_feature)
     options_print_help(out);
     ck_assert_int_eq(fclose(out), 0);
     ck_assert_int_eq(strncmp(text, "memcached 1.6.45\nlarder ", 24), 0);
-    const char *shorts = "pUsaAldrumMckvhiVPfnLDtRCbBIFXWNo";
+#ifdef HAVE_SASL
+    const char *shorts = "pUsaAldrumMckvhiVPfnLDtRCbBIFXWNoYS";
+#else
+    const char *shorts = "pUsaAldrumMckvhiVPfnLDtRCbBIFXWNoY";
+#endif
     for (const char *at = shorts; *at != '\0'; at++) {
         char wanted[5] = { '\n', '-', *at, '\0' };
         ck_assert_msg(strstr(text, wanted) != NULL, "-%c", *at);
@@ -589,6 +668,7 @@ main(void)
     tcase_add_loop_test(tcase, wrong_option_is_named_with_its_value_and_exit_code, 0,
                         (int)(sizeof(bad) / sizeof(bad[0])));
     tcase_add_loop_test(tcase, right_option_is_taken, 0, (int)(sizeof(good) / sizeof(good[0])));
+    tcase_add_test(tcase, logins_choose_the_protocol);
 #ifdef HAVE_TLS
     tcase_add_test(tcase, tls_options_arrive_in_settings);
 #endif
@@ -597,6 +677,8 @@ main(void)
     tcase_add_test(tcase, suboptions_arrive_in_settings);
     tcase_add_loop_test(tcase, unix_socket_alone_turns_tcp_off, 0,
                         (int)(sizeof(tcp_cases) / sizeof(tcp_cases[0])));
+    tcase_add_loop_test(tcase, udp_is_off_unless_asked_for, 0,
+                        sizeof(udp_cases) / sizeof(udp_cases[0]));
     tcase_add_test(tcase, blanks_before_a_value_are_left_out);
     tcase_add_test(tcase, doubtful_input_is_taken_with_a_warning);
     tcase_add_test(tcase, more_addresses_than_there_is_room_for_are_refused);

@@ -2,6 +2,8 @@
 #ifndef LARDER_TESTS_UNIT_MYSQL_LOGS_H
 #define LARDER_TESTS_UNIT_MYSQL_LOGS_H
 
+#include "config.h"
+
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,24 +14,58 @@
 #include "mysql/row.h"
 #include "support/guard.h"
 
-#define COUNT(table)   ((int)(sizeof(table) / sizeof((table)[0])))
-#define FIXTURES       "tests/fixtures/binlog/"
-#define FILE_LEN_MAX   (4u << 20)
-#define LOG_COLUMNS    64u
-#define SPAN(literal)  ((struct bytes){ (const uint8_t *)(literal), sizeof(literal) - 1 })
+#define COUNT(table)  ((int)(sizeof(table) / sizeof((table)[0])))
+#define FIXTURES      "tests/fixtures/binlog/"
+#define FILE_LEN_MAX  (4u << 20)
+#define LOG_COLUMNS   64u
+#define SPAN(literal) ((struct bytes){ (const uint8_t *)(literal), sizeof(literal) - 1 })
 
-/* All that were recorded; `events` as SHOW BINLOG EVENTS counts them. */
+/* All that were recorded. */
 static const char *const all_logs[] = {
-    "mariadb/types.bin",         "mariadb/metadata_full.bin", "mariadb/metadata_minimal.bin",
-    "mariadb/metadata_none.bin", "mariadb/images.bin",        "mariadb/xa.bin",
-    "mariadb/ddl.bin",           "mariadb/statement.bin",     "mariadb/small.bin",
-    "mariadb/checksum_none.bin", "mariadb/compressed.bin",    "mariadb/own_types.bin",
-    "mariadb/old_temporals.bin", "mysql/types.bin",           "mysql/metadata_full.bin",
-    "mysql/metadata_minimal.bin", "mysql/images.bin",         "mysql/xa.bin",
-    "mysql/ddl.bin",             "mysql/statement.bin",       "mysql/small.bin",
-    "mysql/checksum_none.bin",   "mysql/compressed.bin",      "mysql/json.bin",
-    "mysql/partial_json.bin",    "mysql/vector.bin",          "mysql/tagged.bin",
-    "mysql/after_tagged.bin",    "mysql/anonymous.bin",
+    "mariadb/types.bin",
+    "mariadb/metadata_full.bin",
+    "mariadb/metadata_minimal.bin",
+    "mariadb/metadata_none.bin",
+    "mariadb/images.bin",
+    "mariadb/xa.bin",
+    "mariadb/ddl.bin",
+    "mariadb/statement.bin",
+    "mariadb/small.bin",
+    "mariadb/checksum_none.bin",
+    "mariadb/own_types.bin",
+    "mariadb/old_temporals.bin",
+    "mysql/types.bin",
+    "mysql/metadata_full.bin",
+    "mysql/metadata_minimal.bin",
+    "mysql/images.bin",
+    "mysql/xa.bin",
+    "mysql/ddl.bin",
+    "mysql/statement.bin",
+    "mysql/small.bin",
+    "mysql/checksum_none.bin",
+    "mysql/json.bin",
+    "mysql/partial_json.bin",
+    "mysql/vector.bin",
+    "mysql/tagged.bin",
+    "mysql/after_tagged.bin",
+    "mysql/anonymous.bin",
+#ifdef HAVE_ZLIB
+    "mariadb/compressed.bin",
+#endif
+#ifdef HAVE_ZSTD
+    "mysql/compressed.bin",
+#endif
+};
+
+/* Those with packed rows that this build can unpack. */
+static const char *const packed_logs[] = {
+#ifdef HAVE_ZLIB
+    "mariadb/compressed.bin",
+#endif
+#ifdef HAVE_ZSTD
+    "mysql/compressed.bin",
+#endif
+    NULL,
 };
 
 /** A file, before an unreadable page. */

@@ -17,10 +17,22 @@ begin(const char *bytes, size_t len)
 
 START_TEST(a_log_begins_with_its_mark)
 {
-    ck_assert_int_eq(begin("\xfe" "bin", 4), BINLOG_FILE_EVENT);
-    ck_assert_int_eq(begin("\xfd" "bin", 4), BINLOG_FILE_ENCRYPTED);
-    ck_assert_int_eq(begin("\xfe" "bix", 4), BINLOG_FILE_BAD);
-    ck_assert_int_eq(begin("\xfe" "bi", 3), BINLOG_FILE_CUT);
+    ck_assert_int_eq(begin("\xfe"
+                           "bin",
+                           4),
+                     BINLOG_FILE_EVENT);
+    ck_assert_int_eq(begin("\xfd"
+                           "bin",
+                           4),
+                     BINLOG_FILE_ENCRYPTED);
+    ck_assert_int_eq(begin("\xfe"
+                           "bix",
+                           4),
+                     BINLOG_FILE_BAD);
+    ck_assert_int_eq(begin("\xfe"
+                           "bi",
+                           3),
+                     BINLOG_FILE_CUT);
     ck_assert_int_eq(begin("", 0), BINLOG_FILE_CUT);
 }
 END_TEST
@@ -77,7 +89,8 @@ START_TEST(a_cut_log_says_so_after_its_last_whole_event)
 }
 END_TEST
 
-/* -- logs of other servers and broken ones, from the package mariadb-test-data ------------------- */
+/* -- logs of other servers and broken ones, from the package mariadb-test-data -------------------
+ */
 
 #define OTHERS "/usr/share/mysql/mysql-test/"
 
@@ -143,8 +156,7 @@ START_TEST(logs_of_others_are_read_as_far_as_they_are_whole)
            (result = binlog_file_next(&file, &event, &parsed, &reason)) == BINLOG_FILE_EVENT) {
         events++;
         if (event.kind == EVENT_TABLE_MAP) {
-            ck_assert_int_eq(columns_parse(&event.table_map, columns, LOG_COLUMNS),
-                             COLUMNS_PARSED);
+            ck_assert_int_eq(columns_parse(&event.table_map, columns, LOG_COLUMNS), COLUMNS_PARSED);
             column_count = event.table_map.column_count;
         } else if (event.kind == EVENT_ROWS) {
             rows += count_rows(&event, columns, column_count);
@@ -178,7 +190,8 @@ main(void)
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
     if (!has_others) {
-        printf("0 passed, 0 failed, %d skipped: mariadb-test-data is not installed\n", COUNT(others));
+        printf("0 passed, 0 failed, %d skipped: mariadb-test-data is not installed\n",
+               COUNT(others));
     }
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

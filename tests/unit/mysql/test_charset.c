@@ -22,7 +22,7 @@ static const struct {
     { 45, MADE("\xf0\x9f\x98\x80"), "😀" },
     { 255, MADE("\xf0\x9f\x98\x80"), "😀" },
     { 309, MADE("x"), "x" },
-    { 2054, MADE("x"), "x" }, /* MariaDB's uca1400 */
+    { 2054, MADE("x"), "x" },    /* MariaDB's uca1400 */
     { 1032, MADE("\xe4"), "ä" }, /* latin1_swedish_nopad_ci */
     { 63, MADE("\xe4\0x"), "\xe4" },
     { 35, MADE("\x04\x36"), "ж" },

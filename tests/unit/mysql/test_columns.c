@@ -92,7 +92,8 @@ START_TEST(hidden_columns_and_vectors_are_told)
 }
 END_TEST
 
-/* -- made-up maps: one column of `type` with `meta`, and optional metadata ----------------------- */
+/* -- made-up maps: one column of `type` with `meta`, and optional metadata -----------------------
+ */
 
 static enum columns_result
 parse_one(uint8_t type, struct bytes meta, struct bytes optional, struct column *out)
@@ -119,8 +120,14 @@ static const struct {
     uint32_t width;
     uint8_t prefix;
 } single[] = {
-#define NO_BYTES { NULL, 0 }
-#define B(text) { (const uint8_t *)(text), sizeof(text) - 1 }
+#define NO_BYTES \
+    {            \
+        NULL, 0  \
+    }
+#define B(text)                                   \
+    {                                             \
+        (const uint8_t *)(text), sizeof(text) - 1 \
+    }
     { 254, B("\xfe\x0a"), NO_BYTES, COLUMNS_PARSED, COLUMN_STRING, 10, 1 },
     /* CHAR(255) in utf8mb4: 1020 bytes */
     { 254, B("\xce\xfc"), NO_BYTES, COLUMNS_PARSED, COLUMN_STRING, 1020, 2 },

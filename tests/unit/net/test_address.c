@@ -45,7 +45,8 @@ static const struct {
     { "proto[]:h", LISTEN_SPEC_BAD, NULL, 0, NULL, PROTOCOL_AUTO },
     { "proto[ascii]h", LISTEN_SPEC_BAD, NULL, 0, NULL, PROTOCOL_AUTO },
     { "proto[averylongnamethatfitsnowhere]:h", LISTEN_SPEC_BAD, NULL, 0, NULL, PROTOCOL_AUTO },
-    { "proto[binary]:h", LISTEN_SPEC_NOT_BUILT, NULL, 0, NULL, PROTOCOL_AUTO },
+    { "proto[binary]:h", LISTEN_SPEC_OK, "h", -1, "", PROTOCOL_BINARY },
+    { "proto[proxy]:h", LISTEN_SPEC_BAD, NULL, 0, NULL, PROTOCOL_AUTO },
     { "tag[]:h", LISTEN_SPEC_BAD, NULL, 0, NULL, PROTOCOL_AUTO },
     { "tag[123456789]:h", LISTEN_SPEC_BAD, NULL, 0, NULL, PROTOCOL_AUTO },
     { "tag[x", LISTEN_SPEC_BAD, NULL, 0, NULL, PROTOCOL_AUTO },
@@ -143,6 +144,32 @@ START_TEST(addresses_are_written_as_stats_conns_shows_them)
 }
 END_TEST
 
+START_TEST(addresses_of_datagrams_are_told_apart)
+{
+    char text[ADDRESS_TEXT_CAP];
+    struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY) };
+    address_set_port((struct sockaddr *)&v4, 65535);
+    ck_assert_uint_eq(address_port((struct sockaddr *)&v4), 65535);
+    ck_assert(address_is_any((struct sockaddr *)&v4));
+    address_format_udp((struct sockaddr *)&v4, sizeof(v4), text, sizeof(text));
+    ck_assert_str_eq(text, "udp:0.0.0.0:65535");
+    v4.sin_addr.s_addr = htonl(0x7f000001);
+    ck_assert(!address_is_any((struct sockaddr *)&v4));
+    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+    address_set_port((struct sockaddr *)&v6, 5);
+    ck_assert_uint_eq(address_port((struct sockaddr *)&v6), 5);
+    ck_assert(!address_is_any((struct sockaddr *)&v6));
+    address_format_udp((struct sockaddr *)&v6, sizeof(v6), text, sizeof(text));
+    ck_assert_str_eq(text, "udp6:[::1]:5");
+    v6.sin6_addr = (struct in6_addr)IN6ADDR_ANY_INIT;
+    ck_assert(address_is_any((struct sockaddr *)&v6));
+    struct sockaddr local = { .sa_family = AF_UNIX };
+    address_set_port(&local, 5);
+    ck_assert_uint_eq(address_port(&local), 0);
+    ck_assert(!address_is_any(&local));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -155,6 +182,7 @@ main(void)
                         sizeof(tls_specs) / sizeof(tls_specs[0]));
     tcase_add_test(tcase, host_up_to_the_cap_is_taken);
     tcase_add_test(tcase, addresses_are_written_as_stats_conns_shows_them);
+    tcase_add_test(tcase, addresses_of_datagrams_are_told_apart);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);

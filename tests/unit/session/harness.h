@@ -35,6 +35,7 @@ harness_start(struct harness *harness)
         .item_size_max = harness->settings.item_size_max,
         .cas_disabled = harness->settings.cas_disabled,
         .evictions_disabled = harness->settings.evictions_disabled,
+        .track_sizes = harness->settings.track_sizes,
         .hash_seed = 1,
         .now = HARNESS_NOW,
     };
@@ -155,6 +156,37 @@ harness_set(struct harness *harness, struct session *session, const char *key, s
     memcpy(bytes + n + len, "\r\n", 2);
     enum session_next next = harness_feed_bytes(harness, session, bytes, (size_t)n + len + 2);
     ck_assert_int_eq(next, SESSION_READ);
+    free(bytes);
+}
+
+/** A cache of 2 MB that does not evict. */
+static inline void
+harness_open_small(struct harness *harness)
+{
+    memset(harness, 0, sizeof(*harness));
+    settings_init(&harness->settings);
+    harness->settings.evictions_disabled = true;
+    atomic_store_explicit(&harness->settings.memory_limit, 2u * 1024 * 1024, memory_order_relaxed);
+    harness_start(harness);
+}
+
+/** Stores until nothing goes in any more, from long values down to none; output is thrown away. */
+static inline void
+harness_fill(struct harness *harness)
+{
+    const char *full = "SERVER_ERROR out of memory storing object\r\n";
+    char *bytes = malloc(20000);
+    size_t len = 16000;
+    do {
+        len = len * 9 / 10;
+        for (unsigned i = 0; i == 0 || strcmp(harness->out, full) != 0; i++) {
+            int n = len > 0 ? sprintf(bytes, "ms f%zu.%u %zu\r\n", len, i, len)
+                            : sprintf(bytes, "ms %x 0\r\n", i); /* the smallest class, too */
+            memset(bytes + n, 'x', len);
+            memcpy(bytes + (size_t)n + len, "\r\n", 3);
+            (void)harness_ask(harness, bytes);
+        }
+    } while (len > 0);
     free(bytes);
 }
 

@@ -221,6 +221,92 @@ START_TEST(binary_wrong_magic_closes_at_its_first_byte)
 }
 END_TEST
 
+/** -M: nothing is evicted, and each request says that there is no room, once, also a quiet one. */
+START_TEST(binary_says_that_memory_has_run_out)
+{
+    struct harness h;
+    harness_open_small(&h);
+    ck_assert_str_eq(harness_ask(&h, "set n 0 0 1\r\n9\r\nset old 0 0 1\r\nx\r\n"),
+                     "STORED\r\nSTORED\r\n");
+    harness_fill(&h);
+    session_pause(h.session);
+    struct session *session = session_create(h.worker);
+    uint8_t input[400];
+    uint8_t *at = input;
+    static const uint8_t opcodes[] = { 0x02, 0x13, 0x0e };
+    for (unsigned i = 0; i < 3; i++) { /* addq of a new key, replaceq, append */
+        at = put_request(at, opcodes[i], i == 0 ? "new" : "old", i == 2 ? 0 : 8, 3);
+        memcpy(at, "abc", 3);
+        at += 3;
+    }
+    at = put_request(at, 0x15, "new", 20, 0); /* an incr that creates */
+    uint8_t *extras = put_request(at, 0x05, "n", 20, 0) - 1 - 20;
+    extras[0] = 1; /* delta, the highest byte: the number becomes longer */
+    at = extras + 21;
+    at = put_request(at, 0x11, "old", 8, 3);
+    memcpy(at, "abc", 3);
+    at = put_request(at + 3, 0x00, "old", 0, 0);
+    h.out_len = 0;
+    ck_assert_int_eq(harness_feed_bytes(&h, session, input, (size_t)(at - input)), SESSION_READ);
+    static const struct {
+        unsigned status;
+        const char *text;
+    } rows[] = {
+        { BINARY_STATUS_NO_MEMORY, "Out of memory allocating item" },
+        { BINARY_STATUS_NO_MEMORY, "Out of memory allocating item" },
+        { BINARY_STATUS_NO_MEMORY, "Out of memory allocating item" },
+        { BINARY_STATUS_NO_MEMORY, "Out of memory allocating new item" },
+        { BINARY_STATUS_NO_MEMORY, "Out of memory incrementing value" },
+        { BINARY_STATUS_NO_MEMORY, "Out of memory allocating item" },
+        { BINARY_STATUS_NOT_FOUND, "Not found" }, /* the set took the old item with it */
+    };
+    size_t reply = 0;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        ck_assert_uint_eq(status_at(&h, reply), rows[i].status);
+        ck_assert_uint_eq(body_len_at(&h, reply), strlen(rows[i].text));
+        ck_assert_int_eq(memcmp(h.out + reply + HEAD, rows[i].text, strlen(rows[i].text)), 0);
+        reply += HEAD + strlen(rows[i].text);
+    }
+    ck_assert_uint_eq(reply, h.out_len);
+    session_destroy(session);
+    harness_close(&h);
+}
+END_TEST
+
+/** Gets and gats in turn, more than the send buffer holds: each is answered and counted once. */
+START_TEST(binary_gets_between_others_wait_for_room)
+{
+    enum { ROUNDS = 60, LEN = 12000 };
+    struct harness h;
+    harness_open(&h);
+    struct session *session = session_create(h.worker);
+    harness_set(&h, h.session, "a", LEN, 'x');
+    session_pause(h.session);
+    uint8_t input[ROUNDS * 100];
+    uint8_t *at = input;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        at = put_request(at, 0x00, "a", 0, 0);
+        at =
+            put_request(at, i % 2 == 0 ? 0x1d : 0x0a, i % 2 == 0 ? "a" : "", i % 2 == 0 ? 4 : 0, 0);
+    }
+    size_t len = (size_t)(at - input);
+    ck_assert_uint_eq(harness_receive(session, input, len), len);
+    size_t taken = 0;
+    enum session_next next;
+    do {
+        next = session_run(session);
+        taken += harness_take(&h, session, 5003);
+        h.out_len = 0;
+    } while (next != SESSION_READ);
+    taken += harness_take(&h, session, SIZE_MAX);
+    ck_assert_uint_eq(taken, ROUNDS * (HEAD + 4 + LEN) + ROUNDS / 2 * (HEAD + 4 + LEN + HEAD));
+    ck_assert_uint_eq(metric_get(&session_worker_stats(h.worker)->cmd_get), ROUNDS);
+    ck_assert_uint_eq(metric_get(&session_worker_stats(h.worker)->cmd_touch), ROUNDS / 2);
+    session_destroy(session);
+    harness_close(&h);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -232,6 +318,8 @@ main(void)
         binary_request_waits_for_its_last_byte,
         binary_request_counts_against_the_budget,
         binary_wrong_magic_closes_at_its_first_byte,
+        binary_says_that_memory_has_run_out,
+        binary_gets_between_others_wait_for_room,
     };
     return harness_main("run_binary", tests, sizeof(tests) / sizeof(tests[0]));
 }

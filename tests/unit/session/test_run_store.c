@@ -151,6 +151,35 @@ START_TEST(store_of_append_does_not_use_the_id_of_an_earlier_cas)
 }
 END_TEST
 
+/** -M: each of the text protocol's commands that needs room says so, and changes nothing but set.
+ */
+START_TEST(text_says_that_memory_has_run_out)
+{
+    static const struct {
+        const char *ask;
+        const char *answer;
+    } rows[] = {
+        { "add new 0 0 3\r\nabc\r\nmn\r\n", "SERVER_ERROR out of memory storing object\r\nMN\r\n" },
+        { "replace old 0 0 3 noreply\r\nabc\r\nget old\r\n", "VALUE old 0 1\r\nx\r\nEND\r\n" },
+        { "append old 0 0 3\r\nabc\r\nget old\r\n",
+          "SERVER_ERROR out of memory storing object\r\nVALUE old 0 1\r\nx\r\nEND\r\n" },
+        { "incr n 1\r\nget n\r\n", "SERVER_ERROR out of memory\r\nVALUE n 0 1\r\n9\r\nEND\r\n" },
+        { "decr n 1\r\n", "8\r\n" }, /* in place */
+        { "set old 0 0 3\r\nabc\r\nget old\r\n",
+          "SERVER_ERROR out of memory storing object\r\nEND\r\n" },
+    };
+    struct harness h;
+    harness_open_small(&h);
+    ck_assert_str_eq(harness_ask(&h, "set n 0 0 1\r\n9\r\nset old 0 0 1\r\nx\r\n"),
+                     "STORED\r\nSTORED\r\n");
+    harness_fill(&h);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        ck_assert_str_eq(harness_ask(&h, rows[i].ask), rows[i].answer);
+    }
+    harness_close(&h);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -160,6 +189,7 @@ main(void)
         store_swallows_the_rest_when_memory_runs_out_half_way,
         store_is_invisible_until_its_end,
         store_of_append_does_not_use_the_id_of_an_earlier_cas,
+        text_says_that_memory_has_run_out,
     };
     return harness_main("run_store", tests, sizeof(tests) / sizeof(tests[0]));
 }

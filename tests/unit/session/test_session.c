@@ -348,6 +348,69 @@ START_TEST(session_with_forced_binary_closes_on_text)
 }
 END_TEST
 
+START_TEST(session_speaks_what_its_listener_says)
+{
+    struct harness h;
+    harness_open(&h);
+    session_speak(h.session, PROTOCOL_BINARY);
+    ck_assert_int_eq(harness_feed(&h, "mn\r\n"), SESSION_CLOSE);
+    ck_assert_uint_eq(h.out_len, 0);
+    struct session *other = session_create(h.worker);
+    session_destroy(h.session);
+    h.session = other;
+    session_speak(h.session, PROTOCOL_ASCII);
+    ck_assert_int_eq(harness_feed(&h, "\x80x\r\n"), SESSION_READ); /* a command of text */
+    ck_assert_str_eq(h.out, "ERROR\r\n");
+    harness_close(&h);
+    /* -B is what others speak. */
+    memset(&h, 0, sizeof(h));
+    settings_init(&h.settings);
+    h.settings.protocol = PROTOCOL_BINARY;
+    harness_start(&h);
+    session_speak(h.session, PROTOCOL_AUTO);
+    ck_assert_int_eq(harness_feed(&h, "mn\r\n"), SESSION_READ);
+    ck_assert_str_eq(h.out, "MN\r\n");
+    harness_close(&h);
+}
+END_TEST
+
+START_TEST(session_past_the_limit_of_buffers_is_told_and_closed)
+{
+    struct harness h;
+    memset(&h, 0, sizeof(h));
+    settings_init(&h.settings);
+    h.settings.read_buf_mem_limit = 1024 * 1024; /* four workers: 256 KiB each */
+    harness_start(&h);
+    struct worker_stats *stats = session_worker_stats(h.worker);
+    enum { HALF = 60000, FIT = 256 * 1024 / HALF };
+    struct session *waiting[FIT];
+    char half[HALF];
+    memset(half, 'x', sizeof(half));
+    memcpy(half, "get ", 4); /* a key list may be as long */
+    for (unsigned i = 0; i < FIT; i++) {
+        waiting[i] = session_create(h.worker);
+        ck_assert_int_eq(harness_feed_bytes(&h, waiting[i], half, sizeof(half)), SESSION_READ);
+        session_pause(waiting[i]);
+    }
+    ck_assert_uint_eq(level(&stats->read_oom), 0);
+    ck_assert_uint_eq(level(&stats->read_bytes), SESSION_RX_SIZE + FIT * HALF);
+    ck_assert_int_eq(harness_feed_bytes(&h, h.session, half, sizeof(half)), SESSION_READ);
+    session_pause(h.session);
+    ck_assert_uint_eq(level(&stats->read_oom), 1);
+    ck_assert_uint_eq(level(&stats->read_bytes), SESSION_RX_SIZE + FIT * HALF);
+    ck_assert_str_eq(session_state_name(h.session), "conn_closing");
+    h.out_len = 0;
+    ck_assert_int_eq(harness_feed(&h, "y\r\n"), SESSION_CLOSE);
+    ck_assert_str_eq(h.out, "SERVER_ERROR out of memory reading request\r\n");
+    session_pause(h.session);
+    for (unsigned i = 0; i < FIT; i++) {
+        session_destroy(waiting[i]);
+    }
+    ck_assert_uint_eq(level(&stats->read_bytes), SESSION_RX_SIZE);
+    harness_close(&h);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -368,6 +431,8 @@ main(void)
         session_counts_bytes_both_ways,
         session_takes_binary_for_no_text,
         session_with_forced_binary_closes_on_text,
+        session_speaks_what_its_listener_says,
+        session_past_the_limit_of_buffers_is_told_and_closed,
     };
     return harness_main("session", tests, sizeof(tests) / sizeof(tests[0]));
 }
