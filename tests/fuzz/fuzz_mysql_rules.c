@@ -14,11 +14,11 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 const char *__lsan_default_suppressions(void);
 
-/* libconfig 1.5 forgets the text that stands in front of a syntax error. */
+/* libconfig 1.5 loses texts that stand in front of a syntax error. */
 const char *
 __lsan_default_suppressions(void)
 {
-    return "leak:strbuf_append\n";
+    return "leak:libconfig\n";
 }
 
 static struct column columns[COLUMNS] = {
