@@ -45,6 +45,7 @@ enum request_op {
     REQUEST_LRU,            /* args, noreply */
     REQUEST_LRU_CRAWLER,    /* args, noreply */
     REQUEST_WATCH,          /* args */
+    REQUEST_HOOK,           /* args */
     REQUEST_UNKNOWN_HTTP,   /* unknown command whose last word begins with "HTTP/": close without
                                reply */
     REQUEST_ERROR,          /* error, noreply, swallow */

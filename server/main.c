@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "engine/cache.h"
 #include "logins.h"
+#include "hook_setup.h"
 #include "net/server.h"
 #include "options.h"
 #include "process.h"
@@ -110,6 +111,7 @@ static int
 serve(struct settings *settings, struct server *server, int ready_fd)
 {
     static struct server_stats stats;
+    struct hook_setup hook = { .hook = NULL };
     char error[SERVER_ERROR_CAP] = "";
     int code = OPTIONS_EXIT_BAD;
     bool pid_written = false;
@@ -145,6 +147,14 @@ serve(struct settings *settings, struct server *server, int ready_fd)
             server_on_worker(server, sandbox_worker_or_exit);
         }
     }
+    if (settings->mysql_hook != NULL) {
+        code = hook_setup_start(&hook, cache, settings);
+        if (code != 0) {
+            goto done;
+        }
+        stats.follower = &hook.follower;
+        code = OPTIONS_EXIT_BAD;
+    }
     enum server_result started = server_start(server, cache, &stats, true, error);
     if (started != SERVER_OK) {
         log_line("%s", error);
@@ -166,6 +176,7 @@ serve(struct settings *settings, struct server *server, int ready_fd)
 
 done:
     server_destroy(server);
+    hook_setup_end(&hook);
     if (stats.prefixes != NULL) {
         prefix_stats_destroy(stats.prefixes);
     }

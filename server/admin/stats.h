@@ -11,6 +11,7 @@
 #include "engine/cache.h"
 
 struct prefix_stats;
+struct follower;
 struct watch;
 
 /** What `version` and STAT version say: the server that ours stands in for.  Our own is STAT
@@ -61,6 +62,7 @@ struct server_stats {
     struct settings *settings;
     struct prefix_stats *prefixes; /* stats detail, admin/prefix.h; NULL counts nothing */
     struct watch *watch;           /* admin/watch.h; NULL: nobody can watch */
+    const struct follower *follower; /* admin/follower.h; NULL: there is none */
     int64_t started_at;            /* unix seconds */
     unsigned workers_count;
     struct worker_stats *workers[STATS_WORKERS_MAX];

@@ -42,6 +42,7 @@ store_mode(enum request_op op)
     case REQUEST_LRU:
     case REQUEST_LRU_CRAWLER:
     case REQUEST_WATCH:
+    case REQUEST_HOOK:
     case REQUEST_UNKNOWN_HTTP:
     case REQUEST_ERROR:
         break;
