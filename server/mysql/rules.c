@@ -82,12 +82,19 @@ rules_take_pattern(struct rules_reader *reader, unsigned line, const char *name,
         return rules_fail(reader, line, "%s: a pattern of %zu bytes; 1 to %u are taken", name, len,
                           RULES_PATTERN_LEN_MAX);
     }
-    /* These two are what makes a short pattern take for ever, or all memory. */
+    /* What makes a short pattern take for ever, or all memory: regcomp() copies what is repeated.
+     */
+    unsigned plus_count = 0;
     for (const char *c = text; *c != 0; c++) {
         if (*c == '{') {
             return rules_fail(
                 reader, line,
                 "%s: '{' in a pattern; write what repeats several times, or use * + ?", name);
+        }
+        plus_count += *c == '+';
+        if (plus_count > RULES_PATTERN_PLUS_MAX) {
+            return rules_fail(reader, line, "%s: more than %u '+' in a pattern", name,
+                              RULES_PATTERN_PLUS_MAX);
         }
         if (*c == '\\' && c[1] >= '0' && c[1] <= '9') {
             return rules_fail(reader, line,

@@ -20,6 +20,7 @@
 #define RULES_COLUMNS_MAX      64u   /* in update(...) */
 #define RULES_PREFIXES_MAX     128u  /* different key prefixes; the cache flushes 256 at once */
 #define RULES_PATTERN_LEN_MAX  256u  /* bytes */
+#define RULES_PATTERN_PLUS_MAX 8u    /* '+' in a pattern: each may double what it takes */
 #define RULES_TEXT_LEN_MAX     4096u /* bytes of a path, a user, a host */
 #define RULES_PASSWORD_LEN_MAX 512u  /* bytes */
 #define RULES_TTL_MAX_S        315360000u /* ten years */

@@ -7,6 +7,12 @@
 #define VALUE_CAP 64u
 #define OPS_CAP   1024u
 
+#ifdef HAVE_HOOK
+static const bool has_hook = true;
+#else
+static const bool has_hook = false;
+#endif
+
 static struct rules *rules;
 static struct plan *plan;
 static struct plan_scratch *scratch;
@@ -343,9 +349,12 @@ END_TEST
 int
 main(void)
 {
+    if (!has_hook) {
+        puts("built without the MySQL hook");
+        return 77;
+    }
     TCase *tcase = tcase_create("plan");
     tcase_add_checked_fixture(tcase, open_all, close_all);
-#ifdef HAVE_HOOK
     tcase_add_loop_test(tcase, a_change_becomes_operations, 0, COUNT(cases));
     tcase_add_test(tcase, only_needed_columns_have_slots);
     tcase_add_test(tcase, what_is_missing_is_said);
@@ -354,9 +363,6 @@ main(void)
     tcase_add_test(tcase, a_plan_keeps_nothing_of_its_columns);
     tcase_add_test(tcase, a_table_without_rules_has_no_plan);
     tcase_add_test(tcase, rows_and_keys_are_counted);
-#else
-    puts("0 passed, 0 failed, 1 skipped: built without the MySQL hook");
-#endif
     Suite *suite = suite_create("mysql/plan");
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
