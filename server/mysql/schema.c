@@ -310,12 +310,36 @@ changes_children(struct bytes rule)
     return !bytes_equal(rule, "RESTRICT") && !bytes_equal(rule, "NO ACTION");
 }
 
-/** link_row_fn: child's database and table, parent's, UPDATE_RULE, DELETE_RULE */
+/** Notes that the table's keys can be seen.  False: no room. */
+static bool
+note_visible(struct schema_graph *graph, uint64_t table)
+{
+    for (uint32_t i = graph->visible_count; i > 0; i--) {
+        if (graph->visible[i - 1] == table) {
+            return true;
+        }
+    }
+    if (graph->visible_count == SCHEMA_FOREIGN_KEYS_MAX) {
+        return false;
+    }
+    graph->visible[graph->visible_count++] = table;
+    return true;
+}
+
+/** link_row_fn: child's database and table, parent's (NULL: another kind of key), UPDATE_RULE,
+ * DELETE_RULE (NULL: not shown to this user) */
 static void
 take_foreign_key(void *arg, const struct bytes *values, unsigned count)
 {
     struct schema_graph *graph = arg;
     if (count < ROW_COLUMNS || !graph->is_known) {
+        return;
+    }
+    if (!note_visible(graph, schema_name_hash(values[0], values[1]))) {
+        graph->is_known = false;
+        return;
+    }
+    if (values[3].at == NULL) {
         return;
     }
     struct schema_foreign_key key = {
@@ -349,7 +373,19 @@ schema_graph_clear(struct schema_graph *graph)
         free(graph->keys[i].child_names);
     }
     graph->count = 0;
+    graph->visible_count = 0;
     graph->is_known = false;
+}
+
+bool
+schema_graph_shows(const struct schema_graph *graph, uint64_t table)
+{
+    for (uint32_t i = 0; i < graph->visible_count; i++) {
+        if (graph->visible[i] == table) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void
@@ -359,8 +395,12 @@ schema_read_graph(struct link *link, struct schema_graph *out)
     out->is_known = true;
     enum link_result result = link_query(
         link,
-        "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME,"
-        " UPDATE_RULE, DELETE_RULE FROM INFORMATION_SCHEMA.REFERENTIAL_CONSTRAINTS",
+        "SELECT k.TABLE_SCHEMA, k.TABLE_NAME, k.REFERENCED_TABLE_SCHEMA, k.REFERENCED_TABLE_NAME,"
+        " r.UPDATE_RULE, r.DELETE_RULE FROM INFORMATION_SCHEMA.KEY_COLUMN_USAGE k"
+        " LEFT JOIN INFORMATION_SCHEMA.REFERENTIAL_CONSTRAINTS r"
+        " ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME"
+        " AND r.TABLE_NAME = k.TABLE_NAME"
+        " WHERE k.TABLE_SCHEMA NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')",
         take_foreign_key, out);
     out->is_known = out->is_known && result == LINK_OK;
 }

@@ -57,12 +57,16 @@ struct schema_foreign_key {
 
 struct schema_graph {
     bool is_known; /* else: any table may be a child of any */
+    uint32_t visible_count;
+    uint64_t visible[SCHEMA_FOREIGN_KEYS_MAX]; /* tables whose keys this user may see */
     uint32_t count;
     struct schema_foreign_key keys[SCHEMA_FOREIGN_KEYS_MAX];
 };
 
 uint64_t schema_name_hash(struct bytes database, struct bytes table);
 void schema_read_graph(struct link *link, struct schema_graph *out);
+/** Whether a table's foreign keys are all there; without a grant on it they are not. */
+bool schema_graph_shows(const struct schema_graph *graph, uint64_t table);
 void schema_graph_clear(struct schema_graph *graph);
 
 #endif

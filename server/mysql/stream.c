@@ -163,12 +163,13 @@ stream_put_op(struct stream *stream, const char *reason)
     }
 }
 
-/** Once per second at most: a log full of such events must not fill another. */
+/** The same reason once per second at most: a log full of such events must not fill another. */
 static void
 say(struct stream *stream, const struct rules_prefixes *prefixes, const char *reason)
 {
-    if (stream->now_us - stream->said_us >= SAY_EVERY_US) {
+    if (stream->now_us - stream->said_us >= SAY_EVERY_US || stream->said != reason) {
         stream->said_us = stream->now_us;
+        stream->said = reason;
         log_line("hook: voids all keys with %u prefix%s (first: \"%.*s\"): %s", prefixes->count,
                  prefixes->count == 1 ? "" : "es", (int)prefixes->at[0].len, prefixes->at[0].text,
                  reason);

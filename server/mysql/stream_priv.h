@@ -54,6 +54,7 @@ struct stream {
     uint64_t now_us;
     struct metric time_s; /* unix second of the newest event */
     uint64_t said_us; /* when the last voiding was logged */
+    const char *said; /* and why it was done */
     struct stream_transaction txn;
     unsigned map_count;
     struct stream_map maps[STREAM_MAPS_MAX];

@@ -66,7 +66,8 @@ void
 stream_end_statement(struct stream *stream)
 {
     struct stream_transaction *txn = &stream->txn;
-    for (unsigned i = 0; i < stream->map_count; i++) {
+    /* MySQL 9.6 maps such tables too, and logs their rows if there are any. */
+    for (unsigned i = 0; i < stream->map_count && stream->format.mariadb; i++) {
         const struct table *table =
             stream->maps[i].has_rows ? NULL : tables_find(stream->tables, stream->maps[i].id);
         if (table == NULL || table->plan == NULL) {

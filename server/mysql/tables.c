@@ -298,13 +298,31 @@ find_column(const struct schema_table *schema, const char *name)
     return NULL;
 }
 
+/** Whether a value has all columns, whichever they are: json(*). */
 static bool
-concerns_rules(const struct table *table, const struct schema_table *now)
+takes_all_columns(const struct rules *rules, const struct table *table)
 {
-    bool needs_all = true;
+    for (uint32_t i = 0; i < rules->table_count; i++) {
+        const struct rules_table *block = &rules->tables[i];
+        if (!rules_table_matches(block, table->database, table->name)) {
+            continue;
+        }
+        for (uint32_t k = 0; k < block->rule_count; k++) {
+            if (block->rules[k].action == RULE_SET &&
+                block->rules[k].value.form == TEMPLATE_JSON_ALL) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool
+concerns_rules(const struct rules *rules, const struct table *table,
+               const struct schema_table *now)
+{
     for (uint32_t i = 0; i < table->schema.count; i++) {
         if (!plan_needs_column(table->plan, i)) {
-            needs_all = false;
             continue;
         }
         const struct schema_column *was = &table->schema.columns[i];
@@ -313,7 +331,7 @@ concerns_rules(const struct table *table, const struct schema_table *now)
             return true;
         }
     }
-    return needs_all && now->count != table->schema.count;
+    return now->count != table->schema.count && takes_all_columns(rules, table);
 }
 
 bool
@@ -325,13 +343,16 @@ tables_altered(struct tables *tables, struct bytes database, struct bytes name)
     const struct table *table = newest(tables, schema_name_hash(database, name));
     struct schema_table now;
     bool changed = true;
-    /* Names from the server alone may have been those of after the change all along. */
+    /* Names from the server alone, not from the log, may have been those of after the change all along. */
     if (table != NULL && table->plan != NULL && table->names_logged && table->schema_known &&
         ask_columns(tables, database, name, &now) == SCHEMA_FOUND) {
-        changed = concerns_rules(table, &now);
+        changed = concerns_rules(tables->rules, table, &now);
         schema_table_free(&now);
     }
-    tables_forget(tables, database, name);
+    /* If not, it stays known as it was: it has a new number, and is bound anew, all the same. */
+    if (changed) {
+        tables_forget(tables, database, name);
+    }
     return changed;
 }
 
@@ -378,6 +399,9 @@ tables_may_cascade(struct tables *tables, uint64_t child, const uint64_t *change
         return true;
     }
     for (unsigned at = 0; at < chain_count; at++) {
+        if (!schema_graph_shows(graph, chain[at])) {
+            return true;
+        }
         for (uint32_t i = 0; i < graph->count; i++) {
             const struct schema_foreign_key *key = &graph->keys[i];
             if (key->child != chain[at] || is_among(key->parent, chain + 1, chain_count - 1)) {
