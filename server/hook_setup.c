@@ -4,7 +4,10 @@
 
 #include "base/log.h"
 #include "mysql/hook.h"
+#include "mysql/hook_tool.h"
 #include "options.h"
+
+#include <string.h>
 
 static const char *
 follower_state(void *arg)
@@ -111,4 +114,51 @@ hook_setup_end(struct hook_setup *setup)
         rules_destroy(setup->rules);
         setup->rules = NULL;
     }
+}
+
+/* -- tools ------------------------------------------------------------------------------------- */
+
+static bool
+is_check(const char *word)
+{
+    return strcmp(word, "--hook-check") == 0;
+}
+
+static bool
+is_print(const char *word)
+{
+    return strcmp(word, "--hook-print") == 0;
+}
+
+bool
+hook_setup_is_tool(int argc, char *const *argv)
+{
+    return argc >= 2 && (is_check(argv[1]) || is_print(argv[1]));
+}
+
+int
+hook_setup_run_tool(int argc, char *const *argv)
+{
+    char error[RULES_ERROR_MAX];
+    struct rules *rules = NULL;
+#ifndef HAVE_HOOK
+    log_line("%s: this build of larder has no MySQL hook, which needs libmariadb and libconfig",
+             argv[1]);
+    return OPTIONS_EXIT_USAGE;
+#endif
+    if (argc < 3 || (is_check(argv[1]) && argc > 3)) {
+        log_line("usage: larder --hook-check FILE, or larder --hook-print FILE [LOG...]");
+        return OPTIONS_EXIT_USAGE;
+    }
+    if (!rules_load(argv[2], &rules, error, sizeof(error))) {
+        log_line("%s", error);
+        return OPTIONS_EXIT_BAD;
+    }
+    if (rules->warning[0] != '\0') {
+        log_line("%s", rules->warning);
+    }
+    bool good = is_check(argv[1]) ? hook_check(rules, stdout)
+                                  : hook_print(rules, argv + 3, argc - 3, stdout);
+    rules_destroy(rules);
+    return good ? 0 : OPTIONS_EXIT_BAD;
 }

@@ -26,4 +26,14 @@ __attribute__((warn_unused_result)) int hook_setup_start(struct hook_setup *setu
                                                          const struct settings *settings);
 void hook_setup_end(struct hook_setup *setup);
 
+/**
+ * Whether the command line asks for a tool in place of a server:
+ *
+ *     larder --hook-check FILE               tries the rules; exit code 1 when there is a problem
+ *     larder --hook-print FILE [LOG...]      prints what they would do
+ */
+bool hook_setup_is_tool(int argc, char *const *argv);
+/** Runs it; returns the exit code. */
+int hook_setup_run_tool(int argc, char *const *argv);
+
 #endif

@@ -251,6 +251,9 @@ main(int argc, char **argv)
 {
     static struct settings settings;
     static struct options_report report;
+    if (hook_setup_is_tool(argc, argv)) {
+        return hook_setup_run_tool(argc, argv);
+    }
     enum options_result result = options_parse(argc, argv, &settings, &report);
     int code = 0;
     switch (result) {

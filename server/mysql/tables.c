@@ -170,9 +170,9 @@ static void
 say_problems(const struct table *table, const struct plan_problems *problems)
 {
     for (uint32_t i = 0; i < problems->count && i < PLAN_PROBLEMS_MAX; i++) {
-        log_line("hook: %.*s.%.*s: line %u: %s", (int)table->database.len,
+        log_line("hook: %.*s.%.*s: %s", (int)table->database.len,
                  (const char *)table->database.at, (int)table->name.len,
-                 (const char *)table->name.at, problems->at[i].rule->line, problems->at[i].text);
+                 (const char *)table->name.at, problems->at[i].text);
     }
 }
 

@@ -693,6 +693,134 @@ def check_stop(db):
             db.thaw()
 
 
+def check_tool(db):
+    """--hook-check finds what is wrong; --hook-print shows what would happen."""
+    place = Place([db])
+    with db.connect() as sql:
+        make_tables(sql)
+    done = run(["--hook-check", place.rules])
+    text = done.stdout.decode()
+    assert done.returncode == 0 and "problem" not in text and "shop.users: has the columns" in text, text
+    assert PASSWORD not in text
+    other = USERS.replace("{id}", "{nosuch}", 1)
+    done = run(["--hook-check", Place([db], other).rules])
+    assert done.returncode == 1 and b"nosuch" in done.stdout, done
+    with db.connect() as sql:
+        with contextlib.suppress(SqlError):
+            sql(f"CREATE USER bare@'%' IDENTIFIED BY '{PASSWORD}'")
+    done = run(["--hook-check", Place([db], user="bare").rules])
+    text = done.stdout.decode()
+    assert done.returncode == 1 and "REPLICATION SLAVE" in text and "no grant" in text, text
+    done = run(["--hook-check", Place([db], user="nobody").rules])
+    assert done.returncode == 1 and b"Access denied" in done.stdout, done
+    with db.connect() as sql:
+        sql("FLUSH BINARY LOGS")
+        sql("INSERT INTO shop.users VALUES (1, 'A@B', 'Ann'); UPDATE shop.users SET email = 'c@d'")
+        log = sql("SHOW BINARY LOGS")[-1][0]
+        sql("FLUSH BINARY LOGS")
+    done = run(["--hook-print", place.rules, os.path.join(db.data, log)])
+    text = done.stdout.decode()
+    assert done.returncode == 0, done
+    for line in ("delete user:1", "delete email:a@b", 'set userw:1 {"id":1,"name":"Ann"}'):
+        assert f"    {line}\n" in text, (line, text)
+    live = subprocess.Popen(
+        [larder_binary(), "--hook-print", place.rules], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        seen = []
+        reader = threading.Thread(target=lambda: seen.extend(iter(live.stdout.readline, b"")))
+        reader.start()
+
+        def shown():
+            with db.connect() as sql:
+                sql("REPLACE INTO shop.users VALUES (77, 'a', UUID())")
+            return b"    delete user:77\n" in seen
+
+        wait_until(shown, "the live log")
+    finally:
+        live.kill()
+        live.wait()
+        reader.join()
+        live.stdout.close()
+
+
+def check_semisync(db):
+    """The log tells of a transaction that nobody can see for a while: a fill in between must not stay."""
+    if db.family != "mariadb":
+        raise Skip("the plugin for semi-synchronous replication is not part of mysql-server-core")
+    with hooked(db) as it, hooked(db, Place([db], source='fence = "arrival";')) as naive:
+        make_tables(it.sql)
+        it.sql("INSERT INTO shop.users VALUES (1, 'a', 'old')")
+        it.settle()
+        naive.settle()
+        it.sql("SET GLOBAL rpl_semi_sync_master_timeout = 1500, rpl_semi_sync_master_wait_point = AFTER_SYNC")
+        it.sql("SET GLOBAL rpl_semi_sync_master_enabled = ON")
+        try:
+            rows = [it.count("rows"), naive.count("rows")]
+
+            def update():
+                with db.connect() as sql:
+                    sql("UPDATE shop.users SET name = 'new' WHERE id = 1")
+
+            writer = threading.Thread(target=update)
+            writer.start()
+            wait_until(lambda: it.count("rows") > rows[0] and naive.count("rows") > rows[1], "the event")
+            for one in (it, naive):
+                one.client.send(b"mg user:1 N30 c v\r\n")
+                head = one.client.recv_line().split()
+                one.client.recv_line()
+                token = next(word[1:] for word in head if word[:1] == b"c")
+                seen = one.sql.one("SELECT name FROM shop.users WHERE id = 1").encode()
+                assert seen == b"old", "the commit is still on its way"
+                one.client.exchange(b"ms user:1 3 C%s\r\n%s\r\n" % (token, seen), b"HD\r\n")
+            assert it.has("user:1")
+            writer.join()
+        finally:
+            it.sql("SET GLOBAL rpl_semi_sync_master_enabled = OFF")
+        assert it.sql.one("SELECT name FROM shop.users WHERE id = 1") == "new"
+        it.settle()
+        naive.settle()
+        assert not it.has("user:1")
+        assert naive.value("user:1") == "old", "what the fence is there for"
+
+
+def check_tls(db):
+    """TLS with and without a look at the server's certificate."""
+    folder = tempfile.mkdtemp()
+    def made(*words):
+        done = subprocess.run(["openssl", *words], capture_output=True, cwd=folder, check=False)
+        if done.returncode != 0:
+            raise Skip("no certificate can be made: " + done.stderr.decode()[-200:])
+    made("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=ca")
+    made("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "req.pem", "-subj", "/CN=elsewhere.example")
+    made("x509", "-req", "-in", "req.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "cert.pem", "-days", "2")
+    made("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "x.key", "-out", "other.pem", "-days", "2", "-subj", "/CN=x")
+    if db.family != "mariadb":
+        raise Skip("MySQL makes certificates of its own; the library's part is the same")
+    db.stop()
+    options = db.options
+    db.options = options + [f"--ssl-ca={folder}/ca.pem", f"--ssl-cert={folder}/cert.pem", f"--ssl-key={folder}/key.pem"]
+    db.start()
+    try:
+        def answer(tls, ca):
+            place = Place([db])
+            with open(place.rules) as file:
+                text = file.read()
+            with open(place.rules, "w") as file:
+                file.write(text.replace('tls = "off";', f'tls = "{tls}"; ' + (f'tls_ca = "{folder}/{ca}";' if ca else "")))
+            return run(["--hook-check", place.rules])
+
+        assert answer("required", None).returncode == 0
+        assert answer("verify-identity", "other.pem").returncode == 1
+        assert answer("verify-identity", "ca.pem").returncode == 1, "the certificate is another host's"
+        assert answer("verify-ca", "other.pem").returncode == 1
+        assert answer("verify-ca", "ca.pem").returncode == 0
+    finally:
+        db.stop()
+        db.options = options
+        db.start()
+
+
 CHECKS = [value for name, value in list(globals().items()) if name.startswith("check_")]
 LAST = (check_reset, check_failover, check_no_server)  # they leave the database as another one
 
