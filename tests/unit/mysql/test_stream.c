@@ -40,7 +40,7 @@ see_op(void *arg, const struct record_op *op, const char *reason)
         [RECORD_FLUSH] = "void "
     };
     struct seen *seen = arg;
-    ck_assert_int_eq(op->kind == RECORD_FLUSH, reason != NULL);
+    ck_assert(op->kind == RECORD_FLUSH || reason == NULL);
     add(seen, words[op->kind], strlen(words[op->kind]));
     add(seen, (const char *)op->bytes, op->key_len);
     add(seen, "\n", 1);
