@@ -21,9 +21,8 @@ struct hook_setup {
  *
  * Before any other thread uses the cache, and before anybody can connect.
  */
-__attribute__((warn_unused_result)) int hook_setup_start(struct hook_setup *setup,
-                                                         struct cache *cache,
-                                                         const struct settings *settings);
+__attribute__((warn_unused_result)) int
+hook_setup_start(struct hook_setup *setup, struct cache *cache, const struct settings *settings);
 void hook_setup_end(struct hook_setup *setup);
 
 /**

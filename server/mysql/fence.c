@@ -12,10 +12,10 @@
 #include <string.h>
 #include <time.h>
 
-#define TARGETS_MAX    256u /* GTIDs in one question to MySQL */
-#define RETRY_MS       100u /* between two tries to connect */
-#define QUESTION_US    1000u
-#define SQL_EXTRA      128u
+#define TARGETS_MAX 256u /* GTIDs in one question to MySQL */
+#define RETRY_MS    100u /* between two tries to connect */
+#define QUESTION_US 1000u
+#define SQL_EXTRA   128u
 
 /** The server's end, and where its space begins. */
 struct space {
@@ -34,31 +34,31 @@ struct space {
 struct fence {
     const struct rules_source *settings;
     struct lock lock;
-    struct space told;        /* (l) the newest */
-    struct space space;       /* (t) the one that the connection is of */
-    struct link link;         /* (t) */
-    bool is_open;             /* (t) */
-    bool base_passed;         /* (t) everything from before this space is visible */
-    bool was_lost;            /* (t) it has been said */
-    pthread_mutex_t sleep;    /* of rank LOCK_RANK_HOOK_SLEEP */
+    struct space told;     /* (l) the newest */
+    struct space space;    /* (t) the one that the connection is of */
+    struct link link;      /* (t) */
+    bool is_open;          /* (t) */
+    bool base_passed;      /* (t) everything from before this space is visible */
+    bool was_lost;         /* (t) it has been said */
+    pthread_mutex_t sleep; /* of rank LOCK_RANK_HOOK_SLEEP */
     pthread_cond_t stopped;
-    bool is_stopped;          /* under `sleep` */
+    bool is_stopped; /* under `sleep` */
 
     /* (t) what is waited for */
-    struct gtid_set gtids;    /* MySQL */
+    struct gtid_set gtids; /* MySQL */
     unsigned gtid_count;
-    uint64_t file_number;     /* MariaDB: the farthest place */
+    uint64_t file_number; /* MariaDB: the farthest place */
     uint64_t offset;
-    uint64_t delay_until_us;  /* 0: none */
+    uint64_t delay_until_us; /* 0: none */
     bool needs_base;
     bool is_empty;
     uint64_t begun_us;
-    bool is_late;             /* has been counted as timed out */
+    bool is_late; /* has been counted as timed out */
 
     /* (t) MariaDB: how far the last snapshot saw */
     uint64_t seen_file_number;
     uint64_t seen_offset;
-    uint64_t asked_us;        /* of the last question */
+    uint64_t asked_us; /* of the last question */
     unsigned poll_ms;
 
     struct lock times_lock;
@@ -314,8 +314,8 @@ take_snapshot(void *arg, const struct bytes *values, unsigned count)
     }
     if (bytes_equal(values[0], "Binlog_snapshot_file") ||
         bytes_equal(values[0], "binlog_snapshot_file")) {
-        size_t len = values[1].len < sizeof(snapshot->file) - 1 ? values[1].len
-                                                                : sizeof(snapshot->file) - 1;
+        size_t len =
+            values[1].len < sizeof(snapshot->file) - 1 ? values[1].len : sizeof(snapshot->file) - 1;
         memcpy(snapshot->file, values[1].at, len);
         snapshot->file[len] = '\0';
     } else if (bytes_equal(values[0], "Binlog_snapshot_position") ||
@@ -358,11 +358,10 @@ static enum link_result
 ask_mariadb(struct fence *fence)
 {
     struct snapshot snapshot = { .offset = 0 };
-    enum link_result result =
-        link_query(&fence->link,
-                   "START TRANSACTION WITH CONSISTENT SNAPSHOT;"
-                   "SHOW STATUS LIKE 'binlog_snapshot_%';COMMIT",
-                   take_snapshot, &snapshot);
+    enum link_result result = link_query(&fence->link,
+                                         "START TRANSACTION WITH CONSISTENT SNAPSHOT;"
+                                         "SHOW STATUS LIKE 'binlog_snapshot_%';COMMIT",
+                                         take_snapshot, &snapshot);
     if (result != LINK_OK) {
         return result;
     }
@@ -542,8 +541,7 @@ fence_times(struct fence *fence, uint64_t *p50_us, uint64_t *p99_us)
 {
     uint32_t times[FENCE_PASSED_MAX];
     lock_acquire(&fence->times_lock);
-    unsigned count =
-        fence->times_count < FENCE_PASSED_MAX ? fence->times_count : FENCE_PASSED_MAX;
+    unsigned count = fence->times_count < FENCE_PASSED_MAX ? fence->times_count : FENCE_PASSED_MAX;
     memcpy(times, fence->times, count * sizeof(times[0]));
     lock_release(&fence->times_lock);
     qsort(times, count, sizeof(times[0]), by_size);

@@ -146,10 +146,10 @@ hook_wait(struct hook *hook, const char *gtid, size_t gtid_len, uint32_t timeout
     } else {
         /* The applier looks once more every IDLE_MS: between our look and the list it may pass. */
         uint64_t until_us = clock_monotonic_us() + (uint64_t)timeout_ms * 1000;
-        result = waiters_add(&hook->waiters, &target, until_us, tell, arg, ticket) ==
-                         WAITERS_WAITING
-                     ? HOOK_WAIT_WAITING
-                     : HOOK_WAIT_FULL;
+        result =
+            waiters_add(&hook->waiters, &target, until_us, tell, arg, ticket) == WAITERS_WAITING
+                ? HOOK_WAIT_WAITING
+                : HOOK_WAIT_FULL;
     }
 
 done:

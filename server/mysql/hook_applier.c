@@ -30,8 +30,7 @@ note_lag(struct hook *hook, uint64_t arrived_us, uint64_t now_us)
 static void
 take_reset(struct hook *hook, const struct record_end *end)
 {
-    if (hook->reset_space == end->reset_space &&
-        !position_copy(&hook->applied, &hook->reset)) {
+    if (hook->reset_space == end->reset_space && !position_copy(&hook->applied, &hook->reset)) {
         log_line("hook: out of memory for the position");
     }
 }
@@ -46,8 +45,8 @@ end_transaction(struct hook *hook, const struct record_end *end)
     } else {
         struct position *applied = &hook->applied;
         if (end->file_len > 0) {
-            position_set_file(applied,
-                              (struct bytes){ (const uint8_t *)end->file, end->file_len }, 0);
+            position_set_file(applied, (struct bytes){ (const uint8_t *)end->file, end->file_len },
+                              0);
         }
         applied->offset = end->end_offset;
         if (end->has_gtid && gtid_set_add(&applied->gtids, &end->point.gtid) != GTID_DONE) {
@@ -106,7 +105,7 @@ gather(struct hook *hook, uint64_t begin, uint64_t end)
 static void
 apply_record(struct hook *hook, const uint8_t *record)
 {
-    switch ((enum record_kind)*record) {
+    switch ((enum record_kind) * record) {
     case RECORD_DELETE:
     case RECORD_STALE:
     case RECORD_SET:

@@ -31,7 +31,8 @@ is_healthy(struct hook *hook, uint64_t now_us)
     hook_release(hook);
     uint64_t progress_us = atomic_load_explicit(&hook->progress_us, memory_order_relaxed);
     uint64_t grace_us = (uint64_t)hook->rules->source.grace_ms * 1000;
-    bool is_stuck = now_us > progress_us && now_us - progress_us > grace_us + 1000 * HOOK_TICK_MS * 4;
+    bool is_stuck =
+        now_us > progress_us && now_us - progress_us > grace_us + 1000 * HOOK_TICK_MS * 4;
     return state == HOOK_STREAMING && !is_stuck;
 }
 
@@ -138,9 +139,9 @@ hook_guard_main(void *arg)
                 set_policy(hook, false);
             }
         } else if (!policy_on &&
-                   (healthy_us == 0 ? all_tried
-                                    : now_us - healthy_us >
-                                          (uint64_t)hook->rules->source.grace_ms * 1000)) {
+                   (healthy_us == 0
+                        ? all_tried
+                        : now_us - healthy_us > (uint64_t)hook->rules->source.grace_ms * 1000)) {
             policy_on = true;
             set_policy(hook, true);
         }

@@ -190,11 +190,9 @@ bool
 hook_print(const struct rules *rules, char *const *files, int file_count, FILE *out)
 {
     struct print print = { .out = out, .file = "" };
-    struct stream_sink sink = { .arg = &print,
-                                .begin = print_begin,
-                                .op = print_op,
-                                .flush = print_flush,
-                                .end = print_end };
+    struct stream_sink sink = {
+        .arg = &print, .begin = print_begin, .op = print_op, .flush = print_flush, .end = print_end
+    };
     struct stream *stream = stream_create(rules, RECORD_VALUE_MAX, &sink);
     if (stream == NULL || !link_library_open()) {
         fputs("out of memory, or built without libmariadb\n", out);

@@ -14,10 +14,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define HOOK_QUEUE_CAP   (8u << 20) /* bytes; the longest value must fit twice */
-#define HOOK_TICK_MS     50u        /* how often the guard looks */
-#define HOOK_SAVE_US     1000000u   /* between two savings of the position */
-#define HOOK_LAG_SLOTS   10u        /* seconds over which the largest lag is shown */
+#define HOOK_QUEUE_CAP     (8u << 20) /* bytes; the longest value must fit twice */
+#define HOOK_TICK_MS       50u        /* how often the guard looks */
+#define HOOK_SAVE_US       1000000u   /* between two savings of the position */
+#define HOOK_LAG_SLOTS     10u        /* seconds over which the largest lag is shown */
 #define HOOK_HOLDOFF_CELLS (1u << 18)
 
 _Static_assert(RECORD_VALUE_MAX + 1024 <= HOOK_QUEUE_CAP / 2, "the longest record fits the queue");
@@ -35,8 +35,8 @@ struct hook {
     struct stream *stream; /* (r), but for what it says of threads */
     struct source source;  /* (r); its link can be broken by any */
     struct waiters waiters;
-    struct record_actor arrival; /* (r) */
-    struct record_actor visible; /* (a) */
+    struct record_actor arrival;       /* (r) */
+    struct record_actor visible;       /* (a) */
     struct cache_thread *guard_thread; /* (g) */
     pthread_t reader;
     pthread_t applier;
@@ -45,28 +45,28 @@ struct hook {
 
     pthread_mutex_t mutex; /* of rank LOCK_RANK_HOOK */
     pthread_cond_t changed;
-    enum hook_state state; /* (m) */
-    bool stopping;         /* (m) */
-    bool paused;           /* (m) */
-    bool all_tried;        /* (m) each host has failed, or one is being followed */
+    enum hook_state state;             /* (m) */
+    bool stopping;                     /* (m) */
+    bool paused;                       /* (m) */
+    bool all_tried;                    /* (m) each host has failed, or one is being followed */
     char source_name[RULES_ERROR_MAX]; /* (m) host that is followed; "" */
 
     struct lock lock_position;
-    struct position applied;   /* (p) */
-    uint32_t reset_space;      /* (p) whose beginning `reset` is */
-    struct position reset;     /* (p) */
-    uint64_t applied_version;  /* (p) counts changes */
+    struct position applied;  /* (p) */
+    uint32_t reset_space;     /* (p) whose beginning `reset` is */
+    struct position reset;    /* (p) */
+    uint64_t applied_version; /* (p) counts changes */
 
-    struct retry retry;   /* (r) */
-    uint32_t space;       /* (r) */
-    uint32_t server_id;   /* (r) */
-    bool must_void;       /* (r) the log has a gap */
-    bool follows_anew;    /* (r) no position: begin at what the server has */
-    bool is_followed;     /* (r) this connection gives the log out */
+    struct retry retry;                 /* (r) */
+    uint32_t space;                     /* (r) */
+    uint32_t server_id;                 /* (r) */
+    bool must_void;                     /* (r) the log has a gap */
+    bool follows_anew;                  /* (r) no position: begin at what the server has */
+    bool is_followed;                   /* (r) this connection gives the log out */
     const struct rules_host *last_host; /* (r) that gave the log out; NULL: none yet */
-    char said[LINK_ERROR_CAP]; /* (r) the last error that was logged */
-    uint32_t op_reset_space;   /* (r) for the END of a voiding */
-    struct position from;      /* (r) */
+    char said[LINK_ERROR_CAP];          /* (r) the last error that was logged */
+    uint32_t op_reset_space;            /* (r) for the END of a voiding */
+    struct position from;               /* (r) */
 
     _Atomic uint32_t space_now;     /* (x) = space, for the applier */
     _Atomic uint64_t read_since_us; /* (x) the reader waits for the server since; 0: it does not */
@@ -75,12 +75,12 @@ struct hook {
     _Atomic bool policy_on;         /* (x) without a server for longer than the grace time */
     struct metric lag_us[HOOK_LAG_SLOTS]; /* (a) the largest of a second each */
     struct metric lag_second[HOOK_LAG_SLOTS];
-    struct metric gaps;       /* (r) */
-    struct metric reconnects; /* (r) */
-    struct metric duplicates; /* (r) */
-    struct metric save_errors;  /* (g) */
-    struct metric save_failing; /* (g) 1 or 0 */
-    struct metric queue_keys; /* added by (r) */
+    struct metric gaps;            /* (r) */
+    struct metric reconnects;      /* (r) */
+    struct metric duplicates;      /* (r) */
+    struct metric save_errors;     /* (g) */
+    struct metric save_failing;    /* (g) 1 or 0 */
+    struct metric queue_keys;      /* added by (r) */
     struct metric queue_keys_done; /* (a) */
 };
 

@@ -190,7 +190,8 @@ begin_space(struct hook *hook, const struct rules_host *host)
 {
     const struct position *current = &hook->source.current;
     hook->space++;
-    atomic_store_explicit(&hook->space_now, hook->space, memory_order_relaxed); /* relaxed: one number */
+    atomic_store_explicit(&hook->space_now, hook->space,
+                          memory_order_relaxed); /* relaxed: one number */
     stream_begin(hook->stream, hook->space, host, (enum event_checksum)hook->source.checksum,
                  hook->follows_anew ? &hook->from : NULL);
     stream_set_native_cascades(hook->stream, has_native_cascades(hook));
@@ -375,8 +376,8 @@ void *
 hook_reader_main(void *arg)
 {
     struct hook *hook = arg;
-    hook->server_id = hook->rules->source.server_id != 0 ? hook->rules->source.server_id
-                                                         : choose_server_id();
+    hook->server_id =
+        hook->rules->source.server_id != 0 ? hook->rules->source.server_id : choose_server_id();
     begin_from_state_file(hook);
     hook_acquire(hook);
     while (!hook->stopping) {

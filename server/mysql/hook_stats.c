@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define VALUE_CAP 64u
+#define VALUE_CAP    64u
 #define BEHIND_MIN_S 2 /* the log's times are whole seconds */
 
 struct out {
@@ -91,7 +91,8 @@ put_connection(struct hook *hook, const struct out *out)
     put_positions(hook, out);
     put(out, "hook_lag_us", hook_lag_us(hook));
     uint32_t event_s = stream_time(hook->stream);
-    int64_t behind_s = event_s != 0 && state == HOOK_CATCHING_UP ? (int64_t)time(NULL) - event_s : 0;
+    int64_t behind_s =
+        event_s != 0 && state == HOOK_CATCHING_UP ? (int64_t)time(NULL) - event_s : 0;
     put(out, "hook_behind_s", behind_s >= BEHIND_MIN_S ? (uint64_t)behind_s : 0);
     uint64_t p50_us;
     uint64_t p99_us;

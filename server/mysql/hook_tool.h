@@ -1,4 +1,5 @@
-/* What an operator asks of a rules file before a server runs with it: --hook-check, --hook-print. */
+/* What an operator asks of a rules file before a server runs with it: --hook-check, --hook-print.
+ */
 #ifndef LARDER_MYSQL_HOOK_TOOL_H
 #define LARDER_MYSQL_HOOK_TOOL_H
 

@@ -128,7 +128,9 @@ set_tls(MYSQL *mysql, const struct rules_source *source)
     bool ok = mysql_optionsv(mysql, MYSQL_OPT_SSL_ENFORCE, &enforce) == 0 &&
               mysql_optionsv(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify) == 0;
     if (enforce) {
-        if (source->tls_ca != NULL && source->tls >= RULES_TLS_VERIFY_CA) { /* alone it has the certificate's issuer looked at */
+        if (source->tls_ca != NULL &&
+            source->tls >=
+                RULES_TLS_VERIFY_CA) { /* alone it has the certificate's issuer looked at */
             ok = ok && mysql_optionsv(mysql, MYSQL_OPT_SSL_CA, source->tls_ca) == 0;
         }
         if (source->tls_cert != NULL) {

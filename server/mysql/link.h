@@ -9,9 +9,9 @@
 #include "mysql/bytes.h"
 #include "mysql/rules.h"
 
-#define LINK_ERROR_CAP   512u          /* bytes of an error text, NUL included */
-#define LINK_PACKET_MAX  (64u << 20)   /* bytes; a longer event is answered LINK_TOO_LONG */
-#define LINK_COLUMNS_MAX 16u           /* of a row that a query of ours gives */
+#define LINK_ERROR_CAP   512u        /* bytes of an error text, NUL included */
+#define LINK_PACKET_MAX  (64u << 20) /* bytes; a longer event is answered LINK_TOO_LONG */
+#define LINK_COLUMNS_MAX 16u         /* of a row that a query of ours gives */
 
 enum link_result {
     LINK_OK,
@@ -48,7 +48,8 @@ enum link_result link_open(struct link *link, const struct rules_source *source,
                            const struct rules_host *host) __attribute__((warn_unused_result));
 void link_close(struct link *link);
 
-/** Wakes whoever waits for the server: that call and all later ones answer LINK_LOST.  Any thread. */
+/** Wakes whoever waits for the server: that call and all later ones answer LINK_LOST.  Any thread.
+ */
 void link_stop(struct link *link);
 /** The same for the connection that is open now alone.  Any thread. */
 void link_break(struct link *link);

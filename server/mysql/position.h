@@ -11,8 +11,8 @@
 
 #include "mysql/gtid.h"
 
-#define POSITION_FILE_CAP 513u        /* bytes of a log file's name, NUL included */
-#define POSITION_TEXT_MAX (1u << 20)  /* bytes; a set of GTID_ENTRIES_MAX entries takes less */
+#define POSITION_FILE_CAP 513u       /* bytes of a log file's name, NUL included */
+#define POSITION_TEXT_MAX (1u << 20) /* bytes; a set of GTID_ENTRIES_MAX entries takes less */
 
 struct position {
     bool is_known; /* else: start at what the server has now */

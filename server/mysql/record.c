@@ -61,9 +61,8 @@ store(struct record_actor *actor, const struct record_op *op)
 {
     struct cache_store store;
     int64_t expires_at = op->ttl_s > 0 ? cache_now(actor->cache) + op->ttl_s : CACHE_NEVER;
-    enum cache_result result =
-        cache_store_begin(actor->cache, actor->thread, op->bytes, op->key_len, op->value_len, 0,
-                          expires_at, &store);
+    enum cache_result result = cache_store_begin(actor->cache, actor->thread, op->bytes,
+                                                 op->key_len, op->value_len, 0, expires_at, &store);
     if (result != CACHE_OK) {
         return false;
     }

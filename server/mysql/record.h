@@ -61,7 +61,7 @@ struct record_end {
     struct record_point point;
     uint64_t end_offset;  /* behind the transaction */
     uint32_t reset_space; /* not 0: all is void, and the position is that space's beginning */
-    uint16_t file_len;   /* the name of a log follows, that is in use from here on; 0: none */
+    uint16_t file_len;    /* the name of a log follows, that is in use from here on; 0: none */
     char file[];
 };
 

@@ -12,10 +12,10 @@
 #include <string.h>
 #include <strings.h>
 
-#define SQL_CAP         2048u
-#define VALUES_LEN_MAX  (1u << 20) /* bytes of all names of ENUMs and SETs of a table */
-#define COLLATIONS_MAX  2304u      /* ids that are looked through for a character set */
-#define ROW_COLUMNS     6u
+#define SQL_CAP        2048u
+#define VALUES_LEN_MAX (1u << 20) /* bytes of all names of ENUMs and SETs of a table */
+#define COLLATIONS_MAX 2304u      /* ids that are looked through for a character set */
+#define ROW_COLUMNS    6u
 
 /* -- columns ----------------------------------------------------------------------------------- */
 
@@ -195,8 +195,8 @@ take_column(void *arg, const struct bytes *values, unsigned count)
     if (bytes_equal(values[1], "enum") || bytes_equal(values[1], "set")) {
         take_values(reading, column, values[2]);
     }
-    column->type_hash = hash_bytes(values[2].at, values[2].len, 1) ^
-                        hash_bytes(values[5].at, values[5].len, 2);
+    column->type_hash =
+        hash_bytes(values[2].at, values[2].len, 1) ^ hash_bytes(values[5].at, values[5].len, 2);
 }
 
 /** Writes the names into SQL.  False: longer than any name. */

@@ -17,8 +17,8 @@
 
 struct schema_column {
     char name[SCHEMA_NAME_CAP];
-    uint64_t type_hash;  /* of all that tells the type: the same means the same type */
-    uint8_t log_type;    /* enum column_type that the log gives such a column; 0: not known */
+    uint64_t type_hash; /* of all that tells the type: the same means the same type */
+    uint8_t log_type;   /* enum column_type that the log gives such a column; 0: not known */
     bool is_unsigned;
     bool is_invisible;
     uint8_t meaning;     /* enum column_meaning */
@@ -34,8 +34,8 @@ struct schema_table {
 
 enum schema_result {
     SCHEMA_FOUND,
-    SCHEMA_NONE,    /* no such table, or none that this user may see */
-    SCHEMA_LOST,    /* no connection, no memory */
+    SCHEMA_NONE, /* no such table, or none that this user may see */
+    SCHEMA_LOST, /* no connection, no memory */
 };
 
 /** out   schema_table_free() it on SCHEMA_FOUND */

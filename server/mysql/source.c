@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GTIDS_FIRST_CAP  4096u
-#define SQL_CAP          512u
+#define GTIDS_FIRST_CAP 4096u
+#define SQL_CAP         512u
 
 const char source_identity_sql[] = "SELECT CONCAT(@@server_id, '/', @@hostname, '/', @@port)";
 
@@ -107,11 +107,10 @@ static enum link_result
 read_gtids(struct source *source)
 {
     struct set_arg taken = { .set = &source->current.gtids };
-    enum link_result result =
-        link_query(&source->link,
-                   source->link.is_mariadb ? "SELECT @@global.gtid_binlog_pos"
-                                           : "SELECT @@global.gtid_executed",
-                   take_set, &taken);
+    enum link_result result = link_query(&source->link,
+                                         source->link.is_mariadb ? "SELECT @@global.gtid_binlog_pos"
+                                                                 : "SELECT @@global.gtid_executed",
+                                         take_set, &taken);
     if (result == LINK_OK && !taken.ok) {
         snprintf(source->link.error, sizeof(source->link.error),
                  "the server's GTIDs cannot be read, or are more than %u", GTID_ENTRIES_MAX);
@@ -174,8 +173,7 @@ learn_server(struct source *source)
     }
     if (result == LINK_OK) {
         result = link_query_text(link, "SELECT @@global.binlog_checksum", text, sizeof(text));
-        source->checksum =
-            strcmp(text, "CRC32") == 0 ? EVENT_CHECKSUM_CRC32 : EVENT_CHECKSUM_NONE;
+        source->checksum = strcmp(text, "CRC32") == 0 ? EVENT_CHECKSUM_CRC32 : EVENT_CHECKSUM_NONE;
     }
     return result == LINK_OK ? read_current(source) : result;
 }
@@ -251,8 +249,7 @@ tell_mariadb(struct source *source, const struct position *from)
     gtid_set_write(&from->gtids, &out);
     writer_put_char(&out, '\'');
     sql[out.len] = '\0';
-    enum link_result result =
-        out.is_full ? LINK_LOST : link_query(&source->link, sql, NULL, NULL);
+    enum link_result result = out.is_full ? LINK_LOST : link_query(&source->link, sql, NULL, NULL);
     free(sql);
     return result;
 }
@@ -320,7 +317,8 @@ ask_by_file(struct source *source, const char *file, uint64_t offset)
 }
 
 #define DUMP_THROUGH_GTID 4u
-#define DUMP_GTID_COMMAND ((enum enum_server_command)30) /* MySQL's; libmariadb has no name for it */
+#define DUMP_GTID_COMMAND \
+    ((enum enum_server_command)30) /* MySQL's; libmariadb has no name for it */
 
 static enum link_result
 ask_by_gtid(struct source *source, const struct gtid_set *gtids)

@@ -24,9 +24,9 @@ enum source_result {
 struct source {
     struct link link;
     bool by_gtid;
-    uint8_t checksum;        /* enum event_checksum */
-    uint32_t server_id;      /* ours */
-    struct position current; /* the end of the log when source_open() looked */
+    uint8_t checksum;                   /* enum event_checksum */
+    uint32_t server_id;                 /* ours */
+    struct position current;            /* the end of the log when source_open() looked */
     char identity[SOURCE_IDENTITY_CAP]; /* tells servers apart behind one address */
 };
 

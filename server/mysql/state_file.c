@@ -39,8 +39,7 @@ parse(char *text, size_t len, struct position *out)
     struct writer again = { .at = text, .cap = len, .len = len - EXTRA_LEN };
     put_check(&again);
     if (memcmp(check, text + len - EXTRA_LEN, EXTRA_LEN) != 0 ||
-        !position_parse(out,
-                        (struct bytes){ (const uint8_t *)text, len - EXTRA_LEN })) {
+        !position_parse(out, (struct bytes){ (const uint8_t *)text, len - EXTRA_LEN })) {
         return STATE_FILE_BROKEN;
     }
     return STATE_FILE_OK;

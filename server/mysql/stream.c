@@ -196,9 +196,9 @@ stream_widen_prefixes(struct stream *stream, const struct rules_prefixes *prefix
         if (txn->widened_count < RULES_PREFIXES_MAX) {
             txn->widened[txn->widened_count++] = hash;
         }
-        *stream->op = (struct record_op){
-            .kind = RECORD_FLUSH, .key_len = (uint8_t)prefix->len, .rule = RECORD_NO_RULE
-        };
+        *stream->op = (struct record_op){ .kind = RECORD_FLUSH,
+                                          .key_len = (uint8_t)prefix->len,
+                                          .rule = RECORD_NO_RULE };
         memcpy(stream->op->bytes, prefix->text, prefix->len);
         stream_put_op(stream, reason);
         is_new = true;
@@ -392,8 +392,7 @@ static void
 take_query(struct stream *stream, struct event *event)
 {
     const char *reason = NULL;
-    if (event->query.packed &&
-        inflate_event(stream->inflater, event, &reason) != INFLATE_DONE) {
+    if (event->query.packed && inflate_event(stream->inflater, event, &reason) != INFLATE_DONE) {
         metric_add(&stream->counts.decode_errors, 1);
         stream_widen_all(stream, reason);
         return;

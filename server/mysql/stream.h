@@ -29,8 +29,7 @@ struct stream_sink {
     /** After each event that had operations. */
     void (*flush)(void *arg);
     /** The transaction is whole.  file: NULL if it is the one of before. */
-    bool (*end)(void *arg, const struct record_point *point, uint64_t end_offset,
-                const char *file);
+    bool (*end)(void *arg, const struct record_point *point, uint64_t end_offset, const char *file);
 };
 
 /** Written by the stream's thread. */

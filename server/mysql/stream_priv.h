@@ -16,11 +16,11 @@ struct stream_map {
 /** The transaction that is being read. */
 struct stream_transaction {
     bool is_open;
-    bool in_block;   /* ends with COMMIT and the like, not behind its first statement */
-    bool has_begun;  /* the sink knows of it */
+    bool in_block;  /* ends with COMMIT and the like, not behind its first statement */
+    bool has_begun; /* the sink knows of it */
     bool has_gtid;
-    bool is_xa;      /* what it does is kept until it commits */
-    bool xa_known;   /* `xa` is its identifier; else it has none that could be kept */
+    bool is_xa;    /* what it does is kept until it commits */
+    bool xa_known; /* `xa` is its identifier; else it has none that could be kept */
     bool all_widened;
     struct record_point point;
     struct xa_id xa;
@@ -53,8 +53,8 @@ struct stream {
     uint32_t space;
     uint64_t now_us;
     struct metric time_s; /* unix second of the newest event */
-    uint64_t said_us; /* when the last voiding was logged */
-    const char *said; /* and why it was done */
+    uint64_t said_us;     /* when the last voiding was logged */
+    const char *said;     /* and why it was done */
     struct stream_transaction txn;
     unsigned map_count;
     struct stream_map maps[STREAM_MAPS_MAX];

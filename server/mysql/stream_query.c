@@ -176,10 +176,10 @@ change_tables(struct stream *stream, const struct event_query *query)
         return;
     case DDL_SCOPE_DATABASE:
         tables_forget_all(stream->tables);
-        rules_list_database_prefixes(stream->rules,
-                                     plain_name(ddl->database, query->database, database_name,
-                                                sizeof(database_name)),
-                                     &stream->named);
+        rules_list_database_prefixes(
+            stream->rules,
+            plain_name(ddl->database, query->database, database_name, sizeof(database_name)),
+            &stream->named);
         stream_widen_prefixes(stream, &stream->named, "a statement about a whole database");
         return;
     case DDL_SCOPE_ALL:

@@ -47,9 +47,8 @@ note_rows(struct stream *stream, const struct table *table, enum event_rows_op o
     if (op == EVENT_ROWS_WRITE) {
         return; /* no foreign key acts on an insert; REPLACE is logged as delete or update */
     }
-    if (stream->native_cascades &&
-        !tables_children(stream->tables, table->name_hash, op == EVENT_ROWS_DELETE, widen_child,
-                         stream)) {
+    if (stream->native_cascades && !tables_children(stream->tables, table->name_hash,
+                                                    op == EVENT_ROWS_DELETE, widen_child, stream)) {
         stream_widen_all(stream, "foreign keys that are not known");
     }
     for (unsigned i = 0; i < txn->changed_count; i++) {
@@ -146,8 +145,8 @@ run_rows(struct stream *stream, const struct table *table, const struct event_ro
     while ((result = row_next(&walk, stream->values[0], stream->values[1])) == ROW_NEXT &&
            !stream->is_stopped) {
         plan_run(table->plan, rows->op, rows->op == EVENT_ROWS_WRITE ? NULL : stream->values[0],
-                 rows->op == EVENT_ROWS_DELETE ? NULL : stream->values[1], stream->scratch,
-                 take_op, stream);
+                 rows->op == EVENT_ROWS_DELETE ? NULL : stream->values[1], stream->scratch, take_op,
+                 stream);
         count++;
     }
     metric_add(&stream->counts.rows, count);

@@ -90,8 +90,7 @@ can_ask(struct tables *tables)
     if (tables->host == NULL || tables->is_open) {
         return tables->is_open;
     }
-    tables->is_open =
-        link_open(&tables->link, &tables->rules->source, tables->host) == LINK_OK;
+    tables->is_open = link_open(&tables->link, &tables->rules->source, tables->host) == LINK_OK;
     if (!tables->is_open && !tables->was_refused) {
         tables->was_refused = true;
         log_line("hook: no connection to ask for columns: %s", tables->link.error);
@@ -120,8 +119,8 @@ ask_columns(struct tables *tables, struct bytes database, struct bytes name,
 static uint64_t
 map_hash(const struct event_table_map *map)
 {
-    uint64_t hash = hash_bytes(map->types, map->column_count,
-                               schema_name_hash(map->database, map->table));
+    uint64_t hash =
+        hash_bytes(map->types, map->column_count, schema_name_hash(map->database, map->table));
     hash = hash_bytes(map->metadata.at, map->metadata.len, hash);
     return hash_bytes(map->metadata_optional.at, map->metadata_optional.len, hash);
 }
@@ -170,9 +169,8 @@ static void
 say_problems(const struct table *table, const struct plan_problems *problems)
 {
     for (uint32_t i = 0; i < problems->count && i < PLAN_PROBLEMS_MAX; i++) {
-        log_line("hook: %.*s.%.*s: %s", (int)table->database.len,
-                 (const char *)table->database.at, (int)table->name.len,
-                 (const char *)table->name.at, problems->at[i].text);
+        log_line("hook: %.*s.%.*s: %s", (int)table->database.len, (const char *)table->database.at,
+                 (int)table->name.len, (const char *)table->name.at, problems->at[i].text);
     }
 }
 
@@ -249,8 +247,7 @@ tables_map(struct tables *tables, const struct event_table_map *map)
     table->map_hash = hash;
     table->name_hash = schema_name_hash(map->database, map->table);
     table->bound_at = ++tables->bound;
-    if (rules_match(tables->rules, map->database, map->table) &&
-        !bind_table(tables, table, map)) {
+    if (rules_match(tables->rules, map->database, map->table) && !bind_table(tables, table, map)) {
         table_free(table);
         *at = NULL;
         return NULL;
@@ -318,8 +315,7 @@ takes_all_columns(const struct rules *rules, const struct table *table)
 }
 
 static bool
-concerns_rules(const struct rules *rules, const struct table *table,
-               const struct schema_table *now)
+concerns_rules(const struct rules *rules, const struct table *table, const struct schema_table *now)
 {
     for (uint32_t i = 0; i < table->schema.count; i++) {
         if (!plan_needs_column(table->plan, i)) {
@@ -343,7 +339,8 @@ tables_altered(struct tables *tables, struct bytes database, struct bytes name)
     const struct table *table = newest(tables, schema_name_hash(database, name));
     struct schema_table now;
     bool changed = true;
-    /* Names from the server alone, not from the log, may have been those of after the change all along. */
+    /* Names from the server alone, not from the log, may have been those of after the change all
+     * along. */
     if (table != NULL && table->plan != NULL && table->names_logged && table->schema_known &&
         ask_columns(tables, database, name, &now) == SCHEMA_FOUND) {
         changed = concerns_rules(tables->rules, table, &now);

@@ -20,15 +20,15 @@ struct table {
     uint64_t id;
     uint64_t map_hash; /* of all that the table map says */
     uint64_t name_hash;
-    uint64_t bound_at; /* counts bindings: the highest is the table as it is now */
-    struct plan *plan; /* NULL: no rules for it, or its rows cannot be read */
+    uint64_t bound_at;      /* counts bindings: the highest is the table as it is now */
+    struct plan *plan;      /* NULL: no rules for it, or its rows cannot be read */
     const char *unreadable; /* why; NULL: they can */
     struct column *columns;
     uint32_t column_count;
     char *names; /* database and table, each with a NUL; NULL: no rules for it */
     struct bytes database;
     struct bytes name;
-    uint8_t *copy; /* of the map, which the columns point into */
+    uint8_t *copy;     /* of the map, which the columns point into */
     bool names_logged; /* else the names are those of the time when the server was asked */
     bool schema_known;
     struct schema_table schema;
@@ -61,8 +61,8 @@ bool tables_may_cascade(struct tables *tables, uint64_t child, const uint64_t *c
 /** Takes a table that a change of its parent changes too. */
 typedef void tables_child_fn(void *arg, struct bytes database, struct bytes name);
 /** All tables that an update or a delete of `parent` changes by foreign keys.  False: not known. */
-bool tables_children(struct tables *tables, uint64_t parent, bool is_delete,
-                     tables_child_fn *child, void *arg);
+bool tables_children(struct tables *tables, uint64_t parent, bool is_delete, tables_child_fn *child,
+                     void *arg);
 /** Foreign keys may have changed. */
 void tables_graph_changed(struct tables *tables);
 

@@ -24,7 +24,7 @@ struct waiter;
 
 struct waiters {
     struct lock lock;
-    unsigned count;        /* locking key: lock, as the next two */
+    unsigned count; /* locking key: lock, as the next two */
     uint64_t next_ticket;
     struct waiter *at;     /* WAITERS_MAX */
     _Atomic unsigned hint; /* = count; relaxed: read without the lock to save it */

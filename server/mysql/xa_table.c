@@ -113,8 +113,8 @@ xa_next(const struct xa_operations *operations, size_t *at)
 static bool
 same(const struct xa_id *a, const struct xa_id *b)
 {
-    return a->format == b->format && a->gtrid_len == b->gtrid_len &&
-           a->bqual_len == b->bqual_len && memcmp(a->gtrid, b->gtrid, a->gtrid_len) == 0 &&
+    return a->format == b->format && a->gtrid_len == b->gtrid_len && a->bqual_len == b->bqual_len &&
+           memcmp(a->gtrid, b->gtrid, a->gtrid_len) == 0 &&
            memcmp(a->bqual, b->bqual, a->bqual_len) == 0;
 }
 

@@ -158,7 +158,7 @@ struct server {
     struct worker *workers;
     unsigned workers_len;
     unsigned worker_next;
-    struct napi_table napi; /* -N */
+    struct napi_table napi;         /* -N */
     server_thread_fn *worker_begin; /* NULL for none */
 
     struct event_base *base;

@@ -135,8 +135,8 @@ hook_wait_run(struct session *session)
 {
     struct session_worker *worker = session->worker;
     /* acquire: pairs with tell() */
-    enum wait_answer answer = (enum wait_answer)atomic_load_explicit(&session->hook_wait->answer,
-                                                                     memory_order_acquire);
+    enum wait_answer answer =
+        (enum wait_answer)atomic_load_explicit(&session->hook_wait->answer, memory_order_acquire);
     if (answer == ANSWER_NONE) {
         /* Commands behind this one wait in the buffer; there is no room for more than it holds. */
         return worker->rx_end - worker->rx_at == SESSION_RX_SIZE ? STEP_CLOSE : STEP_READ;

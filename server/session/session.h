@@ -114,8 +114,8 @@ struct session *session_create(struct session_worker *worker);
 struct session *session_create_datagram(struct session_worker *worker);
 /** Before anything is received: the protocol of the listener, in place of -B. */
 void session_speak(struct session *session, enum settings_protocol protocol);
-/** As if it had just been created, and told what to speak: input, output, pins and unfinished stores
- * are dropped. */
+/** As if it had just been created, and told what to speak: input, output, pins and unfinished
+ * stores are dropped. */
 void session_reset(struct session *session);
 /** Gives back pins and unfinished stores. */
 void session_destroy(struct session *session);

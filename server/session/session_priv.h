@@ -236,8 +236,8 @@ struct session {
         struct dump *dump;     /* DUMP */
     };
     union {
-        uint64_t swallow_left;   /* SWALLOW, LOGIN */
-        struct watcher *watcher; /* WATCH; owned */
+        uint64_t swallow_left;       /* SWALLOW, LOGIN */
+        struct watcher *watcher;     /* WATCH; owned */
         struct hook_wait *hook_wait; /* HOOK_WAIT; owned */
     };
 };

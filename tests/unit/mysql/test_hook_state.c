@@ -69,9 +69,8 @@ START_TEST(waiters_are_told_once_what_became_of_their_wait)
     for (unsigned i = 0; i < 4; i++) {
         struct gtid_set target;
         parse(&target, targets[i]);
-        ck_assert_int_eq(
-            waiters_add(&waiters, &target, 100 * (i + 1), note, &told[i], &tickets[i]),
-            WAITERS_WAITING);
+        ck_assert_int_eq(waiters_add(&waiters, &target, 100 * (i + 1), note, &told[i], &tickets[i]),
+                         WAITERS_WAITING);
     }
     struct gtid_set applied;
     parse(&applied, "0-1-5");

@@ -11,12 +11,21 @@
 #define U1 "11111111-2222-3333-4444-555555555555"
 
 static const char *const texts[] = {
-    "mysql gtid " U1 ":1-5:7", "mysql gtid ",    "mariadb gtid 0-1-100,5-2-7",
-    "mariadb gtid ",           "mysql file bin.000012:4711",
+    "mysql gtid " U1 ":1-5:7",    "mysql gtid ", "mariadb gtid 0-1-100,5-2-7", "mariadb gtid ",
+    "mysql file bin.000012:4711",
 };
 static const char *const bad[] = {
-    "", "mysql", "mysql gtid", "mysql gtid 0-1-1", "mariadb gtid " U1 ":1", "mariadb file a.1:4",
-    "mysql file :4", "mysql file a.1:", "mysql file a.1:x", "oracle gtid 1", "mysql file a.1:123456789012345678901",
+    "",
+    "mysql",
+    "mysql gtid",
+    "mysql gtid 0-1-1",
+    "mariadb gtid " U1 ":1",
+    "mariadb file a.1:4",
+    "mysql file :4",
+    "mysql file a.1:",
+    "mysql file a.1:x",
+    "oracle gtid 1",
+    "mysql file a.1:123456789012345678901",
 };
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

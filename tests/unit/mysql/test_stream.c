@@ -35,10 +35,10 @@ see_begin(void *arg, const struct record_point *point)
 static bool
 see_op(void *arg, const struct record_op *op, const char *reason)
 {
-    static const char *const words[] = {
-        [RECORD_DELETE] = "delete ", [RECORD_STALE] = "stale ", [RECORD_SET] = "set ",
-        [RECORD_FLUSH] = "void "
-    };
+    static const char *const words[] = { [RECORD_DELETE] = "delete ",
+                                         [RECORD_STALE] = "stale ",
+                                         [RECORD_SET] = "set ",
+                                         [RECORD_FLUSH] = "void " };
     struct seen *seen = arg;
     ck_assert(op->kind == RECORD_FLUSH || reason == NULL);
     add(seen, words[op->kind], strlen(words[op->kind]));
