@@ -12,6 +12,7 @@
 
 #define GTIDS_FIRST_CAP 4096u
 #define SQL_CAP         512u
+#define RECEIVED_WAIT_S "0.5"
 
 const char source_identity_sql[] = "SELECT CONCAT(@@server_id, '/', @@hostname, '/', @@port)";
 
@@ -347,6 +348,34 @@ ask_by_gtid(struct source *source, const struct gtid_set *gtids)
     return result;
 }
 
+/**
+ * MySQL tells of a transaction before it counts it as executed: one that was received when the
+ * last connection ended may be on its way still.
+ */
+static bool
+has_received(struct source *source, const struct position *from)
+{
+    if (position_reaches(&source->current, from) || source->link.is_mariadb) {
+        return position_reaches(&source->current, from);
+    }
+    size_t cap = SQL_CAP + (from->gtids.count + 1) * GTID_TEXT_MAX;
+    char *sql = malloc(cap);
+    char answer[16] = "";
+    if (sql == NULL) {
+        return false;
+    }
+    struct writer out = writer(sql, cap - 1);
+    writer_put_text(&out, "SELECT WAIT_FOR_EXECUTED_GTID_SET('");
+    gtid_set_write(&from->gtids, &out);
+    writer_put_text(&out, "', " RECEIVED_WAIT_S ")");
+    sql[out.len] = '\0';
+    bool has = !out.is_full &&
+               link_query_text(&source->link, sql, answer, sizeof(answer)) == LINK_OK &&
+               strcmp(answer, "0") == 0 && read_current(source) == LINK_OK;
+    free(sql);
+    return has && position_reaches(&source->current, from);
+}
+
 enum source_result
 source_begin(struct source *source, const struct rules_source *settings,
              const struct position *from, uint32_t server_id)
@@ -358,7 +387,7 @@ source_begin(struct source *source, const struct rules_source *settings,
                  "the position is one of another family of servers, or of a log without GTIDs");
         return SOURCE_GAP;
     }
-    if (from->by_gtid && !position_reaches(&source->current, from)) {
+    if (from->by_gtid && !has_received(source, from)) {
         snprintf(source->link.error, sizeof(source->link.error),
                  "the server does not have all transactions that were received");
         return SOURCE_GAP;

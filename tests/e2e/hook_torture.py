@@ -44,7 +44,6 @@ class Torture:
         self.db, self.server, self.seed = db, server, seed
         self.stop = threading.Event()
         self.calm = threading.Event()
-        self.calm.set()
         self.counts = {"writes": 0, "hits": 0, "plain": 0, "token": 0, "refused": 0, "faults": 0}
         self.errors = []
 
@@ -151,7 +150,7 @@ class Torture:
 
     def faults(self):
         dice = random.Random(self.seed)
-        while not self.stop.wait(0.5 + dice.random() * 2):
+        while not self.calm.wait(0.5 + dice.random() * 2):
             try:
                 self.fault(dice)
             except LOST:
@@ -166,7 +165,9 @@ class Torture:
             threads.append(threading.Thread(target=self.faults))
         for thread in threads:
             thread.start()
-        time.sleep(SECONDS)
+        time.sleep(SECONDS * 0.8)
+        self.calm.set()  # no faults any more, so that there is something in the cache at the end
+        time.sleep(SECONDS * 0.2)
         self.stop.set()
         for thread in threads:
             thread.join(60)
