@@ -101,7 +101,7 @@ ERRORS = $(if $(filter-out 0,$(DEVELOPER)),-Werror)
 
 # CFLAGS and CPPFLAGS are the user's, and come behind ours; only a variant's come behind them.
 OUR_CPPFLAGS = -D_GNU_SOURCE -I. -Iserver -Iserver/include $(EVENT_CFLAGS) $(TLS_CFLAGS) $(SASL_CFLAGS) \
-    $(SECCOMP_CFLAGS) $(CPPFLAGS)
+    $(SECCOMP_CFLAGS) $(HOOK_CFLAGS) $(CPPFLAGS)
 TEST_CPPFLAGS = -Itests $(CHECK_CFLAGS)
 OUR_CFLAGS = -std=gnu11 -pthread -fPIC -fvisibility=hidden $(C_WARNINGS) $(ERRORS) $(CFLAGS) \
     $(LTO_FLAGS) $(VARIANT_FLAGS)
@@ -241,7 +241,8 @@ fill_in = sed -e 's,@bindir@,$(bindir),g' -e 's,@sysconfdir@,$(sysconfdir),g' -e
 
 install: all larder.pc
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir) \
-	    $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man3 $(DESTDIR)$(sysconfdir)
+	    $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man3 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(sysconfdir) \
+	    $(DESTDIR)$(datarootdir)/doc/larder
 	install -m 755 $(OUT)/larder $(DESTDIR)$(bindir)/larder
 	install -m 644 $(OUT)/liblarder.a $(DESTDIR)$(libdir)/liblarder.a
 	install -m 755 $(OUT)/liblarder.so $(DESTDIR)$(libdir)/$(SONAME)
@@ -250,6 +251,8 @@ install: all larder.pc
 	install -m 644 larder.pc $(DESTDIR)$(libdir)/pkgconfig/larder.pc
 	install -m 644 $(D)/larder.1 $(DESTDIR)$(mandir)/man1/larder.1
 	install -m 644 $(D)/larder.3 $(DESTDIR)$(mandir)/man3/larder.3
+	install -m 644 $(D)/larder-hook.5 $(DESTDIR)$(mandir)/man5/larder-hook.5
+	install -m 644 $(D)/hook.conf.example $(DESTDIR)$(datarootdir)/doc/larder/hook.conf.example
 	test -e $(DESTDIR)$(sysconfdir)/larder.conf || install -m 644 $(D)/larder.conf $(DESTDIR)$(sysconfdir)/larder.conf
 ifneq ($(systemdsystemunitdir),)
 	install -d $(DESTDIR)$(systemdsystemunitdir)

@@ -46,6 +46,7 @@ enum request_op {
     REQUEST_LRU_CRAWLER,    /* args, noreply */
     REQUEST_WATCH,          /* args */
     REQUEST_LARDER,         /* args, noreply */
+    REQUEST_HOOK,           /* args */
     REQUEST_UNKNOWN_HTTP,   /* unknown command whose last word begins with "HTTP/": close without
                                reply */
     REQUEST_ERROR,          /* error, noreply, swallow */

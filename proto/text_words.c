@@ -199,6 +199,7 @@ find_op(struct span command)
         NAME("lru_crawler", REQUEST_LRU_CRAWLER),
         NAME("watch", REQUEST_WATCH),
         NAME("larder", REQUEST_LARDER),
+        NAME("hook", REQUEST_HOOK),
     };
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (commands[i].name_len == command.len &&
@@ -267,6 +268,7 @@ words_command(const struct words *words, struct request *out)
     case REQUEST_VERSION:
     case REQUEST_STATS:
     case REQUEST_WATCH:
+    case REQUEST_HOOK:
         break;
     case REQUEST_ERROR:
     case REQUEST_UNKNOWN_HTTP:

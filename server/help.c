@@ -84,6 +84,10 @@ static const char help_extended[] =
     "   - no_lru_crawler:\n"
     "   - lru_crawler_sleep:  0 to 1000000 microseconds between two looks (default: 100)\n"
     "   - lru_crawler_tocrawl: chunks of a class looked at in a row (default: 0, all)\n"
+    "   - mysql_hook:         file of rules, see larder-hook(5): follows a MySQL or MariaDB server and voids\n"
+    "                         what its changes make wrong\n"
+    "                         (--hook-check <file>: tries the rules; --hook-print <file> [log...]: shows what\n"
+    "                         they do)\n"
     "   - modern:             nothing more than the defaults\n"
     "   - no_modern:          the defaults of memcached 1.4, as far as they are settings\n";
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "engine/cache.h"
+#include "hook_setup.h"
 #include "logins.h"
 #include "net/server.h"
 #include "options.h"
@@ -111,6 +112,7 @@ static int
 serve(struct settings *settings, struct service *service, struct server *server, int ready_fd)
 {
     static struct server_stats stats;
+    struct hook_setup hook = { .hook = NULL };
     char error[SERVER_ERROR_CAP] = "";
     int code = OPTIONS_EXIT_BAD;
     bool pid_written = false;
@@ -146,6 +148,14 @@ serve(struct settings *settings, struct service *service, struct server *server,
             server_on_worker(server, sandbox_worker_or_exit);
         }
     }
+    if (settings->mysql_hook != NULL) {
+        code = hook_setup_start(&hook, cache, settings);
+        if (code != 0) {
+            goto done;
+        }
+        stats.follower = &hook.follower;
+        code = OPTIONS_EXIT_BAD;
+    }
     server_on_event(server, service_event, service);
     enum server_result started = server_start(server, cache, &stats, true, error);
     if (started != SERVER_OK) {
@@ -169,6 +179,7 @@ serve(struct settings *settings, struct service *service, struct server *server,
 
 done:
     server_destroy(server);
+    hook_setup_end(&hook);
     if (stats.prefixes != NULL) {
         prefix_stats_destroy(stats.prefixes);
     }
@@ -256,6 +267,9 @@ main(int argc, char **argv)
 {
     static struct settings settings;
     static struct options_report report;
+    if (hook_setup_is_tool(argc, argv)) {
+        return hook_setup_run_tool(argc, argv);
+    }
     enum options_result result = options_parse(argc, argv, &settings, &report);
     int code = 0;
     switch (result) {

@@ -95,6 +95,7 @@ static const struct suboption suboptions[] = {
     { "drop_privileges", SUB_MISSING, 0, 0, 0, "seccomp" },
     { "relaxed_privileges", SUB_MISSING, 0, 0, 0, "seccomp" },
 #endif
+    { "mysql_hook", SUB_TEXT, FIELD(mysql_hook), 0, 0, "a file of rules, see larder-hook(5)" },
     { "sock_cookie_id", SUB_UNSIGNED, FIELD(sock_cookie_id), 0, UINT32_MAX,
       "sock_cookie_id takes a 32bit number" },
 #ifdef HAVE_TLS

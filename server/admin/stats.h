@@ -11,6 +11,7 @@
 #include "engine/cache.h"
 
 struct prefix_stats;
+struct follower;
 struct watch;
 
 /** What `version` and STAT version say: the server that ours stands in for.  Our own is STAT
@@ -59,9 +60,10 @@ struct worker_stats {
 struct server_stats {
     struct cache *cache;
     struct settings *settings;
-    struct prefix_stats *prefixes; /* stats detail, admin/prefix.h; NULL counts nothing */
-    struct watch *watch;           /* admin/watch.h; NULL: nobody can watch */
-    int64_t started_at;            /* unix seconds */
+    struct prefix_stats *prefixes;   /* stats detail, admin/prefix.h; NULL counts nothing */
+    struct watch *watch;             /* admin/watch.h; NULL: nobody can watch */
+    const struct follower *follower; /* admin/follower.h; NULL: there is none */
+    int64_t started_at;              /* unix seconds */
     unsigned workers_count;
     struct worker_stats *workers[STATS_WORKERS_MAX];
     struct metric curr_connections; /* shared: metric_add_shared() */
@@ -75,8 +77,8 @@ struct server_stats {
     /* -N; written by the thread that accepts */
     struct metric unexpected_napi_ids;
     struct metric round_robin_fallback; /* connections without an id */
-    struct metric dumps;           /* begun, of lru_crawler metadump and mgdump; shared */
-    _Atomic bool dumping;          /* one is under way: others are told to come again */
+    struct metric dumps;                /* begun, of lru_crawler metadump and mgdump; shared */
+    _Atomic bool dumping;               /* one is under way: others are told to come again */
     /* What the counters stood at when `stats reset` came last: each has one writer, and that is
      * not the one that resets. */
     struct metric worker_base[WORKER_STATS_COUNT];

@@ -17,18 +17,26 @@
 #include <stdint.h>
 
 enum lock_rank {
-    LOCK_RANK_SERVER = 10,     /* net: the list of connections, listeners */
-    LOCK_RANK_TLS_RELOAD = 12, /* net: one reload of certificates at a time */
-    LOCK_RANK_TLS = 14,        /* net: the certificates in use */
-    LOCK_RANK_WATCH = 18,      /* admin: the watchers of the log, and who writes it */
-    LOCK_RANK_WORKER = 20,     /* net: a worker's mailbox */
-    LOCK_RANK_LOGINS = 22,     /* admin: who may log in */
-    LOCK_RANK_PREFIX = 25,     /* admin: per-prefix statistics */
-    LOCK_RANK_STATS = 35,      /* engine: where the counters were at the last reset */
-    LOCK_RANK_MOVER = 40,      /* engine: one page move at a time */
-    LOCK_RANK_SWEEPER = 45,    /* engine: one sweep for dead items at a time */
-    LOCK_RANK_THREADS = 47,    /* engine: the list of threads of a cache */
-    LOCK_RANK_GROW = 50,       /* engine: one split of the index at a time */
+    LOCK_RANK_SERVER = 10,        /* net: the list of connections, listeners */
+    LOCK_RANK_TLS_RELOAD = 12,    /* net: one reload of certificates at a time */
+    LOCK_RANK_TLS = 14,           /* net: the certificates in use */
+    LOCK_RANK_HOOK = 15,          /* mysql: orders to the hook, its state */
+    LOCK_RANK_HOOK_WAIT = 16,     /* mysql: who waits for a transaction */
+    LOCK_RANK_WATCH = 18,         /* admin: the watchers of the log, and who writes it */
+    LOCK_RANK_WORKER = 20,        /* net: a worker's mailbox */
+    LOCK_RANK_LOGINS = 22,        /* admin: who may log in */
+    LOCK_RANK_PREFIX = 25,        /* admin: per-prefix statistics */
+    LOCK_RANK_HOOK_POSITION = 27, /* mysql: what was received, what was applied */
+    LOCK_RANK_HOOK_SPACE = 28,    /* mysql: which server the fence asks */
+    LOCK_RANK_HOOK_LINK = 29,     /* mysql: the descriptor of a connection to a server */
+    LOCK_RANK_HOOK_SLEEP = 30,    /* mysql: a thread that sleeps until it is stopped */
+    LOCK_RANK_HOOK_QUEUE = 31,    /* mysql: the ends of the queue */
+    LOCK_RANK_HOOK_TIMES = 32,    /* mysql: figures */
+    LOCK_RANK_STATS = 35,         /* engine: where the counters were at the last reset */
+    LOCK_RANK_MOVER = 40,         /* engine: one page move at a time */
+    LOCK_RANK_SWEEPER = 45,       /* engine: one sweep for dead items at a time */
+    LOCK_RANK_THREADS = 47,       /* engine: the list of threads of a cache */
+    LOCK_RANK_GROW = 50,          /* engine: one split of the index at a time */
     LOCK_RANK_CLASS_LARGEST =
         59, /* engine: the largest size class; long items' last pieces lie in others */
     LOCK_RANK_CLASS = 60,    /* engine: one size class: chunks, queues */

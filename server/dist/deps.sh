@@ -38,20 +38,20 @@ if ! command -v apt-get >/dev/null; then
     if command -v dnf >/dev/null; then
         say "run: dnf install gcc gcc-c++ make autoconf pkgconf-pkg-config libevent-devel jemalloc-devel" \
             "xxhash-devel openssl-devel cyrus-sasl-devel cyrus-sasl-plain cyrus-sasl-md5 libseccomp-devel zlib-devel" \
-            "libzstd-devel check-devel memcached mariadb-server libmemcached-awesome-tools python3 python3-pymemcache" \
+            "libzstd-devel mariadb-connector-c-devel libconfig-devel check-devel memcached mariadb-server libmemcached-awesome-tools python3 python3-pymemcache" \
             "python3-pylibmc python3-memcached php-cli php-pecl-memcached php-pecl-memcache ruby rubygem-dalli perl" \
             "perl-Cache-Memcached nodejs npm haproxy nginx clang compiler-rt clang-tools-extra ShellCheck" \
             "valgrind gnuplot git"
     elif command -v apk >/dev/null; then
         say "run: apk add build-base autoconf pkgconf linux-headers libevent-dev jemalloc-dev xxhash-dev openssl-dev" \
-            "cyrus-sasl-dev libseccomp-dev zlib-dev zstd-dev check-dev memcached mariadb libmemcached python3 py3-pymemcache py3-pylibmc perl" \
+            "cyrus-sasl-dev libseccomp-dev zlib-dev zstd-dev mariadb-connector-c-dev libconfig-dev check-dev memcached mariadb libmemcached python3 py3-pymemcache py3-pylibmc perl" \
             "nodejs npm haproxy nginx clang clang-extra-tools compiler-rt shellcheck valgrind gnuplot git"
     elif command -v brew >/dev/null; then
-        say "run: brew install autoconf pkg-config libevent jemalloc xxhash openssl cyrus-sasl zstd check memcached" \
+        say "run: brew install autoconf pkg-config libevent jemalloc xxhash openssl cyrus-sasl zstd mariadb-connector-c libconfig check memcached" \
             "mariadb libmemcached python php ruby perl node twemproxy haproxy nginx binutils llvm clang-format shellcheck gnuplot git"
     else
         say "no package tool known here.  Needed: a C compiler, GNU make, autoconf, pkg-config, libevent 2.1," \
-            "jemalloc, xxHash 0.8, OpenSSL 1.1.1, Cyrus libsasl2, on Linux libseccomp, zlib, zstd, Check; for tests" \
+            "jemalloc, xxHash 0.8, OpenSSL 1.1.1, Cyrus libsasl2, on Linux libseccomp, zlib, zstd, Check; for the MySQL hook libmariadb and libconfig; for tests" \
             "memcached, mariadbd, libmemcached's tools, python3, and clients for Python, PHP, Ruby, Perl and node, see" \
             "tests/e2e/test_clients_*.py;" \
             "clang with libFuzzer and clang-format for fuzz and format"
@@ -67,7 +67,7 @@ is_installed() {
 }
 
 needed='gcc g++ make autoconf pkg-config libevent-dev libjemalloc-dev libxxhash-dev libssl-dev libsasl2-dev libseccomp-dev
-    zlib1g-dev libzstd-dev check python3'
+    zlib1g-dev libzstd-dev libmariadb-dev libconfig-dev check python3'
 # Tests that need these are skipped without them.
 helpful='valgrind gnuplot-nox memcached libmemcached-tools mariadb-server mariadb-test-data clang clang-format shellcheck git
     python3-pymemcache python3-pylibmc python3-memcache python3-binary-memcached

@@ -489,13 +489,19 @@ fail:
     server_connection_closed(worker->server);
 }
 
-/** Strikes it off its worker's list of watchers, if it is one. */
+/** Strikes it off its worker's lists of those that are woken, where it is on one. */
 static void
 conn_unwatch(struct worker *worker, const struct conn *conn)
 {
     for (unsigned i = 0; i < worker->watchers_len; i++) {
         if (worker->watchers[i] == conn) {
             worker->watchers[i] = worker->watchers[--worker->watchers_len];
+            return;
+        }
+    }
+    for (unsigned i = 0; i < worker->waiters_len; i++) {
+        if (worker->waiters[i] == conn) {
+            worker->waiters[i] = worker->waiters[--worker->waiters_len];
             return;
         }
     }

@@ -81,11 +81,14 @@ struct arrival {
     uint8_t listener;
 };
 
+#define WORKER_WAITERS_MAX 256u /* connections of a worker that wait for a transaction */
+
 enum worker_order {
     WORKER_STOP = 1,   /* close all connections and end */
     WORKER_FINISH = 2, /* run what has been received, send what is to be sent, and end */
     WORKER_SWEEP = 4,  /* look for connections that were idle too long */
     WORKER_WATCH = 8,  /* run the watchers: there are lines of the log for them */
+    WORKER_HOOK = 16,  /* run who waits for a transaction: some wait is over */
 };
 
 /** Locking key: the worker's thread, but for (l) worker->lock; conns and conns_len are written by
@@ -123,6 +126,8 @@ struct worker {
     struct conn *running; /* has its turn right now */
     struct conn *watchers[WATCHERS_MAX]; /* connections that watch the log */
     unsigned watchers_len;
+    struct conn *waiters[WORKER_WAITERS_MAX]; /* connections in `hook wait`, or just out of one */
+    unsigned waiters_len;
     uint8_t close_reason; /* enum watch_reason of the turn that ends with a close */
     struct conn **queue;  /* connections in phase QUEUED, in order */
     unsigned queue_len;

@@ -173,6 +173,20 @@ worker_run_watchers(struct worker *worker)
     }
 }
 
+/** From the end on, as above; who waits no more is struck off. */
+static void
+worker_run_waiters(struct worker *worker)
+{
+    for (unsigned i = worker->waiters_len; i > 0; i--) {
+        struct conn *conn = worker->waiters[i - 1];
+        conn_wake_watcher(conn);
+        if (i <= worker->waiters_len && worker->waiters[i - 1] == conn &&
+            !session_waits(conn->session)) {
+            worker->waiters[i - 1] = worker->waiters[--worker->waiters_len];
+        }
+    }
+}
+
 static void
 on_wake(evutil_socket_t fd, short what, void *arg)
 {
@@ -201,9 +215,12 @@ on_wake(evutil_socket_t fd, short what, void *arg)
     if ((orders & WORKER_WATCH) != 0) {
         worker_run_watchers(worker);
     }
+    if ((orders & WORKER_HOOK) != 0) {
+        worker_run_waiters(worker);
+    }
     worker->finishing = worker->finishing || (orders & WORKER_FINISH) != 0;
     worker->stopping = worker->stopping || (orders & WORKER_STOP) != 0;
-    if ((orders & ~(unsigned)WORKER_WATCH) != 0) {
+    if ((orders & ~(unsigned)(WORKER_WATCH | WORKER_HOOK)) != 0) {
         (void)event_base_loopbreak(worker->base);
     }
 }
@@ -312,6 +329,29 @@ host_watch_wake(void *arg)
     worker_order(arg, WORKER_WATCH);
 }
 
+/** As above: a datagram has nobody who would wait for its answer. */
+static bool
+host_hook_wait_begun(void *arg)
+{
+    struct worker *worker = arg;
+    for (unsigned i = 0; i < worker->waiters_len; i++) {
+        if (worker->waiters[i] == worker->running) {
+            return true; /* once more, before it was struck off */
+        }
+    }
+    if (worker->running == NULL || worker->waiters_len == WORKER_WAITERS_MAX) {
+        return false;
+    }
+    worker->waiters[worker->waiters_len++] = worker->running;
+    return true;
+}
+
+static void
+host_hook_wait_wake(void *arg)
+{
+    worker_order(arg, WORKER_HOOK);
+}
+
 /** A loop without locks and without clock readings: it is one thread's, and has no timers while it
  * serves. */
 static struct event_base *
@@ -341,7 +381,9 @@ worker_open(struct worker *worker, struct server *server)
                   .sasl = server->logins.sasl,
                   .running_fd = host_running_fd,
                   .watch_begun = host_watch_begun,
-                  .watch_wake = host_watch_wake },
+                  .watch_wake = host_watch_wake,
+                  .hook_wait_begun = host_hook_wait_begun,
+                  .hook_wait_wake = host_hook_wait_wake },
     };
     lock_init(&worker->lock, LOCK_RANK_WORKER);
     errno = ENOMEM;

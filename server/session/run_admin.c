@@ -138,6 +138,9 @@ admin_run(struct session *session, const struct request *request)
     if (request->op == REQUEST_LARDER) {
         return larder_run(session, request);
     }
+    if (request->op == REQUEST_HOOK) {
+        return hook_run(session, request);
+    }
     if (request->op == REQUEST_REFRESH_CERTS) {
         run_refresh_certs(worker, request);
         return STEP_ON;

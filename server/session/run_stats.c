@@ -4,6 +4,7 @@
 
 #include "session/session_priv.h"
 
+#include "admin/follower.h"
 #include "engine/stats.h"
 #include "proto/binary.h"
 
@@ -213,6 +214,10 @@ stats_group(struct session_worker *worker, const struct span *word, stat_emit_fn
         stats_sizes(stats, emit, arg);
     } else if (word_is(word, "larder")) {
         stats_larder(stats, emit, arg);
+    } else if (word_is(word, "hook")) {
+        if (stats->follower != NULL) {
+            stats->follower->stats(stats->follower->arg, emit, arg);
+        }
     } else {
         return false;
     }

@@ -43,6 +43,7 @@ store_mode(enum request_op op)
     case REQUEST_LRU_CRAWLER:
     case REQUEST_WATCH:
     case REQUEST_LARDER:
+    case REQUEST_HOOK:
     case REQUEST_UNKNOWN_HTTP:
     case REQUEST_ERROR:
         break;

@@ -221,13 +221,15 @@ session_drop_work(struct session *session)
     }
     sasl_drop(session);
     watch_drop(session);
+    hook_drop(session);
 }
 
 #define CAN(state) (1u << (state))
 static const uint16_t session_ways[] = {
     [SESSION_COMMAND] = CAN(SESSION_GET_LINE) | CAN(SESSION_VALUE) | CAN(SESSION_VALUE_END) |
                         CAN(SESSION_SWALLOW) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_LOGIN) |
-                        CAN(SESSION_WATCH) | CAN(SESSION_DUMP) | CAN(SESSION_CLOSED),
+                        CAN(SESSION_WATCH) | CAN(SESSION_HOOK_WAIT) | CAN(SESSION_DUMP) |
+                        CAN(SESSION_CLOSED),
     [SESSION_DUMP] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_GET_LINE] = CAN(SESSION_COMMAND) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_CLOSED),
     [SESSION_VALUE] =
@@ -237,6 +239,7 @@ static const uint16_t session_ways[] = {
     [SESSION_SKIP_LINE] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_LOGIN] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_WATCH] = CAN(SESSION_CLOSED),
+    [SESSION_HOOK_WAIT] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_CLOSED] = 0,
 };
 
@@ -307,6 +310,8 @@ static bool
 answers_with_a_stream(const struct request *request)
 {
     return request->op == REQUEST_WATCH ||
+           (request->op == REQUEST_HOOK && request->args_count > 0 &&
+            word_is(&request->args[0], "wait")) ||
            (request->op == REQUEST_LRU_CRAWLER && request->args_count > 0 &&
             (word_is(&request->args[0], "metadump") || word_is(&request->args[0], "mgdump")));
 }
@@ -351,7 +356,8 @@ run_request(struct session *session, const struct request *request)
     case REQUEST_LRU:
     case REQUEST_LRU_CRAWLER:
     case REQUEST_WATCH:
-    case REQUEST_LARDER: {
+    case REQUEST_LARDER:
+    case REQUEST_HOOK: {
         if (session->datagram && answers_with_a_stream(request)) {
             return STEP_CLOSE;
         }
@@ -537,6 +543,9 @@ run_states(struct session *session)
         case SESSION_WATCH:
             step = watch_run(session);
             break;
+        case SESSION_HOOK_WAIT:
+            step = hook_wait_run(session);
+            break;
         case SESSION_CLOSED:
             break;
         }
@@ -563,6 +572,7 @@ shown_while_waiting(const struct session *session)
     case SESSION_SKIP_LINE:
         return SHOWN_SWALLOW;
     case SESSION_WATCH:
+    case SESSION_HOOK_WAIT:
         return SHOWN_WATCH;
     case SESSION_CLOSED:
         return SHOWN_CLOSING;
@@ -595,7 +605,13 @@ session_end(struct session *session)
 bool
 session_watches(const struct session *session)
 {
-    return session->state == SESSION_WATCH;
+    return session->state == SESSION_WATCH || session->state == SESSION_HOOK_WAIT;
+}
+
+bool
+session_waits(const struct session *session)
+{
+    return session->state == SESSION_HOOK_WAIT;
 }
 
 enum session_next

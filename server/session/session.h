@@ -86,6 +86,11 @@ struct session_host {
     bool (*watch_begun)(void *arg);
     /** Any thread: there are lines for a watcher of this worker. */
     void (*watch_wake)(void *arg);
+    /** The session that runs now waits for a transaction: the same with hook_wait_wake(), while
+     * session_waits(). */
+    bool (*hook_wait_begun)(void *arg);
+    /** Any thread, with LOCK_RANK_HOOK_WAIT held: the wait of a session of this worker is over. */
+    void (*hook_wait_wake)(void *arg);
 };
 
 /** Why a session is closed. */
@@ -109,8 +114,8 @@ struct session *session_create(struct session_worker *worker);
 struct session *session_create_datagram(struct session_worker *worker);
 /** Before anything is received: the protocol of the listener, in place of -B. */
 void session_speak(struct session *session, enum settings_protocol protocol);
-/** As if it had just been created, and told what to speak: input, output, pins and unfinished stores
- * are dropped. */
+/** As if it had just been created, and told what to speak: input, output, pins and unfinished
+ * stores are dropped. */
 void session_reset(struct session *session);
 /** Gives back pins and unfinished stores. */
 void session_destroy(struct session *session);
@@ -132,7 +137,9 @@ unsigned session_tx(struct session *session, struct iovec *iov, unsigned max);
 void session_tx_done(struct session *session, size_t sent);
 /** After SESSION_CLOSE, once: why. */
 enum session_end session_end(struct session *session);
-/** Whether the session has become a watcher. */
+/** Whether the session waits for `hook wait`. */
+bool session_waits(const struct session *session);
+/** Whether the session has become a watcher, or waits: no client is expected to speak. */
 bool session_watches(const struct session *session);
 /** Whether there is something to send. */
 bool session_tx_pending(const struct session *session);

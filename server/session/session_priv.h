@@ -31,6 +31,7 @@
  *     SKIP_LINE  the LF of a refused line         COMMAND, CLOSED
  *     LOGIN      a login (-Y, -S)                 COMMAND, CLOSED
  *     WATCH      lines of the log to send         CLOSED
+ *     HOOK_WAIT  a transaction to be applied      COMMAND, CLOSED
  *     CLOSED     nothing                          -
  *
  * A session begins in LOGIN when the server asks for one, else in COMMAND.  With -S it goes back
@@ -46,6 +47,7 @@ enum session_state {
     SESSION_SKIP_LINE,
     SESSION_LOGIN,
     SESSION_WATCH,
+    SESSION_HOOK_WAIT,
     SESSION_CLOSED,
 };
 
@@ -234,8 +236,9 @@ struct session {
         struct dump *dump;     /* DUMP */
     };
     union {
-        uint64_t swallow_left;   /* SWALLOW, LOGIN */
-        struct watcher *watcher; /* WATCH; owned */
+        uint64_t swallow_left;       /* SWALLOW, LOGIN */
+        struct watcher *watcher;     /* WATCH; owned */
+        struct hook_wait *hook_wait; /* HOOK_WAIT; owned */
     };
 };
 _Static_assert(sizeof(struct session) <= 112, "an idle connection is small");
@@ -538,6 +541,12 @@ void dump_drop(struct session *session);
 /** Commands of our own: flush_prefix, scan. */
 enum step larder_run(struct session *session, const struct request *request);
 enum step stats_run(struct session *session, const struct request *request);
+/** hook; puts the answer itself, if there is one yet. */
+enum step hook_run(struct session *session, const struct request *request);
+/** HOOK_WAIT. */
+enum step hook_wait_run(struct session *session);
+/** Ends a wait, if the session is in one. */
+void hook_drop(struct session *session);
 enum step stats_run_binary(struct session *session, const struct binary_request *request);
 bool word_is(const struct span *word, const char *text);
 /** Digits alone, up to `max`. */

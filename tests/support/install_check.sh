@@ -30,7 +30,7 @@ for app in shared static; do
     fi
 done
 "$(find "$root" -name larder -type f -perm -u+x)" -V
-for page in larder.1 larder.3; do
+for page in larder.1 larder.3 larder-hook.5 hook.conf.example; do
     find "$root" -name "$page" | grep -q .
 done
 if find "$root" -name memcached | grep -q .; then

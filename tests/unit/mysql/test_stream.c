@@ -1,0 +1,253 @@
+/* Recorded logs through the stream: what the rules do to keys. */
+#include "mysql/stream.h"
+
+#include "unit/mysql/logs.h"
+
+#define TEXT_CAP 65536u
+
+struct seen {
+    char text[TEXT_CAP];
+    size_t len;
+    unsigned transactions;
+    unsigned begun;
+    unsigned stop_after; /* operations; 0: never */
+    unsigned ops;
+};
+
+static void
+add(struct seen *seen, const char *text, size_t len)
+{
+    ck_assert_uint_lt(seen->len + len, TEXT_CAP);
+    memcpy(seen->text + seen->len, text, len);
+    seen->len += len;
+    seen->text[seen->len] = '\0';
+}
+
+static bool
+see_begin(void *arg, const struct record_point *point)
+{
+    struct seen *seen = arg;
+    seen->begun++;
+    ck_assert_uint_eq(point->space, 3);
+    return true;
+}
+
+static bool
+see_op(void *arg, const struct record_op *op, const char *reason)
+{
+    static const char *const words[] = { [RECORD_DELETE] = "delete ",
+                                         [RECORD_STALE] = "stale ",
+                                         [RECORD_SET] = "set ",
+                                         [RECORD_FLUSH] = "void " };
+    struct seen *seen = arg;
+    ck_assert(op->kind == RECORD_FLUSH || reason == NULL);
+    add(seen, words[op->kind], strlen(words[op->kind]));
+    add(seen, (const char *)op->bytes, op->key_len);
+    add(seen, "\n", 1);
+    return ++seen->ops != seen->stop_after;
+}
+
+static void
+see_flush(void *arg)
+{
+    (void)arg;
+}
+
+static bool
+see_end(void *arg, const struct record_point *point, uint64_t end_offset, const char *file)
+{
+    struct seen *seen = arg;
+    (void)file;
+    seen->transactions++;
+    ck_assert_uint_ge(end_offset, point->offset);
+    add(seen, ".\n", 2);
+    return true;
+}
+
+static const char all_tables[] =
+    "source = { hosts = (\"none\"); user = \"u\"; tls = \"off\"; };"
+    "tables = ( { match = \".*\"; table = \".*\"; rules = ( { on = \"any\"; delete = \"k:{id}\"; } ); } );";
+
+static struct rules *
+rules_of(const char *text)
+{
+    char error[RULES_ERROR_MAX];
+    struct rules *rules = NULL;
+    ck_assert_msg(rules_parse("test", (struct bytes){ (const uint8_t *)text, strlen(text) }, &rules,
+                              error, sizeof(error)),
+                  "%s", error);
+    return rules;
+}
+
+static struct stream *
+stream_of(const struct rules *rules, struct seen *seen)
+{
+    struct stream_sink sink = {
+        .arg = seen, .begin = see_begin, .op = see_op, .flush = see_flush, .end = see_end
+    };
+    *seen = (struct seen){ .len = 0 };
+    struct stream *stream = stream_create(rules, 1024, &sink);
+    ck_assert_ptr_nonnull(stream);
+    struct position position;
+    position_init(&position);
+    stream_begin(stream, 3, NULL, EVENT_CHECKSUM_NONE, &position);
+    position_fini(&position);
+    return stream;
+}
+
+static struct bytes
+load(const char *name)
+{
+    static uint8_t room[FILE_LEN_MAX];
+    char path[256];
+    snprintf(path, sizeof(path), FIXTURES "%s", name);
+    FILE *file = fopen(path, "rb");
+    ck_assert_msg(file != NULL, "%s", path);
+    size_t len = fread(room, 1, sizeof(room), file);
+    fclose(file);
+    return (struct bytes){ room, len };
+}
+
+/** Feeds the events from the first on; `skip`: the number of one to leave out. */
+static enum stream_result
+feed(struct stream *stream, struct bytes file, unsigned skip)
+{
+    unsigned number = 0;
+    for (size_t at = BINLOG_FILE_MAGIC_LEN; at + EVENT_HEADER_LEN <= file.len;) {
+        size_t len = bytes_u32(file.at + at + 9);
+        if (number++ != skip) {
+            enum stream_result result =
+                stream_event(stream, (struct bytes){ guard_copy(file.at + at, len), len }, 0);
+            guard_free_all();
+            if (result != STREAM_ON) {
+                return result;
+            }
+        }
+        at += len;
+    }
+    return STREAM_ON;
+}
+
+START_TEST(every_recorded_log_goes_through)
+{
+    struct rules *rules = rules_of(all_tables);
+    struct seen seen;
+    struct stream *stream = stream_of(rules, &seen);
+    ck_assert_int_eq(feed(stream, load(all_logs[_i]), UINT32_MAX), STREAM_ON);
+    ck_assert_uint_gt(seen.transactions, 0);
+    ck_assert_uint_le(seen.begun, seen.transactions);
+    ck_assert_uint_eq(metric_get(&stream_counts(stream)->decode_errors), 0);
+    ck_assert_uint_eq(metric_get(&stream_counts(stream)->crc_errors), 0);
+    stream_destroy(stream);
+    rules_destroy(rules);
+}
+END_TEST
+
+/** An event less, whichever it is, ends nothing: at the worst more is voided. */
+START_TEST(a_lost_event_stops_no_log)
+{
+    struct rules *rules = rules_of(all_tables);
+    struct bytes file = load("mysql/xa.bin");
+    for (unsigned skip = 1; skip < 40; skip++) {
+        struct seen seen;
+        struct stream *stream = stream_of(rules, &seen);
+        ck_assert_int_eq(feed(stream, file, skip), STREAM_ON);
+        stream_destroy(stream);
+    }
+    rules_destroy(rules);
+}
+END_TEST
+
+START_TEST(a_broken_event_is_told)
+{
+    struct rules *rules = rules_of(all_tables);
+    struct bytes file = load("mariadb/small.bin");
+    struct seen seen;
+    struct stream *stream = stream_of(rules, &seen);
+    ((uint8_t *)(uintptr_t)file.at)[file.len / 2] ^= 1;
+    ck_assert_int_eq(feed(stream, file, UINT32_MAX), STREAM_BAD);
+    ck_assert_uint_eq(metric_get(&stream_counts(stream)->crc_errors) +
+                          metric_get(&stream_counts(stream)->decode_errors),
+                      1);
+    stream_destroy(stream);
+    rules_destroy(rules);
+}
+END_TEST
+
+START_TEST(a_sink_that_stops_ends_the_log)
+{
+    struct rules *rules = rules_of(all_tables);
+    struct seen seen;
+    struct stream *stream = stream_of(rules, &seen);
+    seen.stop_after = 1;
+    ck_assert_int_eq(feed(stream, load("mariadb/small.bin"), UINT32_MAX), STREAM_STOPPED);
+    ck_assert_uint_eq(seen.ops, 1);
+    stream_destroy(stream);
+    rules_destroy(rules);
+}
+END_TEST
+
+START_TEST(a_voiding_of_everything_is_one_per_transaction)
+{
+    struct rules *rules = rules_of(all_tables);
+    struct seen seen;
+    struct stream *stream = stream_of(rules, &seen);
+    struct record_point point = { .space = 3 };
+    ck_assert(stream_void_all(stream, &point, "a test"));
+    ck_assert(stream_void_all(stream, &point, "a test"));
+    ck_assert_str_eq(seen.text, "void k:\n.\nvoid k:\n.\n");
+    stream_destroy(stream);
+    rules_destroy(rules);
+}
+END_TEST
+
+/** Kept until XA COMMIT, dropped with XA ROLLBACK; the fixture does both. */
+START_TEST(xa_transactions_act_when_they_commit)
+{
+    struct rules *rules = rules_of(all_tables);
+    struct seen seen;
+    struct stream *stream = stream_of(rules, &seen);
+    ck_assert_int_eq(feed(stream, load(_i == 0 ? "mysql/xa.bin" : "mariadb/xa.bin"), UINT32_MAX),
+                     STREAM_ON);
+    ck_assert_msg(strstr(seen.text, "delete k:1\n") != NULL, "%s", seen.text);
+    ck_assert_msg(strstr(seen.text, "delete k:2\n") == NULL, "rolled back: %s", seen.text);
+    stream_destroy(stream);
+    rules_destroy(rules);
+}
+END_TEST
+
+START_TEST(statements_in_the_log_void_all_keys)
+{
+    struct rules *rules = rules_of(all_tables);
+    struct seen seen;
+    struct stream *stream = stream_of(rules, &seen);
+    ck_assert_int_eq(
+        feed(stream, load(_i == 0 ? "mysql/statement.bin" : "mariadb/statement.bin"), UINT32_MAX),
+        STREAM_ON);
+    ck_assert_uint_gt(metric_get(&stream_counts(stream)->stmt_dml), 0);
+    ck_assert_ptr_nonnull(strstr(seen.text, "void k:\n"));
+    stream_destroy(stream);
+    rules_destroy(rules);
+}
+END_TEST
+
+int
+main(void)
+{
+    TCase *tcase = tcase_create("stream");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_loop_test(tcase, every_recorded_log_goes_through, 0, COUNT(all_logs));
+    tcase_add_test(tcase, a_lost_event_stops_no_log);
+    tcase_add_test(tcase, a_broken_event_is_told);
+    tcase_add_test(tcase, a_sink_that_stops_ends_the_log);
+    tcase_add_test(tcase, a_voiding_of_everything_is_one_per_transaction);
+    tcase_add_loop_test(tcase, xa_transactions_act_when_they_commit, 0, 2);
+    tcase_add_loop_test(tcase, statements_in_the_log_void_all_keys, 0, 2);
+    Suite *suite = suite_create("mysql/stream");
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
