@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "support"))
 from server import EXIT_SKIPPED, Server, Skip, memcached_binary, run_tests  # noqa: E402
 
 import differential  # noqa: E402
-from differential_parts import binary, rules, text  # noqa: E402
+from differential_parts import binary, meta, rules, text  # noqa: E402
 from differential_parts.proxy import Proxy, close_after, replace_all, replace_once  # noqa: E402
 
 COMMANDS = 4000
@@ -69,6 +69,16 @@ def test_a_made_up_cas_id_is_none_that_a_server_hands_out():
             cas = int.from_bytes(command.raw[16:24], "big")
             assert cas == 0 or cas in binary.NEVER_IDS, command.show()
             made_up += cas != 0
+    assert made_up > 0
+    generator = meta.Generator(random.Random(7), 1000000000)
+    made_up = 0
+    for at in range(COMMANDS):
+        line = generator.next(at / COMMANDS).raw.partition(b"\r\n")[0]
+        if not re.match(rb"m[sda] (?!fresh)", line):  # nothing is stored under a fresh key
+            continue
+        numbers = re.findall(rb"(?<= )C([1-9]\d*)(?= |$)", line)
+        assert all(int(number) > 1 << 62 for number in numbers), line
+        made_up += len(numbers)
     assert made_up > 0
 
 

@@ -31,6 +31,7 @@ BINARY_KEYS = 40
 LONG_SHARE = 0.004
 CLASSIC_SHARE = 0.25
 
+NEVER_ID = b"C%d" % ((1 << 64) - 1)
 BAD_LINE = b"CLIENT_ERROR bad command line format\r\n"
 BAD_TOKEN = b"CLIENT_ERROR bad token in command line format\r\n"
 BAD_KEY = b"CLIENT_ERROR error decoding key\r\n"
@@ -206,7 +207,8 @@ class Generator(text.Generator):
 
     def id_flag(self, share):
         pick = self.rng.random()
-        return [] if pick > share else [self.rng.choice((b"Clast", b"Clast", b"Clast", b"Cnext", b"C0", b"C1"))]
+        # No small number: it may be the id of an early item of one of the two.
+        return [] if pick > share else [self.rng.choice((b"Clast", b"Clast", b"Clast", b"Cnext", b"C0", NEVER_ID))]
 
     # commands
 
