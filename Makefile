@@ -99,14 +99,16 @@ endif
 
 # -- sources, by folder ---------------------------------------------------------------------------------
 
-LAYERS := base proto engine mysql admin session net embed server
+# load is no layer of the server: the load generator without its main.c.
+LAYERS := base proto engine mysql admin session net embed server load
 
 dir_proto := proto
 dir_server := server
-$(foreach layer,$(filter-out proto server,$(LAYERS)),$(eval dir_$(layer) := server/$(layer)))
-# server: the files beside main.c, which the unit tests of the options need without it.
+dir_load := bench/load
+$(foreach layer,$(filter-out proto server load,$(LAYERS)),$(eval dir_$(layer) := server/$(layer)))
+# server, load: the files beside main.c, which the unit tests need without it.
 $(foreach layer,$(LAYERS),$(eval sources_$(layer) := \
-    $(sort $(filter-out server/main.c,$(wildcard $(dir_$(layer))/*.c)))))
+    $(sort $(filter-out %/main.c,$(wildcard $(dir_$(layer))/*.c)))))
 
 # What each layer is linked with, in the linker's order: those that it may call, and no other.
 link_base := base
@@ -118,6 +120,7 @@ link_session := session admin proto engine base
 link_net := net session admin proto engine base
 link_embed := embed net session admin proto engine base
 link_server := server embed net session admin mysql proto engine base
+link_load := load proto
 
 objects = $(patsubst %,$(B)/obj/%.o,$(basename $(1)))
 archives = $(patsubst %,$(B)/%.a,$(link_$(1)))
@@ -129,7 +132,7 @@ WIRE_SOURCES := $(sort $(wildcard tests/wire/*.c))
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 EMBED_C_SOURCES := $(sort $(wildcard tests/embed/*.c))
 EMBED_CC_SOURCES := $(sort $(wildcard tests/embed/*.cc))
-BENCH_SOURCES := $(sort $(wildcard bench/micro/*.c bench/load/*.c))
+BENCH_SOURCES := $(sort $(wildcard bench/micro/*.c))
 BENCH_PROGRAMS := $(patsubst bench/%.c,$(B)/bench/%,$(BENCH_SOURCES))
 E2E_TESTS := $(sort $(wildcard tests/e2e/*.py tests/e2e/*.sh))
 TIDY_CHECKS := $(sort $(filter-out %.md,$(wildcard tests/tidy/*)))
@@ -187,7 +190,7 @@ $(B)/support.a: $(SUPPORT_OBJECTS) $(B)/support.members
 	@rm -f $@
 	$(call say,AR) $(AR) rcs $@ $(filter %.o,$^)
 
--include $(patsubst %.o,%.d,$(call objects,$(foreach layer,$(LAYERS),$(sources_$(layer))) server/main.c \
+-include $(patsubst %.o,%.d,$(call objects,$(foreach layer,$(LAYERS),$(sources_$(layer))) server/main.c bench/load/main.c \
     $(SUPPORT_SOURCES) $(UNIT_SOURCES) $(STRESS_SOURCES) $(WIRE_SOURCES) $(FUZZ_SOURCES) \
     tests/fuzz/replay.c $(EMBED_C_SOURCES) $(EMBED_CC_SOURCES) $(BENCH_SOURCES)))
 
@@ -216,15 +219,17 @@ $(OUT)/liblarder.so: $(B)/liblarder.o $(B)/ldflags
 	$(call say,LINK) $(link) -shared -Wl,-soname,$(SONAME) $(filter %.o,$^) $(EVENT_LIBS) $(LIBS)
 	@ln -sf $(@F) $(@D)/$(SONAME)
 
-install: all larder.pc
+install: all $(OUT)/larder-load larder.pc
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir) $(DESTDIR)$(mandir)/man1
 	install -m 755 $(OUT)/larder $(DESTDIR)$(bindir)/larder
+	install -m 755 $(OUT)/larder-load $(DESTDIR)$(bindir)/larder-load
 	install -m 644 $(OUT)/liblarder.a $(DESTDIR)$(libdir)/liblarder.a
 	install -m 755 $(OUT)/liblarder.so $(DESTDIR)$(libdir)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(libdir)/liblarder.so
 	install -m 644 server/include/larder.h $(DESTDIR)$(includedir)/larder.h
 	install -m 644 larder.pc $(DESTDIR)$(libdir)/pkgconfig/larder.pc
 	install -m 644 server/dist/larder.1 $(DESTDIR)$(mandir)/man1/larder.1
+	install -m 644 server/dist/larder-load.1 $(DESTDIR)$(mandir)/man1/larder-load.1
 
 RUN_ARGS ?= -l 127.0.0.1 -p 11211
 .PHONY: run
@@ -347,6 +352,7 @@ $(E2E_RESULTS): $(R)/%: tests/% $(OUT)/larder $(E2E_HELPERS)
 	@$(RUN_TEST) $(if $(filter %.py,$<),$(PYTHON)) $<
 
 $(filter $(R)/e2e/test_clients_%,$(E2E_RESULTS)): $(CLIENT_PROGRAMS)
+$(filter $(R)/e2e/test_load.py,$(E2E_RESULTS)): $(OUT)/larder-load
 
 # What clients that others wrote say to this server, and what they say to memcached.
 .PHONY: clients
@@ -365,7 +371,7 @@ $(foreach result,$(STRESS_RESULTS) $(BROKEN_RESULTS) $(filter %/socket,$(WIRE_RE
 
 .PHONY: check results asan tsan cov tidy programs
 # All that check runs, built and not run.
-programs: all $(BENCH_PROGRAMS) $(if $(WIRE_SOURCES),$(T)/wire/runner) $(patsubst $(R)/%,$(T)/%,\
+programs: all $(BENCH_PROGRAMS) $(OUT)/larder-load $(if $(WIRE_SOURCES),$(T)/wire/runner) $(patsubst $(R)/%,$(T)/%,\
     $(UNIT_RESULTS) $(EMBED_RESULTS) $(FUZZ_RESULTS) $(STRESS_RESULTS))
 
 results: $(RESULTS)
@@ -411,7 +417,11 @@ $(B)/bench/%: $(B)/obj/bench/%.o $(call archives,server) $(B)/ldflags
 	@mkdir -p $(@D)
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(EVENT_LIBS) $(LIBS)
 
-.PHONY: bench bench-compare
+.PHONY: bench bench-load bench-compare
+bench-load: $(OUT)/larder-load
+$(OUT)/larder-load: $(call objects,bench/load/main.c) $(call archives,load) $(B)/ldflags
+	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(LIBS)
+
 bench: $(BENCH_PROGRAMS)
 	@for program in $(filter $(B)/bench/micro/%,$^); do $$program || exit 1; done
 
@@ -463,6 +473,7 @@ help:
 # @make clients        a table: clients that others wrote, against this server and against memcached
 # @make fuzz           libFuzzer on every target, FUZZ_SECONDS=30 each; needs clang
 # @make bench          nanoseconds per operation
+# @make bench-load     build/larder-load: a load generator that checks every value, and replays traces
 # @make bench-compare  BASE=revision: this tree against another, interleaved
 # @make tidy           layers, exported names, headers; lists the longest files and functions
 # @make format         clang-format over all sources
