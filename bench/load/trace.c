@@ -95,7 +95,7 @@ grow_index(struct trace *trace)
 }
 
 static bool
-add_object(struct trace *trace, struct span word, uint32_t *out)
+add_object(struct trace *trace, struct span word, uint8_t key_len, uint32_t *out)
 {
     if (!grow_index(trace)) {
         return false;
@@ -114,7 +114,10 @@ add_object(struct trace *trace, struct span word, uint32_t *out)
             return false;
         }
         trace->objects[trace->objects_count] = (struct trace_object){
-            .hash = hash, .word_at = trace->words_len, .word_len = (uint8_t)word.len
+            .hash = hash,
+            .word_at = trace->words_len,
+            .word_len = (uint8_t)word.len,
+            .key_len = key_len,
         };
         memcpy(trace->words + trace->words_len, word.at, word.len);
         trace->words_len += word.len;
@@ -203,12 +206,11 @@ trace_add_line(struct trace *trace, const char *line, size_t len, char *error)
     if (key_len != 0 && key_len < fields[0].len) {
         key_len = (uint32_t)fields[0].len;
     }
-    request.key_len = (uint8_t)key_len;
     void *requests = trace->requests;
     bool room = make_room(&requests, trace->requests_count, 1, &trace->requests_cap,
                           sizeof(trace->requests[0]));
     trace->requests = requests;
-    if (!room || !add_object(trace, fields[0], &request.object)) {
+    if (!room || !add_object(trace, fields[0], (uint8_t)key_len, &request.object)) {
         return no_memory(error);
     }
     if (trace->requests_count == TRACE_REQUESTS_MAX) {

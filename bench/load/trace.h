@@ -4,9 +4,11 @@
  *     KEY [KEY_LEN [VALUE_LEN [TTL [OP]]]]
  *
  *     KEY        any word up to 250 bytes; the same word is the same object
- *     KEY_LEN    bytes on the wire, to which the word is padded by '#'; '-' or absent: by
- * --key-size VALUE_LEN  bytes; '-' or absent: by --value-size TTL        seconds; 0, '-' or absent:
- * --ttl OP         get (the default; a miss is followed by a set), set or delete
+ *     KEY_LEN    bytes on the wire, the word being padded by '#'; an object's first line counts.
+ *                '-' or absent: as --key-size says
+ *     VALUE_LEN  bytes; '-' or absent: as --value-size says
+ *     TTL        seconds; 0, '-' or absent: --ttl
+ *     OP         get (the default; a miss is followed by a set), set or delete
  *
  * A line that is empty or begins with '#' counts for nothing.
  */
@@ -34,7 +36,6 @@ struct trace_request {
     uint32_t object;
     uint32_t value_len; /* or TRACE_LEN_ABSENT */
     uint32_t ttl;       /* 0 for --ttl's */
-    uint8_t key_len;    /* at least the word's; 0 if absent */
     uint8_t op;         /* enum trace_op */
 };
 
@@ -42,6 +43,7 @@ struct trace_object {
     uint64_t hash;
     uint64_t word_at; /* in words */
     uint8_t word_len;
+    uint8_t key_len; /* at least word_len; 0 if absent */
 };
 
 /** Constant once loaded. */

@@ -26,19 +26,27 @@ value_prepare(void)
 }
 
 static uint32_t
-place_of(uint64_t hash, uint32_t version)
+place_of(uint64_t hash, uint16_t version)
 {
-    return (uint32_t)((hash >> 20) ^ ((uint64_t)version * 2654435761u)) % PERIOD;
+    return (uint32_t)(((hash >> 20) ^ (version * 2654435761u)) % PERIOD);
+}
+
+static uint16_t
+sum_of(uint64_t hash, uint16_t version, uint32_t len)
+{
+    return (uint16_t)(random_mix(hash + ((uint64_t)version << 32) + len) >> 48);
 }
 
 void
-value_write(uint8_t *at, uint64_t hash, uint32_t version, uint32_t len)
+value_write(uint8_t *at, uint64_t hash, uint16_t version, uint32_t len)
 {
     uint32_t done = 0;
     uint32_t place = place_of(hash, 0);
     if (len >= VALUE_HEADER_LEN) {
         memcpy(at, &hash, 8);
-        memcpy(at + 8, &version, 4);
+        uint16_t sum = sum_of(hash, version, len);
+        memcpy(at + 8, &version, 2);
+        memcpy(at + 10, &sum, 2);
         memcpy(at + 12, &len, 4);
         done = VALUE_HEADER_LEN;
         place = place_of(hash, version);
@@ -65,11 +73,13 @@ static void
 judge_header(struct value_check *check)
 {
     uint64_t hash;
-    uint32_t version, len;
+    uint16_t version, sum;
+    uint32_t len;
     memcpy(&hash, check->header, 8);
-    memcpy(&version, check->header + 8, 4);
+    memcpy(&version, check->header + 8, 2);
+    memcpy(&sum, check->header + 10, 2);
     memcpy(&len, check->header + 12, 4);
-    if (len != check->len) {
+    if (len != check->len || sum != sum_of(hash, version, len)) {
         check->verdict = VALUE_WRONG;
     } else if (hash != check->hash) {
         check->verdict = VALUE_FOREIGN;

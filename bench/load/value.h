@@ -3,7 +3,8 @@
  *
  *     offset  size  meaning
  *     0       8     hash of the key, in the machine's byte order
- *     8       4     version: any number, another one for each store
+ *     8       2     version: any number, another one for each store
+ *     10      2     check sum of hash, version and length
  *     12      4     length of the value
  *     16            a pattern, from a place on that key and version choose
  *
@@ -39,7 +40,7 @@ struct value_check {
 void value_prepare(void);
 
 /** Writes `len` bytes at `at`. */
-void value_write(uint8_t *at, uint64_t hash, uint32_t version, uint32_t len);
+void value_write(uint8_t *at, uint64_t hash, uint16_t version, uint32_t len);
 
 void value_check_begin(struct value_check *check, uint64_t hash, uint32_t len);
 /** The next bytes, not more than are left. */

@@ -461,7 +461,7 @@ worker_create(struct load *load, unsigned number)
     worker->workload = load->workload;
     worker->number = number;
     worker->draws.random = random_mix(load->options->seed + number * 0x9e3779b97f4a7c15u);
-    worker->version = (uint32_t)random_mix(worker->draws.random);
+    worker->version = (uint16_t)random_mix(worker->draws.random);
     worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     worker->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     worker->in = malloc(WIRE_HEAD_MAX + IN_LEN);

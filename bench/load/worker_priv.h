@@ -72,7 +72,7 @@ struct worker {
     unsigned ready; /* connections */
     int epoll_fd, timer_fd;
     struct keys_state draws;
-    uint32_t version;            /* of the next value */
+    uint16_t version;            /* of the next value */
     uint64_t in_flight, refills; /* requests; sets that look-aside still owes */
     int64_t last_reply_ns;
     /* open loop: connections that could send, a ring of conns_count, and when to */

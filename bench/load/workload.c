@@ -89,7 +89,7 @@ trace_object(const struct workload *workload, uint64_t number, struct object *ob
         object->value_len = options->value_max;
     }
     object->key_len =
-        request->key_len != 0 ? request->key_len : sizes_draw(&options->key_sizes, known->hash);
+        known->key_len != 0 ? known->key_len : sizes_draw(&options->key_sizes, known->hash);
     if (object->key_len < known->word_len) {
         object->key_len = known->word_len;
     }
