@@ -442,7 +442,7 @@ handle_bytes(struct conn *conn, struct cursor *cur, int64_t now_ns)
         if (conn->worker->options->verify) {
             value_check_bytes(&conn->check, cur->at, take);
         }
-    } else if (memcmp(cur->at, "\r\n" + (2 - conn->left), take) != 0) {
+    } else if (memcmp(cur->at, &"\r\n"[2 - conn->left], take) != 0) {
         conn_broken(conn, "a value that does not end where its length says", NO_DETAIL);
         return false;
     }

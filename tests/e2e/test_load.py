@@ -3,6 +3,9 @@
 
 import json
 import os
+import pty
+import select
+import signal
 import socket
 import subprocess
 import sys
@@ -439,6 +442,42 @@ def test_the_table_and_a_json_file():
             expect_clean(json.load(file))
         done = run(["-s", f"{server.host}:{server.port}", "-d", "0.1", "-j", folder], binary=LOAD)
         assert done.returncode == CANNOT and b"-j" in done.stderr, done
+
+
+def start_on_terminal(server, args):
+    """Starts it with a terminal as its stderr; gives the process and the terminal's other end."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [LOAD, "-s", f"{server.host}:{server.port}", *args], stdout=subprocess.PIPE, stderr=theirs, stdin=subprocess.DEVNULL
+    )
+    os.close(theirs)
+    return process, ours
+
+
+def read_until(terminal, text):
+    """What the terminal shows, up to and with `text`."""
+    seen = b""
+    while text not in seen:
+        assert select.select([terminal], [], [], TIMEOUT_S)[0], seen
+        seen += os.read(terminal, 4096)
+    return seen
+
+
+def test_a_terminal_shows_progress_and_a_signal_ends_the_run_with_its_report():
+    with Server() as server:
+        process, terminal = start_on_terminal(server, ["-d", "600", "-n", "100", "--fill", "-R", "1000", "-j", "-"])
+        try:
+            assert b"16 connections" in read_until(terminal, b"hits 100.00 %")
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=2 * TIMEOUT_S)
+        finally:
+            process.kill()
+            process.wait()
+            os.close(terminal)
+        assert process.returncode == 0, (process.returncode, out)
+        found = json.loads(out)
+        expect_clean(found)
+        assert 0.5 < found["seconds"] < 300, found
 
 
 if __name__ == "__main__":
