@@ -116,14 +116,16 @@ endif
 
 # -- sources, by folder ---------------------------------------------------------------------------------
 
-LAYERS := base proto engine mysql admin session net embed server
+# load is no layer of the server: the load generator without its main.c.
+LAYERS := base proto engine mysql admin session net embed server load
 
 dir_proto := proto
 dir_server := server
-$(foreach layer,$(filter-out proto server,$(LAYERS)),$(eval dir_$(layer) := server/$(layer)))
-# server: the files beside main.c, which the unit tests of the options need without it.
+dir_load := bench/load
+$(foreach layer,$(filter-out proto server load,$(LAYERS)),$(eval dir_$(layer) := server/$(layer)))
+# server, load: the files beside main.c, which the unit tests need without it.
 $(foreach layer,$(LAYERS),$(eval sources_$(layer) := \
-    $(sort $(filter-out server/main.c,$(wildcard $(dir_$(layer))/*.c)))))
+    $(sort $(filter-out %/main.c,$(wildcard $(dir_$(layer))/*.c)))))
 
 # What each layer is linked with, in the linker's order: those that it may call, and no other.
 link_base := base
@@ -135,6 +137,7 @@ link_session := session admin proto engine base
 link_net := net session admin proto engine base
 link_embed := embed net session admin proto engine base
 link_server := server embed net session admin mysql proto engine base
+link_load := load proto
 
 objects = $(patsubst %,$(B)/obj/%.o,$(basename $(1)))
 archives = $(patsubst %,$(B)/%.a,$(link_$(1)))
@@ -146,7 +149,7 @@ WIRE_SOURCES := $(sort $(wildcard tests/wire/*.c))
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 EMBED_C_SOURCES := $(sort $(wildcard tests/embed/*.c))
 EMBED_CC_SOURCES := $(sort $(wildcard tests/embed/*.cc))
-BENCH_SOURCES := $(sort $(wildcard bench/micro/*.c bench/load/*.c))
+BENCH_SOURCES := $(sort $(wildcard bench/micro/*.c))
 BENCH_PROGRAMS := $(patsubst bench/%.c,$(B)/bench/%,$(BENCH_SOURCES))
 # That of the packages builds them first: make check-deb.
 E2E_TESTS := $(filter-out tests/e2e/test_deb.py,$(sort $(wildcard tests/e2e/*.py tests/e2e/*.sh)))
@@ -205,7 +208,7 @@ $(B)/support.a: $(SUPPORT_OBJECTS) $(B)/support.members
 	@rm -f $@
 	$(call say,AR) $(AR) rcs $@ $(filter %.o,$^)
 
--include $(patsubst %.o,%.d,$(call objects,$(foreach layer,$(LAYERS),$(sources_$(layer))) server/main.c \
+-include $(patsubst %.o,%.d,$(call objects,$(foreach layer,$(LAYERS),$(sources_$(layer))) server/main.c bench/load/main.c \
     $(SUPPORT_SOURCES) $(UNIT_SOURCES) $(STRESS_SOURCES) $(WIRE_SOURCES) $(FUZZ_SOURCES) \
     tests/fuzz/replay.c $(EMBED_C_SOURCES) $(EMBED_CC_SOURCES) $(BENCH_SOURCES)))
 
@@ -239,17 +242,19 @@ D := server/dist
 fill_in = sed -e 's,@bindir@,$(bindir),g' -e 's,@sysconfdir@,$(sysconfdir),g' -e 's,@instance@,$(1),g' \
     -e 's,@on_port@,$(2),g' -e 's,@port_option@,$(3),g' $(D)/systemd/larder.service.in
 
-install: all larder.pc
+install: all $(OUT)/larder-load larder.pc
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir) \
 	    $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man3 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(sysconfdir) \
 	    $(DESTDIR)$(datarootdir)/doc/larder
 	install -m 755 $(OUT)/larder $(DESTDIR)$(bindir)/larder
+	install -m 755 $(OUT)/larder-load $(DESTDIR)$(bindir)/larder-load
 	install -m 644 $(OUT)/liblarder.a $(DESTDIR)$(libdir)/liblarder.a
 	install -m 755 $(OUT)/liblarder.so $(DESTDIR)$(libdir)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(libdir)/liblarder.so
 	install -m 644 server/include/larder.h $(DESTDIR)$(includedir)/larder.h
 	install -m 644 larder.pc $(DESTDIR)$(libdir)/pkgconfig/larder.pc
 	install -m 644 $(D)/larder.1 $(DESTDIR)$(mandir)/man1/larder.1
+	install -m 644 $(D)/larder-load.1 $(DESTDIR)$(mandir)/man1/larder-load.1
 	install -m 644 $(D)/larder.3 $(DESTDIR)$(mandir)/man3/larder.3
 	install -m 644 $(D)/larder-hook.5 $(DESTDIR)$(mandir)/man5/larder-hook.5
 	install -m 644 $(D)/hook.conf.example $(DESTDIR)$(datarootdir)/doc/larder/hook.conf.example
@@ -277,7 +282,7 @@ endif
 
 # Debian's packages, of a copy of the sources: what dpkg-buildpackage writes stays in build/deb.
 DEB := build/deb
-DEB_SOURCES := Makefile configure.ac README.md LICENSE proto server
+DEB_SOURCES := Makefile configure.ac README.md LICENSE proto server bench
 .PHONY: deb check-deb
 deb:
 	@command -v dh >/dev/null || { echo 'make deb: install debhelper (apt-get install debhelper)' >&2; exit 1; }
@@ -417,6 +422,7 @@ $(E2E_RESULTS): $(R)/%: tests/% $(OUT)/larder $(E2E_HELPERS)
 	@$(RUN_TEST) $(if $(filter %.py,$<),$(PYTHON)) $<
 
 $(filter $(R)/e2e/test_clients_%,$(E2E_RESULTS)): $(CLIENT_PROGRAMS)
+$(filter $(R)/e2e/test_load.py,$(E2E_RESULTS)): $(OUT)/larder-load
 
 COUNT = LARDER=$(CURDIR)/$(OUT)/larder PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/count \
     --flags '$(CFLAGS) $(LTO_FLAGS) $(VARIANT_FLAGS) $(LDFLAGS)'
@@ -441,7 +447,7 @@ $(foreach result,$(STRESS_RESULTS) $(BROKEN_RESULTS) $(filter %/socket,$(WIRE_RE
 
 .PHONY: check results asan tsan cov tidy programs
 # All that check runs, built and not run.
-programs: all $(BENCH_PROGRAMS) $(if $(WIRE_SOURCES),$(T)/wire/runner) $(patsubst $(R)/%,$(T)/%,\
+programs: all $(BENCH_PROGRAMS) $(OUT)/larder-load $(if $(WIRE_SOURCES),$(T)/wire/runner) $(patsubst $(R)/%,$(T)/%,\
     $(UNIT_RESULTS) $(EMBED_RESULTS) $(FUZZ_RESULTS) $(STRESS_RESULTS))
 
 results: $(RESULTS)
@@ -487,7 +493,11 @@ $(B)/bench/%: $(B)/obj/bench/%.o $(call archives,server) $(B)/ldflags
 	@mkdir -p $(@D)
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(EVENT_LIBS) $(LIBS)
 
-.PHONY: bench bench-compare bench-count bench-memtier
+.PHONY: bench bench-load bench-compare bench-count bench-memtier
+bench-load: $(OUT)/larder-load
+$(OUT)/larder-load: $(call objects,bench/load/main.c) $(call archives,load) $(B)/ldflags
+	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(LIBS)
+
 bench: $(BENCH_PROGRAMS)
 	@for program in $(filter $(B)/bench/micro/%,$^); do $$program || exit 1; done
 
@@ -562,6 +572,7 @@ help:
 # @make clients        a table: clients that others wrote, against this server and against memcached
 # @make fuzz           libFuzzer on every target, FUZZ_SECONDS=30 each; needs clang
 # @make bench          nanoseconds per operation
+# @make bench-load     build/larder-load: a load generator that checks every value, and replays traces
 # @make bench-compare  BASE=revision: this tree against another, interleaved
 # @make bench-count    instructions per operation, beside bench/counts.txt; UPDATE=1 writes that
 # @make bench-memtier  memtier_benchmark against memcached, 2 minutes; FULL=1: the whole matrix
