@@ -77,6 +77,7 @@ VALUES = {
     "tail_repair_time": "=20",
     "hash_algorithm": "=xxh3",
     "slab_sizes": "=100-200",
+    "mysql_hook": "=/x",
     "slab_chunk_max": "=512",
     "hot_lru_pct": "=20",
     "warm_lru_pct": "=30",
