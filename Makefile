@@ -369,15 +369,19 @@ WIRE_RESULTS := $(if $(WIRE_SOURCES),$(R)/wire/in_process $(R)/wire/socket)
 EMBED_RESULTS := $(foreach name,$(basename $(EMBED_C_SOURCES) $(EMBED_CC_SOURCES)),\
     $(name:tests/%=$(R)/%)-static $(name:tests/%=$(R)/%)-shared)
 FUZZ_RESULTS := $(patsubst tests/fuzz/fuzz_%.c,$(R)/fuzz/replay_%,$(FUZZ_SOURCES))
-# A test of a test is not about the server: once is enough.
+# Once is enough, without a sanitizer: tests of tests, of files, of command lines, and foreign clients, which ask nothing
+# that wire/ does not.
+E2E_ONCE := %_selftest.py %/test_dist.py %/test_bench_tools.py %/test_command_line.py %/test_start_scripts.py \
+    tests/e2e/test_clients_%
 E2E_RESULTS := $(patsubst tests/%,$(R)/%,\
-    $(if $(filter release debug,$(VARIANT)),$(E2E_TESTS),$(filter-out %_selftest.py,$(E2E_TESTS))))
+    $(if $(filter release debug,$(VARIANT)),$(E2E_TESTS),$(filter-out $(E2E_ONCE),$(E2E_TESTS))))
 TIDY_RESULTS := $(patsubst tests/%,$(R)/%,$(TIDY_CHECKS))
 
 # A program with one thread has nothing to show to ThreadSanitizer, and takes the longest under it.
 ifeq ($(VARIANT),tsan)
 UNIT_RESULTS := $(patsubst tests/%.c,$(R)/%,$(if $(UNIT_SOURCES),$(shell grep -l pthread_create $(UNIT_SOURCES))))
 WIRE_RESULTS := $(filter %/socket,$(WIRE_RESULTS))
+E2E_RESULTS := $(filter-out %/test_load.py %/differential.py,$(E2E_RESULTS))
 FUZZ_RESULTS :=
 endif
 
