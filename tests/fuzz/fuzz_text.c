@@ -98,6 +98,7 @@ check_request(const struct request *got, const uint8_t *line, const uint8_t *lf)
     case REQUEST_VERSION:
     case REQUEST_STATS:
     case REQUEST_WATCH:
+    case REQUEST_HOOK:
         assert(!got->noreply);
         /* fall through */
     case REQUEST_VERBOSITY:
@@ -182,6 +183,7 @@ check_same(const struct request *a, const struct request *b)
     case REQUEST_VERSION:
     case REQUEST_STATS:
     case REQUEST_WATCH:
+    case REQUEST_HOOK:
     case REQUEST_VERBOSITY:
     case REQUEST_CACHE_MEMLIMIT:
     case REQUEST_SHUTDOWN:

@@ -122,6 +122,7 @@ check_request(const struct request *got, const struct line_case *row, const stru
     case REQUEST_LRU:
     case REQUEST_LRU_CRAWLER:
     case REQUEST_WATCH:
+    case REQUEST_HOOK:
         check_args(got, row->words, inside);
         break;
     case REQUEST_UNKNOWN_HTTP:
