@@ -78,15 +78,14 @@ def bulk(it):
     it.wait_for("paused")
     it.sql("UPDATE shop.users SET name = CONCAT(name, 'x')")
     done = it.count("rows")
+    begun = time.perf_counter()  # the time to connect is part of it
     it.client.exchange(b"hook resume\r\n", b"OK\r\n")
-    wait_until(lambda: it.count("rows") > done, "the first rows")
-    begun, first = time.perf_counter(), it.count("rows")
     peak = 0
     while it.count("rows") < done + BULK_ROWS or it.stat("queue_keys") != "0":
         peak = max(peak, memory_kb(it.server.pid))
         time.sleep(0.005)
     took = time.perf_counter() - begun
-    print(f"bulk: {(done + BULK_ROWS - first) / took:.0f} rows/s, {(peak - before) / 1024:.1f} MB more memory at the peak")
+    print(f"bulk: {BULK_ROWS / took:.0f} rows/s, {(peak - before) / 1024:.1f} MB more memory at the peak")
 
 
 def main():

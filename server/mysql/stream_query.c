@@ -146,7 +146,7 @@ static void
 change_table(struct stream *stream, struct bytes database, struct bytes table, bool rows_change)
 {
     if (!rows_change) {
-        if (tables_altered(stream->tables, database, table)) {
+        if (tables_altered(stream->tables, database, table, &stream->txn.point.gtid)) {
             rules_list_table_prefixes(stream->rules, database, table, &stream->named);
             stream_widen_prefixes(stream, &stream->named, "a column of a rule has changed");
         }

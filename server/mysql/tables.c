@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHAIN_MAX 64u /* tables between a change and where it leads by foreign keys */
+#define CHANGE_WAIT_S "0.5"
+#define CHAIN_MAX     64u /* tables between a change and where it leads by foreign keys */
 
 struct tables {
     const struct rules *rules;
@@ -330,8 +331,36 @@ concerns_rules(const struct rules *rules, const struct table *table, const struc
     return now->count != table->schema.count && takes_all_columns(rules, table);
 }
 
+/**
+ * Whether the server tells of the table as it is after the change.  MySQL logs a change before it
+ * is in its dictionary; MariaDB has the definition in place, and keeps it locked, when it logs.
+ */
+static bool
+shows_change(struct tables *tables, const struct gtid *gtid)
+{
+    char sql[GTID_TEXT_MAX + 64];
+    char answer[16];
+    if (!can_ask(tables)) {
+        return false;
+    }
+    if (tables->link.is_mariadb) {
+        return true;
+    }
+    if (gtid->family != GTID_MYSQL) {
+        return false;
+    }
+    struct writer out = writer(sql, sizeof(sql) - 1);
+    writer_put_text(&out, "SELECT WAIT_FOR_EXECUTED_GTID_SET('");
+    gtid_write(gtid, &out);
+    writer_put_text(&out, "', " CHANGE_WAIT_S ")");
+    sql[out.len] = '\0';
+    return !out.is_full && link_query_text(&tables->link, sql, answer, sizeof(answer)) == LINK_OK &&
+           strcmp(answer, "0") == 0;
+}
+
 bool
-tables_altered(struct tables *tables, struct bytes database, struct bytes name)
+tables_altered(struct tables *tables, struct bytes database, struct bytes name,
+               const struct gtid *gtid)
 {
     if (!rules_match(tables->rules, database, name)) {
         return false;
@@ -342,7 +371,7 @@ tables_altered(struct tables *tables, struct bytes database, struct bytes name)
     /* Names from the server alone, not from the log, may have been those of after the change all
      * along. */
     if (table != NULL && table->plan != NULL && table->names_logged && table->schema_known &&
-        ask_columns(tables, database, name, &now) == SCHEMA_FOUND) {
+        shows_change(tables, gtid) && ask_columns(tables, database, name, &now) == SCHEMA_FOUND) {
         changed = concerns_rules(tables->rules, table, &now);
         schema_table_free(&now);
     }

@@ -11,6 +11,7 @@
 #ifndef LARDER_MYSQL_TABLES_H
 #define LARDER_MYSQL_TABLES_H
 
+#include "mysql/gtid.h"
 #include "mysql/plan.h"
 #include "mysql/schema.h"
 
@@ -52,8 +53,12 @@ const struct table *tables_find(const struct tables *tables, uint64_t id);
 void tables_forget(struct tables *tables, struct bytes database, struct bytes name);
 /** All tables. */
 void tables_forget_all(struct tables *tables);
-/** Its definition has changed: whether that concerns a column of its rules, or may. */
-bool tables_altered(struct tables *tables, struct bytes database, struct bytes name);
+/**
+ * Its definition has changed, by the transaction `gtid` (of family GTID_NONE if it has none):
+ * whether that concerns a column of its rules, or may.
+ */
+bool tables_altered(struct tables *tables, struct bytes database, struct bytes name,
+                    const struct gtid *gtid);
 
 /** Whether a table map of this table without rows may mean changes that are not logged. */
 bool tables_may_cascade(struct tables *tables, uint64_t child, const uint64_t *changed,
