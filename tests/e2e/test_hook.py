@@ -31,7 +31,7 @@ USERS = """
 class Place:
     """A folder with a rules file, for a list of databases in turn."""
 
-    def __init__(self, hosts, tables=USERS, user="hook", source="", state=False, grace_ms=700):
+    def __init__(self, hosts, tables=USERS, user="hook", source="", state=False, grace_ms=2000):
         self.folder = tempfile.mkdtemp(prefix="larder-hook-")
         self.state_file = os.path.join(self.folder, "state")
         password = os.path.join(self.folder, "password")
