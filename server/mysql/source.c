@@ -38,42 +38,6 @@ source_close(struct source *source)
     link_close(&source->link);
 }
 
-/** Whether the text says that two readers have the same id.  Servers differ in the number. */
-static bool
-is_duplicate(const struct link *link)
-{
-    return link->number == 4052 ||
-           (link->number == 1236 && (strstr(link->error, "same server_uuid") != NULL ||
-                                     strstr(link->error, "same server_id") != NULL));
-}
-
-static enum source_result
-refused(const struct link *link)
-{
-    if (is_duplicate(link)) {
-        return SOURCE_DUPLICATE;
-    }
-    /* 1236: the log cannot be read from there; the others are MariaDB's about GTIDs. */
-    return link->number == 1236 || (link->number >= 1940 && link->number <= 1960) ? SOURCE_GAP
-                                                                                  : SOURCE_LOST;
-}
-
-static enum source_result
-of_link(const struct link *link, enum link_result result)
-{
-    switch (result) {
-    case LINK_OK:
-        return SOURCE_OK;
-    case LINK_REFUSED:
-        return refused(link);
-    case LINK_TOO_LONG:
-        return SOURCE_TOO_LONG;
-    case LINK_LOST:
-        break;
-    }
-    return SOURCE_LOST;
-}
-
 /* -- where the log ends ------------------------------------------------------------------------ */
 
 struct set_arg {
@@ -201,6 +165,42 @@ source_open(struct source *source, const struct rules_source *settings,
 #include <mysql.h>
 
 #include "base/assert.h" /* again: mysql.h may include the C library's */
+
+/** Whether the text says that two readers have the same id.  Servers differ in the number. */
+static bool
+is_duplicate(const struct link *link)
+{
+    return link->number == 4052 ||
+           (link->number == 1236 && (strstr(link->error, "same server_uuid") != NULL ||
+                                     strstr(link->error, "same server_id") != NULL));
+}
+
+static enum source_result
+refused(const struct link *link)
+{
+    if (is_duplicate(link)) {
+        return SOURCE_DUPLICATE;
+    }
+    /* 1236: the log cannot be read from there; the others are MariaDB's about GTIDs. */
+    return link->number == 1236 || (link->number >= 1940 && link->number <= 1960) ? SOURCE_GAP
+                                                                                  : SOURCE_LOST;
+}
+
+static enum source_result
+of_link(const struct link *link, enum link_result result)
+{
+    switch (result) {
+    case LINK_OK:
+        return SOURCE_OK;
+    case LINK_REFUSED:
+        return refused(link);
+    case LINK_TOO_LONG:
+        return SOURCE_TOO_LONG;
+    case LINK_LOST:
+        break;
+    }
+    return SOURCE_LOST;
+}
 
 static void
 put_u16(struct writer *out, uint16_t number)
