@@ -7,7 +7,7 @@ are killed, the server is frozen, its log is rotated and purged, it is restarted
 quiet; when everything has been applied and the plain stores of the last moment have gone (2 hold-offs and 2 s), nothing
 that the cache holds may be older than the database.
 
-HOOK_TORTURE_SECONDS  how long (20)    HOOK_TORTURE_FAMILY  mariadb or mysql    HOOK_TORTURE_SEED
+HOOK_TORTURE_SECONDS  how long (60)    HOOK_TORTURE_FAMILY  mariadb or mysql    HOOK_TORTURE_SEED
 HOOK_TORTURE_FENCE    "arrival" takes the fence away: with HOOK_TORTURE_SEMISYNC=1 (MariaDB) it must fail, and the test
                       says so
 """
@@ -25,7 +25,7 @@ from database import SqlError
 from server import Skip, run_tests
 from test_hook import Place, shop, wait_until
 
-SECONDS = float(os.environ.get("HOOK_TORTURE_SECONDS", "20"))
+SECONDS = float(os.environ.get("HOOK_TORTURE_SECONDS", "60"))
 FENCE = os.environ.get("HOOK_TORTURE_FENCE", "visible")
 ROWS = 200
 HOLDOFF_S = 1
