@@ -112,8 +112,11 @@ void *
 hook_guard_main(void *arg)
 {
     struct hook *hook = arg;
-    uint64_t healthy_us = 0; /* when it was last; 0: never */
     uint64_t saved_us = clock_monotonic_us();
+    /* When it was last.  Seen between two looks alone it counts from the start: the grace time runs
+     * in any case. */
+    uint64_t healthy_us = saved_us;
+    bool seen_healthy = false;
     uint64_t saved_version = 0;
     bool policy_on = false;
     for (;;) {
@@ -134,14 +137,14 @@ hook_guard_main(void *arg)
         waiters_expire(&hook->waiters, now_us);
         if (is_healthy(hook, now_us)) {
             healthy_us = now_us;
+            seen_healthy = true;
             if (policy_on) {
                 policy_on = false;
                 set_policy(hook, false);
             }
         } else if (!policy_on &&
-                   (healthy_us == 0
-                        ? all_tried
-                        : now_us - healthy_us > (uint64_t)hook->rules->source.grace_ms * 1000)) {
+                   ((!seen_healthy && all_tried) ||
+                    now_us - healthy_us > (uint64_t)hook->rules->source.grace_ms * 1000)) {
             policy_on = true;
             set_policy(hook, true);
         }
