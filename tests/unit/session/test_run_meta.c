@@ -240,11 +240,10 @@ START_TEST(meta_reads_are_answered_in_order_whatever_their_number)
         for (unsigned j = 0; j < counts[i]; j++) {
             asked += (size_t)sprintf(ask + asked, "mg k%u v O%u%s\r\n", j % 3, j,
                                      j % 3 == 2 ? " q" : "");
-            answered += (size_t)sprintf(answer + answered,
-                                        j % 3 == 1   ? "VA 1 O%u\r\nx\r\n"
-                                        : j % 3 == 0 ? "EN O%u\r\n"
-                                                     : "",
-                                        j);
+            if (j % 3 != 2) {
+                answered += (size_t)sprintf(answer + answered,
+                                            j % 3 == 1 ? "VA 1 O%u\r\nx\r\n" : "EN O%u\r\n", j);
+            }
         }
         strcpy(ask + asked, "mn\r\nmg k1 T0\r\nmg k1\r\n");
         strcpy(answer + answered, "MN\r\nHD\r\nHD\r\n");
