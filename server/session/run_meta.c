@@ -123,15 +123,12 @@ keep_request(struct upload *upload, const struct meta_request *request)
     return true;
 }
 
-/** Whether an ms is a plain set whose block has come with its line. */
+/** Whether an ms is a set and no more. */
 static bool
-is_plain_set(const struct session_worker *worker, const struct meta_request *request)
+ms_is_plain(const struct meta_request *request)
 {
-    uint64_t there = worker->rx_end - worker->rx_at;
-    const uint8_t *end = worker->rx + worker->rx_at + request->value_len;
     return store_mode(request) == CACHE_SET && !meta_has(request, 'b') && !meta_has(request, 'E') &&
-           !meta_has(request, 'I') && there >= (uint64_t)request->value_len + 2 && end[0] == '\r' &&
-           end[1] == '\n' && !stores_are_noted(worker);
+           !meta_has(request, 'I');
 }
 
 /** There is no room for the item. */
@@ -174,7 +171,7 @@ run_ms(struct session *session, const struct meta_request *request)
     bool joins = mode == CACHE_APPEND || mode == CACHE_PREPEND;
     bool vivifies = joins && meta_has(request, 'N');
     int64_t exptime = vivifies ? request->vivify_exptime : request->exptime;
-    if (is_plain_set(worker, request)) {
+    if (ms_is_plain(request) && set_is_plain(worker, request->value_len)) {
         return set_at_once(session, request);
     }
     struct cache_store new_store;

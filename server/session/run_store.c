@@ -199,16 +199,6 @@ store_refused(struct session_worker *worker, const struct request *request,
     }
 }
 
-/** Whether the data block has come with its line, as it should be, and nobody is told of stores. */
-static inline bool
-is_whole_here(const struct session_worker *worker, const struct request *request)
-{
-    uint64_t there = worker->rx_end - worker->rx_at;
-    const uint8_t *end = worker->rx + worker->rx_at + request->value_len;
-    return there >= (uint64_t)request->value_len + 2 && end[0] == '\r' && end[1] == '\n' &&
-           !stores_are_noted(worker);
-}
-
 static enum step
 set_at_once(struct session *session, const struct request *request, int64_t expires_at)
 {
@@ -242,7 +232,7 @@ store_begin(struct session *session, const struct request *request)
     }
     int64_t expires_at =
         request->exptime == 0 ? CACHE_NEVER : session_expires_at(worker, request->exptime);
-    if (mode == CACHE_SET && is_whole_here(worker, request)) {
+    if (mode == CACHE_SET && set_is_plain(worker, request->value_len)) {
         return set_at_once(session, request, expires_at);
     }
     uint64_t cas = mode == CACHE_CAS ? request->cas : 0; /* the request's is not set else */

@@ -498,6 +498,18 @@ stores_are_noted(const struct session_worker *worker)
     return __builtin_expect((worker->watching & (WATCH_FETCHERS | WATCH_MUTATIONS)) != 0, 0);
 }
 
+/** Whether a data block of so many bytes stands at rx_at whole, its CR LF behind it, and nobody is
+ * told of stores: then cache_set() serves. */
+static inline bool
+set_is_plain(const struct session_worker *worker, uint32_t value_len)
+{
+    if ((uint64_t)value_len + 2 > worker->rx_end - worker->rx_at) {
+        return false;
+    }
+    const uint8_t *end = worker->rx + worker->rx_at + value_len;
+    return end[0] == '\r' && end[1] == '\n' && !stores_are_noted(worker);
+}
+
 /** cache_store_commit(), noted. */
 static inline enum cache_result
 store_commit(struct session_worker *worker, struct cache_store *store, enum cache_store_mode mode,
