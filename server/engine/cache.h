@@ -7,11 +7,13 @@
  * Life of a read, in batches:
  *
  *     cache_enter(thread);
- *     cache_prefetch(cache, reads, n);              hash, and fetch buckets and items into the
- * cpu's cache for each read: again: switch (cache_find(cache, thread, &read)) { case CACHE_OK: read
- * holds a snapshot of the item's header write the reply's head, then cache_copy(cache, &read, dst);
+ *     cache_prefetch(cache, reads, n);       hash, and fetch buckets and items into the processor's cache
+ *     for each read: again:
+ *         switch (cache_find(cache, thread, &read)) {
+ *         case CACHE_OK:                     read holds a snapshot of the item's header
+ *             write the reply's head, then cache_copy(cache, &read, dst);
  *             if (!cache_hit(cache, thread, &read)) { take back what was written; goto again; }
- *         case CACHE_MISS: ...                       final
+ *         case CACHE_MISS: ...               final
  *         }
  *     cache_leave(thread);
  *
@@ -255,8 +257,8 @@ enum cache_result cache_store_filled(struct cache *cache, struct cache_thread *t
 /**
  * Makes a whole item visible.  The store is used up, whatever the answer.
  *
- * cas       CACHE_CAS, and (unless 0) CACHE_APPEND and CACHE_PREPEND: the id that the item must
- * have cas_out   the new id, may be NULL; set on CACHE_OK
+ * cas       CACHE_CAS, and (unless 0) CACHE_APPEND and CACHE_PREPEND: the id that the item must have
+ * cas_out   the new id, may be NULL; set on CACHE_OK
  *
  * Errors: CACHE_NOT_STORED, CACHE_EXISTS, CACHE_MISS (CACHE_CAS of a missing key), CACHE_TOO_LARGE
  * and CACHE_NO_MEMORY (append, prepend).

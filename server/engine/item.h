@@ -2,9 +2,11 @@
  *
  *     offset  size  meaning
  *     0       4     access: when last used, how often since the hand came by; readers write it
- * without a lock 4       4     shape: lengths and flags, see below 8       4     expire_s: cache
- * second from which on it is dead; 0 for never 12      8     CAS id, low half first; not there in a
- * cache without CAS ids 20|12   4     client flags; only with SHAPE_CLIENT_FLAGS
+ *                   without a lock
+ *     4       4     shape: lengths and flags, see below
+ *     8       4     expire_s: cache second from which on it is dead; 0 for never
+ *     12      8     CAS id, low half first; not there in a cache without CAS ids
+ *     20|12   4     client flags; only with SHAPE_CLIENT_FLAGS
  *     ..            key
  *     ..            value; in a long item (SHAPE_LARGE) struct large instead, see large.h
  *

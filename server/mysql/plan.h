@@ -9,11 +9,13 @@
  * What a rule does with a row:
  *
  *     delete, stale   if `on` names the change, and `where` is true, or cannot be told, for one of
- * the images: the keys of both images set             if `on` names the change, and `where` is true
- * for the image after it, and that image tells the whole value: stores the key of that image;
- * deletes that of the image before, if it is another one.  Everything else that may concern the key
- * deletes it: no image after, a change that `on` does not name at all, `where` no longer true.
- * Where only the value cannot be told, or does not fit, the delete counts as a downgraded set.
+ *                     the images: the keys of both images
+ *     set             if `on` names the change, and `where` is true for the image after it, and that
+ *                     image tells the whole value: stores the key of that image; deletes that of the
+ *                     image before, if it is another one.  Everything else that may concern the key
+ *                     deletes it: no image after, a change that `on` does not name at all, `where` no
+ *                     longer true.  Where only the value cannot be told, or does not fit, the delete
+ *                     counts as a downgraded set.
  *     update(a,b)     names an update if a or b differs, or may differ, between the images
  *
  * A key that cannot be told widens to the prefix that all keys of the rule have.  So does a rule
