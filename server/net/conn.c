@@ -318,17 +318,11 @@ conn_turn(struct conn *conn, bool readable, bool pending)
     }
 }
 
-static void on_ready(evutil_socket_t fd, short what, void *arg);
-
 /** Waits for `what` instead.  false: the kernel has no memory for it. */
 static bool
-conn_watch(struct conn *conn, short what)
+conn_watch(struct conn *conn, enum poll_for what)
 {
-    struct event_base *base = conn->worker->base;
-    (void)event_del(&conn->event);
-    return event_assign(&conn->event, base, conn->fd, (short)(what | EV_PERSIST), on_ready, conn) ==
-               0 &&
-           event_add(&conn->event, NULL) == 0;
+    return poll_change(&conn->worker->poll, conn->fd, what, &conn->source);
 }
 
 /** The one place that sets the phase.  false: the connection cannot go on. */
@@ -342,9 +336,9 @@ conn_enter(struct conn *conn, enum conn_phase phase)
     atomic_store_explicit(&conn->phase, (uint8_t)phase,
                           memory_order_relaxed); /* relaxed: see conn_phase_get() */
     if (phase == CONN_WRITING) {
-        return conn_watch(conn, EV_WRITE);
+        return conn_watch(conn, POLL_WRITE);
     }
-    return old != CONN_WRITING || conn_watch(conn, EV_READ);
+    return old != CONN_WRITING || conn_watch(conn, POLL_READ);
 }
 
 static void
@@ -390,11 +384,9 @@ conn_take_turn(struct conn *conn, bool readable, bool pending)
 }
 
 static void
-on_ready(evutil_socket_t fd, short what, void *arg)
+on_ready(struct poll_source *source)
 {
-    (void)fd;
-    (void)what;
-    struct conn *conn = arg;
+    struct conn *conn = (struct conn *)source;
     switch (conn_phase_get(conn)) {
     case CONN_READING:
         conn_take_turn(conn, true, false);
@@ -411,7 +403,7 @@ void
 conn_run(struct conn *conn)
 {
     assert(conn_phase_get(conn) == CONN_QUEUED);
-    /* The event stayed what it is for reading; the turn decides where to go from here. */
+    /* The interest stayed what it is for reading; the turn decides where to go from here. */
     atomic_store_explicit(&conn->phase, CONN_READING,
                           memory_order_relaxed); /* relaxed: see conn_phase_get() */
     conn_take_turn(conn, false, true);
@@ -459,12 +451,12 @@ conn_open(struct worker *worker, int fd, unsigned listener)
     conn->next = SESSION_READ;
     atomic_init(&conn->phase, CONN_READING);
     atomic_init(&conn->active_at, server_seconds(worker->server));
-    if (event_assign(&conn->event, worker->base, fd, EV_READ | EV_PERSIST, on_ready, conn) != 0 ||
-        event_add(&conn->event, NULL) != 0) {
+    conn->source.ready = on_ready;
+    if (!poll_add(&worker->poll, fd, POLL_READ, &conn->source)) {
         goto fail;
     }
     if (!worker_list(worker, conn)) {
-        (void)event_del(&conn->event);
+        poll_remove(&worker->poll, fd);
         goto fail;
     }
     /* relaxed: a single number */
@@ -523,7 +515,7 @@ conn_close(struct conn *conn, enum watch_reason reason)
     if (worker->holder == conn) {
         worker->holder = NULL;
     }
-    (void)event_del(&conn->event);
+    poll_remove(&worker->poll, fd);
     session_destroy(conn->session);
     if (conn->tls) {
         tls_stream_close(conn_stream(conn));

@@ -263,20 +263,18 @@ udp_run(struct udp *udp)
         udp->socket = NULL;
         return;
     }
-    session_pause(udp->session);
-    event_active(&worker->yield_event, 0, 0); /* the next turn comes with the run queue's */
+    session_pause(udp->session); /* the next turn comes with the run queue's */
 }
 
 static void
-on_datagram(evutil_socket_t fd, short what, void *arg)
+on_datagram(struct poll_source *source)
 {
-    (void)what;
-    struct udp_socket *socket = arg;
+    struct udp_socket *socket = (struct udp_socket *)source;
     struct udp *udp = socket->udp;
     if (udp->socket != NULL) {
         return; /* the loop tells again */
     }
-    udp->len = receive(udp, fd);
+    udp->len = receive(udp, socket->fd);
     udp->at = 0;
     if (udp->len > 0) {
         udp->socket = socket;
@@ -315,9 +313,8 @@ open_sockets(struct udp *udp, unsigned number)
         socket->udp = udp;
         socket->address = set->at[i];
         socket->fd = set->at[i]->fds[number];
-        if (event_assign(&socket->event, worker->base, socket->fd, EV_READ | EV_PERSIST,
-                         on_datagram, socket) != 0 ||
-            event_add(&socket->event, NULL) != 0) {
+        socket->source.ready = on_datagram;
+        if (!poll_add(&worker->poll, socket->fd, POLL_READ, &socket->source)) {
             return false;
         }
         udp->sockets_len++;
@@ -353,7 +350,7 @@ udp_close(struct udp *udp)
         return;
     }
     for (unsigned i = 0; i < udp->sockets_len; i++) {
-        (void)event_del(&udp->sockets[i].event);
+        poll_remove(&udp->worker->poll, udp->sockets[i].fd);
     }
     if (udp->session != NULL) {
         session_destroy(udp->session);
