@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "net/call.h"
 #include "net/net_priv.h"
 
 #include <errno.h>
@@ -102,7 +103,7 @@ conn_send(struct conn *conn)
     ssize_t sent;
     do {
         if (pieces == 1) {
-            sent = send(conn->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL);
+            sent = call_send(conn->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL);
         } else {
             struct msghdr message = { .msg_iov = iov, .msg_iovlen = pieces };
             sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
@@ -180,7 +181,7 @@ conn_receive(struct conn *conn)
     }
     ssize_t got;
     do {
-        got = recv(conn->fd, space.at, space.len, 0);
+        got = call_recv(conn->fd, space.at, space.len);
     } while (got < 0 && errno == EINTR);
     if (got > 0) {
         session_rx_done(conn->session, (size_t)got);

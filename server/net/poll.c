@@ -3,6 +3,7 @@
 #include "net/poll.h"
 
 #include "base/assert.h"
+#include "net/call.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -58,7 +59,7 @@ unsigned
 poll_wait(struct poll *poll, int timeout_ms)
 {
     struct epoll_event events[POLL_BATCH];
-    int ready = epoll_wait(poll->fd, events, (int)POLL_BATCH, timeout_ms);
+    int ready = call_epoll_wait(poll->fd, events, (int)POLL_BATCH, timeout_ms);
     assert(ready >= 0 || errno == EINTR);
     for (int i = 0; i < ready; i++) {
         struct poll_source *source = events[i].data.ptr;
