@@ -274,6 +274,7 @@ do_get_batch(struct model *model)
             } else {
                 cache_copy(rig->cache, &reads[i], rig->buf);
             }
+            cache_read_more(rig->cache, &reads[i]);
             ck_assert(cache_hit(rig->cache, rig->thread, &reads[i]));
             if (reads[i].pin != NULL) {
                 cache_unpin(rig->cache, rig->thread, &reads[i].pin);
