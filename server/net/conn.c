@@ -346,12 +346,6 @@ static void
 conn_take_turn(struct conn *conn, bool readable, bool pending)
 {
     struct worker *worker = conn->worker;
-    if (worker->holder != conn) {
-        if (worker->holder != NULL) {
-            session_pause(worker->holder->session);
-        }
-        worker->holder = conn;
-    }
     /* relaxed: a single number */
     atomic_store_explicit(&conn->active_at, server_seconds(worker->server), memory_order_relaxed);
     worker->running = conn;
@@ -513,9 +507,6 @@ conn_close(struct conn *conn, enum watch_reason reason)
     conn_log_close(conn, reason);
     conn_unwatch(worker, conn);
     worker_unlist(worker, conn);
-    if (worker->holder == conn) {
-        worker->holder = NULL;
-    }
     poll_remove(&worker->poll, fd);
     session_destroy(conn->session);
     if (conn->tls) {

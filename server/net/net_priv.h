@@ -124,7 +124,6 @@ struct worker {
 
     struct udp *udp; /* NULL without -U */
 
-    struct conn *holder;  /* its session may have bytes in the worker's buffers; NULL for none */
     struct conn *running; /* has its turn right now */
     struct conn *watchers[WATCHERS_MAX]; /* connections that watch the log */
     unsigned watchers_len;

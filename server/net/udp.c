@@ -244,10 +244,6 @@ udp_run(struct udp *udp)
 {
     struct worker *worker = udp->worker;
     assert(udp->socket != NULL && worker->running == NULL);
-    if (worker->holder != NULL) {
-        session_pause(worker->holder->session);
-        worker->holder = NULL;
-    }
     /* relaxed: single values */
     atomic_store_explicit(&udp->socket->active_at, server_seconds(worker->server),
                           memory_order_relaxed);
@@ -260,10 +256,8 @@ udp_run(struct udp *udp)
     }
     atomic_store_explicit(&udp->socket->running, false, memory_order_relaxed);
     if (done) {
-        udp->socket = NULL;
-        return;
+        udp->socket = NULL; /* else the next turn comes with the run queue's */
     }
-    session_pause(udp->session); /* the next turn comes with the run queue's */
 }
 
 static void
