@@ -340,15 +340,21 @@ take_flags(struct meta_request *out, struct line *line)
     }
 }
 
+static inline void
+no_order(struct meta_request *out)
+{
+    out->ttl_before_touch = false;
+    out->ttl_before_vivify = false;
+    out->recache_before_touch = false;
+    out->vivify_before_touch = false;
+}
+
 /** mg, ms, md and ma behind the command's name. */
 static inline void
 take_command(struct meta_request *out, struct line *line)
 {
     out->returns_count = 0;
-    out->ttl_before_touch = false;
-    out->ttl_before_vivify = false;
-    out->recache_before_touch = false;
-    out->vivify_before_touch = false;
+    no_order(out);
     if (!next_word(line)) {
         out->op = META_ERROR;
         out->error = REQUEST_ERR_FORMAT;
@@ -450,6 +456,7 @@ quick_mg(const uint8_t *at, const uint8_t *end, struct meta_request *out)
     out->op = META_MG;
     out->flags = flags;
     out->returns_count = (uint8_t)returns;
+    no_order(out);
     return behind + 2;
 }
 

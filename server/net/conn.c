@@ -87,12 +87,22 @@ conn_send_tls(struct conn *conn, const struct iovec *iov, unsigned pieces, size_
     return SENT_FAILED;
 }
 
-static enum sent
-conn_send(struct conn *conn)
+/** A send that has failed; errno tells why. */
+__attribute__((noinline, cold)) static enum sent
+conn_send_failed(const struct conn *conn)
 {
-    struct iovec iov[SESSION_IOV_MAX];
-    unsigned pieces = session_tx(conn->session, iov, SESSION_IOV_MAX);
-    assert(pieces > 0 && pieces <= SESSION_IOV_MAX);
+    /* ENOBUFS, ENOMEM: for the moment; the socket says when there is room. */
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM) {
+        return SENT_PART;
+    }
+    conn_log_error(conn, WATCH_CONN_ERROR, strerror(errno));
+    return SENT_FAILED;
+}
+
+/** Several pieces, or through TLS. */
+static enum sent
+conn_send_pieces(struct conn *conn, struct iovec *iov, unsigned pieces)
+{
     size_t total = 0;
     for (unsigned i = 0; i < pieces; i++) {
         total += iov[i].iov_len;
@@ -100,28 +110,40 @@ conn_send(struct conn *conn)
     if (conn->tls) {
         return conn_send_tls(conn, iov, pieces, total);
     }
+    struct msghdr message = { .msg_iov = iov, .msg_iovlen = pieces };
     ssize_t sent;
     do {
-        if (pieces == 1) {
-            sent = call_send(conn->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL);
-        } else {
-            struct msghdr message = { .msg_iov = iov, .msg_iovlen = pieces };
-            sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
-        }
+        sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
     if (sent < 0) {
-        /* ENOBUFS, ENOMEM: for the moment; the socket says when there is room. */
-        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM) {
-            return SENT_PART;
-        }
-        conn_log_error(conn, WATCH_CONN_ERROR, strerror(errno));
-        return SENT_FAILED;
+        return conn_send_failed(conn);
     }
     session_tx_done(conn->session, (size_t)sent);
     if ((size_t)sent < total) {
         return SENT_PART;
     }
     return pieces < SESSION_IOV_MAX ? SENT_ALL : SENT_MORE;
+}
+
+/** Sends what there is, if anything. */
+static enum sent
+conn_send(struct conn *conn)
+{
+    struct iovec iov[SESSION_IOV_MAX];
+    unsigned pieces = session_tx(conn->session, iov, SESSION_IOV_MAX);
+    assert(pieces <= SESSION_IOV_MAX);
+    if (__builtin_expect(pieces != 1 || conn->tls, 0)) {
+        return pieces == 0 ? SENT_ALL : conn_send_pieces(conn, iov, pieces);
+    }
+    ssize_t sent;
+    do {
+        sent = call_send(conn->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0) {
+        return conn_send_failed(conn);
+    }
+    session_tx_done(conn->session, (size_t)sent);
+    return (size_t)sent == iov[0].iov_len ? SENT_ALL : SENT_PART;
 }
 
 enum received {
@@ -263,7 +285,7 @@ conn_turn(struct conn *conn, bool readable, bool pending)
     unsigned sends = 0;
     bool ran = false;
     for (;;) {
-        while (pending && session_tx_pending(conn->session)) {
+        while (pending) {
             if (sends++ == SENDS_PER_TURN) {
                 conn->next = (uint8_t)next;
                 return TURN_QUEUE;

@@ -609,6 +609,7 @@ do_pin(struct model *model, unsigned key)
         } else {
             rig_copy_pin(rig, read.pin, read.value_len, rig->buf);
         }
+        cache_read_more(rig->cache, &read);
         ck_assert(cache_hit(rig->cache, rig->thread, &read));
     }
     cache_leave(rig->thread);
