@@ -137,6 +137,10 @@ enum meta_result {
 /* Any head: "VA <len>", s, t, c, l, f, h, W, X, Z. */
 #define META_HEAD_MAX (META_MISS_MAX + 11u + 12u + 22u + 22u + 22u + 12u + 3u + 6u)
 
+/** "VA <len>", for a request without flags to give back: as meta_write_head() of an item without
+ * marks. */
+uint8_t *meta_write_value_head(uint8_t *at, uint32_t value_len);
+
 /**
  * Writes a head: the result, the flags that it gives back, and Z, X, W where the item has them.
  * META_HEAD_MAX bytes at most; without an item, or if the item does not count, META_MISS_MAX.

@@ -127,6 +127,15 @@ write_result(uint8_t *at, enum meta_result result)
 }
 
 uint8_t *
+meta_write_value_head(uint8_t *at, uint32_t value_len)
+{
+    at[0] = 'V';
+    at[1] = 'A';
+    at[2] = ' ';
+    return write_line_end(text_write_u64(at + 3, value_len));
+}
+
+uint8_t *
 meta_write_head(uint8_t *at, const struct meta_request *request, enum meta_result result,
                 const struct reply_item *item)
 {

@@ -108,20 +108,24 @@ struct cache_read {
     uint32_t value_len; /* bytes; at most CACHE_COPY_MAX unless pinned, whatever other threads do */
     uint32_t client_flags;
     uint64_t cas;          /* 0 when disabled */
-    int64_t expires_at;    /* unix seconds, CACHE_NEVER for none */
-    uint32_t idle_s;       /* since the last use */
-    bool fetched;          /* read before */
-    bool stale;            /* marked so by cache_mark_stale() or a store that came late */
-    bool claimed;          /* someone has been told to make it anew: cache_claim() */
-    bool binary_key;       /* as struct cache_store */
     uint8_t class_id;      /* 1 .. CACHE_CLASSES_MAX */
+    bool marked;           /* any of stale, claimed and binary_key */
     struct cache_pin *pin; /* not NULL for a long value: the caller owns one pin */
     uint8_t absence;       /* enum cache_absence; out of cache_find(), on CACHE_MISS alone */
+
+    /* out of cache_read_more() */
+    bool fetched;       /* read before */
+    bool stale;         /* marked so by cache_mark_stale() or a store that came late */
+    bool claimed;       /* someone has been told to make it anew: cache_claim() */
+    bool binary_key;    /* as struct cache_store */
+    uint32_t idle_s;    /* since the last use */
+    int64_t expires_at; /* unix seconds, CACHE_NEVER for none */
 
     /* the engine's */
     uint64_t hash;
     uint64_t ref;
     uint32_t word;
+    uint32_t shape;
     uint32_t access;
     uint32_t value_at;
     uint8_t tries;
@@ -160,6 +164,8 @@ struct cache_glimpse {
 /** CACHE_OK or CACHE_MISS.  Takes the bucket's lock: not for the hot path. */
 enum cache_result cache_peek(struct cache *cache, const void *key, uint32_t key_len,
                              struct cache_glimpse *out);
+/** Fills in what few ask for.  Between cache_find() and cache_hit(). */
+void cache_read_more(const struct cache *cache, struct cache_read *read);
 /** Copies the value_len bytes of a value that is not pinned.  What came is good only if cache_hit()
  * says so. */
 void cache_copy(const struct cache *cache, const struct cache_read *read, void *dst);

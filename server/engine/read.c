@@ -56,20 +56,28 @@ static inline __attribute__((always_inline)) void
 take_header(const struct cache *cache, struct cache_read *read, const struct item *item,
             uint32_t shape)
 {
+    read->shape = shape;
     read->access = item_access(item);
     read->value_len = shape_value_len(shape);
     read->client_flags = item_client_flags(item, shape, cache->cas_size);
     read->cas = cache->cas_size > 0 ? item_cas(item) : 0;
-    read->expires_at = cache_expires_at(cache, item_expire_s(item));
-    read->idle_s = access_idle_s(read->access, cache_now_s(cache));
-    read->fetched = (read->access & ACCESS_FETCHED) != 0;
-    read->stale = (shape & SHAPE_STALE) != 0;
-    read->claimed = (shape & SHAPE_WIN) != 0;
-    read->binary_key = (shape & SHAPE_BINARY_KEY) != 0;
+    read->marked = (shape & (SHAPE_STALE | SHAPE_WIN | SHAPE_BINARY_KEY)) != 0;
     read->value_at = item_key_offset(shape, cache->cas_size) + shape_key_len(shape);
     read->class_id = shape & SHAPE_LARGE ? (uint8_t)cache->classes
                                          : cache_class_of(cache, read->value_at + read->value_len);
     read->pin = NULL;
+}
+
+void
+cache_read_more(const struct cache *cache, struct cache_read *read)
+{
+    const struct item *item = cache_item(cache, (uint32_t)read->ref);
+    read->expires_at = cache_expires_at(cache, item_expire_s(item));
+    read->idle_s = access_idle_s(read->access, cache_now_s(cache));
+    read->fetched = (read->access & ACCESS_FETCHED) != 0;
+    read->stale = (read->shape & SHAPE_STALE) != 0;
+    read->claimed = (read->shape & SHAPE_WIN) != 0;
+    read->binary_key = (read->shape & SHAPE_BINARY_KEY) != 0;
 }
 
 /** Pins a long item, if the bucket still names it. */
@@ -212,31 +220,45 @@ find_in_chain(struct cache *cache, struct cache_thread *thread, struct cache_rea
     }
 }
 
-enum cache_result
-cache_find(struct cache *cache, struct cache_thread *thread, struct cache_read *read)
+/** The first look: in the slot of the head where the key was seen, or should be. */
+static inline __attribute__((always_inline)) enum cache_result
+find_first(struct cache *cache, struct cache_thread *thread, struct cache_read *read,
+           struct bucket *head, unsigned slot, uint32_t word)
 {
-    if (__builtin_expect(read->tries == 0, 1)) {
-        /* Where the key was seen by cache_prefetch(): what is there now is looked at anew. */
-        struct bucket *bucket = read->bucket;
-        read->locked = false;
-        read->word = bucket_read_begin(bucket);
-        struct found found = find_key_at(cache, bucket, read->slot, read->key, read->key_len);
-        if (found.ref != 0) {
-            read->tries = 1;
-            enum look look = look_at_found(cache, thread, read, found.ref, found.shape);
-            if (__builtin_expect(look != LOOK_AGAIN, 1)) {
-                return look == LOOK_FOUND ? CACHE_OK : CACHE_MISS;
-            }
+    read->locked = false;
+    read->word = word;
+    struct found found = find_key_at(cache, head, slot, read->key, read->key_len);
+    if (__builtin_expect(found.ref != 0, 1)) {
+        read->tries = 1;
+        enum look look = look_at_found(cache, thread, read, found.ref, found.shape);
+        if (__builtin_expect(look != LOOK_AGAIN, 1)) {
+            return look == LOOK_FOUND ? CACHE_OK : CACHE_MISS;
         }
     }
     return find_in_chain(cache, thread, read);
 }
 
 enum cache_result
+cache_find(struct cache *cache, struct cache_thread *thread, struct cache_read *read)
+{
+    if (__builtin_expect(read->tries != 0, 0)) {
+        return find_in_chain(cache, thread, read);
+    }
+    /* What is there now is looked at anew. */
+    struct bucket *head = read->bucket;
+    return find_first(cache, thread, read, head, read->slot, bucket_read_begin(head));
+}
+
+enum cache_result
 cache_find_one(struct cache *cache, struct cache_thread *thread, struct cache_read *read)
 {
-    cache_prefetch(cache, read, 1);
-    return cache_find(cache, thread, read);
+    uint64_t hash = hash_bytes(read->key, read->key_len, cache->options.hash_seed);
+    struct bucket *head = table_bucket(&cache->table, hash);
+    read->hash = hash;
+    read->tries = 0;
+    read->bucket = head;
+    uint32_t word = bucket_read_begin(head);
+    return find_first(cache, thread, read, head, find_slot(head, table_tag(hash)), word);
 }
 
 void
@@ -272,29 +294,23 @@ cache_hit(struct cache *cache, struct cache_thread *thread, struct cache_read *r
     } else if (read->pin == NULL && !bucket_read_valid(read->bucket, read->word)) {
         return false;
     }
-    switch (read->mode) {
-    case CACHE_READ_HIT:
+    enum cache_read_mode mode = read->mode;
+    if (mode == CACHE_READ_HIT || mode == CACHE_READ_USE) {
         mark_use(cache, read);
-        break;
-    case CACHE_READ_QUIET:
-        break;
-    case CACHE_READ_USE:
-        mark_use(cache, read);
-        return true;
-    case CACHE_READ_PEEK:
-        return true;
     }
-    metric_add(&thread->counters.of_class[read->class_id].get_hits, 1);
+    if (mode == CACHE_READ_HIT || mode == CACHE_READ_QUIET) {
+        metric_add(&thread->counters.of_class[read->class_id].get_hits, 1);
+    }
     return true;
 }
 
 enum cache_claim
 cache_claim(struct cache *cache, const struct cache_read *read, bool due)
 {
-    if (read->claimed) {
+    if ((read->shape & SHAPE_WIN) != 0) {
         return CACHE_CLAIM_TAKEN;
     }
-    if (!due && !read->stale) {
+    if (!due && (read->shape & SHAPE_STALE) == 0) {
         return CACHE_CLAIM_NONE;
     }
     enum cache_claim claim = CACHE_CLAIM_TAKEN;

@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "net/call.h"
 #include "net/net_priv.h"
 
 #include <errno.h>
@@ -86,12 +87,22 @@ conn_send_tls(struct conn *conn, const struct iovec *iov, unsigned pieces, size_
     return SENT_FAILED;
 }
 
-static enum sent
-conn_send(struct conn *conn)
+/** A send that has failed; errno tells why. */
+__attribute__((noinline, cold)) static enum sent
+conn_send_failed(const struct conn *conn)
 {
-    struct iovec iov[SESSION_IOV_MAX];
-    unsigned pieces = session_tx(conn->session, iov, SESSION_IOV_MAX);
-    assert(pieces > 0 && pieces <= SESSION_IOV_MAX);
+    /* ENOBUFS, ENOMEM: for the moment; the socket says when there is room. */
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM) {
+        return SENT_PART;
+    }
+    conn_log_error(conn, WATCH_CONN_ERROR, strerror(errno));
+    return SENT_FAILED;
+}
+
+/** Several pieces, or through TLS. */
+static enum sent
+conn_send_pieces(struct conn *conn, struct iovec *iov, unsigned pieces)
+{
     size_t total = 0;
     for (unsigned i = 0; i < pieces; i++) {
         total += iov[i].iov_len;
@@ -99,28 +110,40 @@ conn_send(struct conn *conn)
     if (conn->tls) {
         return conn_send_tls(conn, iov, pieces, total);
     }
+    struct msghdr message = { .msg_iov = iov, .msg_iovlen = pieces };
     ssize_t sent;
     do {
-        if (pieces == 1) {
-            sent = send(conn->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL);
-        } else {
-            struct msghdr message = { .msg_iov = iov, .msg_iovlen = pieces };
-            sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
-        }
+        sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
     if (sent < 0) {
-        /* ENOBUFS, ENOMEM: for the moment; the socket says when there is room. */
-        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM) {
-            return SENT_PART;
-        }
-        conn_log_error(conn, WATCH_CONN_ERROR, strerror(errno));
-        return SENT_FAILED;
+        return conn_send_failed(conn);
     }
     session_tx_done(conn->session, (size_t)sent);
     if ((size_t)sent < total) {
         return SENT_PART;
     }
     return pieces < SESSION_IOV_MAX ? SENT_ALL : SENT_MORE;
+}
+
+/** Sends what there is, if anything. */
+static enum sent
+conn_send(struct conn *conn)
+{
+    struct iovec iov[SESSION_IOV_MAX];
+    unsigned pieces = session_tx(conn->session, iov, SESSION_IOV_MAX);
+    assert(pieces <= SESSION_IOV_MAX);
+    if (__builtin_expect(pieces != 1 || conn->tls, 0)) {
+        return pieces == 0 ? SENT_ALL : conn_send_pieces(conn, iov, pieces);
+    }
+    ssize_t sent;
+    do {
+        sent = call_send(conn->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0) {
+        return conn_send_failed(conn);
+    }
+    session_tx_done(conn->session, (size_t)sent);
+    return (size_t)sent == iov[0].iov_len ? SENT_ALL : SENT_PART;
 }
 
 enum received {
@@ -180,7 +203,7 @@ conn_receive(struct conn *conn)
     }
     ssize_t got;
     do {
-        got = recv(conn->fd, space.at, space.len, 0);
+        got = call_recv(conn->fd, space.at, space.len);
     } while (got < 0 && errno == EINTR);
     if (got > 0) {
         session_rx_done(conn->session, (size_t)got);
@@ -262,7 +285,7 @@ conn_turn(struct conn *conn, bool readable, bool pending)
     unsigned sends = 0;
     bool ran = false;
     for (;;) {
-        while (pending && session_tx_pending(conn->session)) {
+        while (pending) {
             if (sends++ == SENDS_PER_TURN) {
                 conn->next = (uint8_t)next;
                 return TURN_QUEUE;
@@ -318,17 +341,11 @@ conn_turn(struct conn *conn, bool readable, bool pending)
     }
 }
 
-static void on_ready(evutil_socket_t fd, short what, void *arg);
-
 /** Waits for `what` instead.  false: the kernel has no memory for it. */
 static bool
-conn_watch(struct conn *conn, short what)
+conn_watch(struct conn *conn, enum poll_for what)
 {
-    struct event_base *base = conn->worker->base;
-    (void)event_del(&conn->event);
-    return event_assign(&conn->event, base, conn->fd, (short)(what | EV_PERSIST), on_ready, conn) ==
-               0 &&
-           event_add(&conn->event, NULL) == 0;
+    return poll_change(&conn->worker->poll, conn->fd, what, &conn->source);
 }
 
 /** The one place that sets the phase.  false: the connection cannot go on. */
@@ -342,21 +359,15 @@ conn_enter(struct conn *conn, enum conn_phase phase)
     atomic_store_explicit(&conn->phase, (uint8_t)phase,
                           memory_order_relaxed); /* relaxed: see conn_phase_get() */
     if (phase == CONN_WRITING) {
-        return conn_watch(conn, EV_WRITE);
+        return conn_watch(conn, POLL_WRITE);
     }
-    return old != CONN_WRITING || conn_watch(conn, EV_READ);
+    return old != CONN_WRITING || conn_watch(conn, POLL_READ);
 }
 
 static void
 conn_take_turn(struct conn *conn, bool readable, bool pending)
 {
     struct worker *worker = conn->worker;
-    if (worker->holder != conn) {
-        if (worker->holder != NULL) {
-            session_pause(worker->holder->session);
-        }
-        worker->holder = conn;
-    }
     /* relaxed: a single number */
     atomic_store_explicit(&conn->active_at, server_seconds(worker->server), memory_order_relaxed);
     worker->running = conn;
@@ -390,11 +401,9 @@ conn_take_turn(struct conn *conn, bool readable, bool pending)
 }
 
 static void
-on_ready(evutil_socket_t fd, short what, void *arg)
+on_ready(struct poll_source *source)
 {
-    (void)fd;
-    (void)what;
-    struct conn *conn = arg;
+    struct conn *conn = (struct conn *)source;
     switch (conn_phase_get(conn)) {
     case CONN_READING:
         conn_take_turn(conn, true, false);
@@ -411,7 +420,7 @@ void
 conn_run(struct conn *conn)
 {
     assert(conn_phase_get(conn) == CONN_QUEUED);
-    /* The event stayed what it is for reading; the turn decides where to go from here. */
+    /* The interest stayed what it is for reading; the turn decides where to go from here. */
     atomic_store_explicit(&conn->phase, CONN_READING,
                           memory_order_relaxed); /* relaxed: see conn_phase_get() */
     conn_take_turn(conn, false, true);
@@ -459,12 +468,12 @@ conn_open(struct worker *worker, int fd, unsigned listener)
     conn->next = SESSION_READ;
     atomic_init(&conn->phase, CONN_READING);
     atomic_init(&conn->active_at, server_seconds(worker->server));
-    if (event_assign(&conn->event, worker->base, fd, EV_READ | EV_PERSIST, on_ready, conn) != 0 ||
-        event_add(&conn->event, NULL) != 0) {
+    conn->source.ready = on_ready;
+    if (!poll_add(&worker->poll, fd, POLL_READ, &conn->source)) {
         goto fail;
     }
     if (!worker_list(worker, conn)) {
-        (void)event_del(&conn->event);
+        poll_remove(&worker->poll, fd);
         goto fail;
     }
     /* relaxed: a single number */
@@ -520,10 +529,7 @@ conn_close(struct conn *conn, enum watch_reason reason)
     conn_log_close(conn, reason);
     conn_unwatch(worker, conn);
     worker_unlist(worker, conn);
-    if (worker->holder == conn) {
-        worker->holder = NULL;
-    }
-    (void)event_del(&conn->event);
+    poll_remove(&worker->poll, fd);
     session_destroy(conn->session);
     if (conn->tls) {
         tls_stream_close(conn_stream(conn));

@@ -1,9 +1,9 @@
 /* What the files of net/ share: the server, its workers, their connections.
  *
  * Threads: the main thread accepts, keeps time and gets the signals; a worker runs the connections
- * dealt to it; one thread does the cache's background work.  Every event_base is one thread's
- * (EVENT_BASE_FLAG_NOLOCK): threads reach each other through a mailbox under a lock, and a
- * descriptor that wakes the loop.
+ * dealt to it; one thread does the cache's background work.  The main thread's loop is libevent's,
+ * a worker's net/poll.h.  Every loop is one thread's: threads reach each other through a mailbox
+ * under a lock, and a descriptor that wakes the loop.
  */
 #ifndef LARDER_NET_NET_PRIV_H
 #define LARDER_NET_NET_PRIV_H
@@ -11,6 +11,7 @@
 #include "base/lock.h"
 #include "net/listener.h"
 #include "net/napi.h"
+#include "net/poll.h"
 #include "net/server.h"
 #include "net/tls.h"
 #include "net/udp.h"
@@ -22,6 +23,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /** Where a connection stands, seen from the loop.
@@ -46,7 +48,8 @@ struct worker;
  * worker->lock, relaxed.
  */
 struct conn {
-    struct event event; /* read interest, registered once; write interest while output is stuck */
+    struct poll_source source; /* read interest, registered once; write interest while output is
+                                  stuck */
     struct session *session;
     struct worker *worker;
     int fd;                     /* (r) constant */
@@ -58,8 +61,8 @@ struct conn {
     bool tls : 1;        /* constant; the connection is a struct conn_tls */
     bool peer_known : 1; /* constant; a struct conn_peer stands behind the struct: conn_log.c */
 };
-_Static_assert(sizeof(struct conn) <= 160,
-               "an idle connection costs at most 400 bytes with its session");
+_Static_assert(offsetof(struct conn, source) == 0, "a source's connection is where it is");
+_Static_assert(sizeof(struct conn) <= 48, "an idle connection is small");
 _Static_assert(LISTENERS_MAX <= 256, "conn.listener holds a listener's number");
 
 /** A client that speaks TLS.  Apart, as plain connections do not pay for it. */
@@ -108,10 +111,9 @@ struct worker {
 
     pthread_t thread;
     bool thread_open;
-    struct event_base *base;
-    struct event wake_event;
-    struct event
-        yield_event; /* made active by the first connection that is queued: ends the loop's pass */
+    struct poll poll;
+    struct poll_source wake_source;
+    bool woken; /* there may be arrivals or orders */
     struct session_host host;
     struct session_worker *session_worker;
     struct worker_stats *stats;
@@ -122,7 +124,6 @@ struct worker {
 
     struct udp *udp; /* NULL without -U */
 
-    struct conn *holder;  /* its session may have bytes in the worker's buffers; NULL for none */
     struct conn *running; /* has its turn right now */
     struct conn *watchers[WATCHERS_MAX]; /* connections that watch the log */
     unsigned watchers_len;

@@ -244,10 +244,6 @@ udp_run(struct udp *udp)
 {
     struct worker *worker = udp->worker;
     assert(udp->socket != NULL && worker->running == NULL);
-    if (worker->holder != NULL) {
-        session_pause(worker->holder->session);
-        worker->holder = NULL;
-    }
     /* relaxed: single values */
     atomic_store_explicit(&udp->socket->active_at, server_seconds(worker->server),
                           memory_order_relaxed);
@@ -260,23 +256,19 @@ udp_run(struct udp *udp)
     }
     atomic_store_explicit(&udp->socket->running, false, memory_order_relaxed);
     if (done) {
-        udp->socket = NULL;
-        return;
+        udp->socket = NULL; /* else the next turn comes with the run queue's */
     }
-    session_pause(udp->session);
-    event_active(&worker->yield_event, 0, 0); /* the next turn comes with the run queue's */
 }
 
 static void
-on_datagram(evutil_socket_t fd, short what, void *arg)
+on_datagram(struct poll_source *source)
 {
-    (void)what;
-    struct udp_socket *socket = arg;
+    struct udp_socket *socket = (struct udp_socket *)source;
     struct udp *udp = socket->udp;
     if (udp->socket != NULL) {
         return; /* the loop tells again */
     }
-    udp->len = receive(udp, fd);
+    udp->len = receive(udp, socket->fd);
     udp->at = 0;
     if (udp->len > 0) {
         udp->socket = socket;
@@ -315,9 +307,8 @@ open_sockets(struct udp *udp, unsigned number)
         socket->udp = udp;
         socket->address = set->at[i];
         socket->fd = set->at[i]->fds[number];
-        if (event_assign(&socket->event, worker->base, socket->fd, EV_READ | EV_PERSIST,
-                         on_datagram, socket) != 0 ||
-            event_add(&socket->event, NULL) != 0) {
+        socket->source.ready = on_datagram;
+        if (!poll_add(&worker->poll, socket->fd, POLL_READ, &socket->source)) {
             return false;
         }
         udp->sockets_len++;
@@ -353,7 +344,7 @@ udp_close(struct udp *udp)
         return;
     }
     for (unsigned i = 0; i < udp->sockets_len; i++) {
-        (void)event_del(&udp->sockets[i].event);
+        poll_remove(&udp->worker->poll, udp->sockets[i].fd);
     }
     if (udp->session != NULL) {
         session_destroy(udp->session);

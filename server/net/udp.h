@@ -13,11 +13,11 @@
 #define LARDER_NET_UDP_H
 
 #include "net/address.h"
+#include "net/poll.h"
 
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define UDP_ADDRESSES_MAX 128u /* a name may give two or more */
@@ -65,13 +65,14 @@ void udp_set_close(struct udp_set *set);
 
 /** A worker's socket of one address. */
 struct udp_socket {
-    struct event event;
+    struct poll_source source;
     struct udp *udp;
     const struct udp_address *address;
     int fd;
     _Atomic uint32_t active_at; /* server_seconds() of the last datagram; relaxed */
     _Atomic bool running;       /* a datagram of it is being answered; relaxed */
 };
+_Static_assert(offsetof(struct udp_socket, source) == 0, "a source's socket is where it is");
 
 /** What a worker does about UDP: *out, or NULL there when the server has no UDP.  Before the
  * worker's thread starts.  false: out of memory. */

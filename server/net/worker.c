@@ -7,6 +7,7 @@
 #include "net/net_priv.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,7 +16,7 @@
     512u /* connections looked at for -o idle_timeout between two passes of the loop */
 #define FINISH_US \
     2000000u /* a graceful stop waits at most so long for clients to take their replies */
-#define FINISH_PAUSE_US 20000 /* and looks at them so often */
+#define FINISH_PAUSE_MS 20 /* and looks at them so often */
 #define ARRAY_CAP_FIRST 64u
 
 /** Makes room for one more element; false when there is no memory. */
@@ -105,19 +106,8 @@ worker_queue(struct worker *worker, struct conn *conn)
     worker->queue = array;
     if (fits) {
         worker->queue[worker->queue_len++] = conn;
-        event_active(&worker->yield_event, 0, 0);
     }
     return fits;
-}
-
-/** Comes behind all other events of the pass: then the loop is left, and the queue has its turn. */
-static void
-on_yield(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    struct worker *worker = arg;
-    (void)event_base_loopbreak(worker->base);
 }
 
 /** One turn for each connection that is queued now, and for UDP; those that queue up again wait for
@@ -188,11 +178,18 @@ worker_run_waiters(struct worker *worker)
 }
 
 static void
-on_wake(evutil_socket_t fd, short what, void *arg)
+on_wake(struct poll_source *source)
 {
-    (void)fd;
-    (void)what;
-    struct worker *worker = arg;
+    struct worker *worker =
+        (struct worker *)((uint8_t *)source - offsetof(struct worker, wake_source));
+    worker->woken = true; /* orders close connections: not before poll_wait() has returned */
+}
+
+/** Empties the mailbox. */
+static void
+worker_take_orders(struct worker *worker)
+{
+    worker->woken = false;
     wake_clear(&worker->wake);
     lock_acquire(&worker->lock);
     unsigned orders = worker->orders;
@@ -220,9 +217,19 @@ on_wake(evutil_socket_t fd, short what, void *arg)
     }
     worker->finishing = worker->finishing || (orders & WORKER_FINISH) != 0;
     worker->stopping = worker->stopping || (orders & WORKER_STOP) != 0;
-    if ((orders & ~(unsigned)(WORKER_WATCH | WORKER_HOOK)) != 0) {
-        (void)event_base_loopbreak(worker->base);
+}
+
+/** What is ready, the mailbox, and a turn for those that are queued.  Returns how many were ready.
+ */
+static unsigned
+worker_pass(struct worker *worker, int timeout_ms)
+{
+    unsigned ready = poll_wait(&worker->poll, timeout_ms);
+    if (__builtin_expect(worker->woken, 0)) {
+        worker_take_orders(worker);
     }
+    worker_run_queue(worker);
+    return ready;
 }
 
 /** Closes all connections but those whose output is still under way. */
@@ -243,16 +250,14 @@ static void
 worker_finish(struct worker *worker)
 {
     uint64_t until = clock_monotonic_us() + FINISH_US;
+    unsigned ready;
     do {
-        (void)event_base_loop(worker->base, EVLOOP_NONBLOCK);
-        worker_run_queue(worker);
-    } while ((worker->queue_len > 0 || udp_is_busy(worker->udp)) && clock_monotonic_us() < until);
+        ready = worker_pass(worker, 0);
+    } while ((ready == POLL_BATCH || worker->queue_len > 0 || udp_is_busy(worker->udp)) &&
+             clock_monotonic_us() < until);
     worker_close_done(worker);
     while (worker->conns_len > 0 && !worker->stopping && clock_monotonic_us() < until) {
-        struct timeval pause = { .tv_usec = FINISH_PAUSE_US };
-        (void)event_base_loopexit(worker->base, &pause);
-        (void)event_base_loop(worker->base, EVLOOP_ONCE);
-        worker_run_queue(worker);
+        (void)worker_pass(worker, FINISH_PAUSE_MS);
         worker_close_done(worker);
     }
 }
@@ -266,9 +271,7 @@ worker_main(void *arg)
     }
     while (!worker->stopping && !worker->finishing) {
         bool busy = worker->queue_len > 0 || worker->sweeping || udp_is_busy(worker->udp);
-        /* Not busy: returns only when a callback breaks the loop. */
-        (void)event_base_loop(worker->base, busy ? EVLOOP_NONBLOCK : 0);
-        worker_run_queue(worker);
+        (void)worker_pass(worker, busy ? 0 : POLL_FOREVER);
         if (worker->sweeping) {
             worker_sweep(worker);
         }
@@ -352,27 +355,14 @@ host_hook_wait_wake(void *arg)
     worker_order(arg, WORKER_HOOK);
 }
 
-/** A loop without locks and without clock readings: it is one thread's, and has no timers while it
- * serves. */
-static struct event_base *
-base_create(void)
-{
-    struct event_config *config = event_config_new();
-    if (config == NULL) {
-        return NULL;
-    }
-    (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_NO_CACHE_TIME);
-    struct event_base *base = event_base_new_with_config(config);
-    event_config_free(config);
-    return base;
-}
-
 bool
 worker_open(struct worker *worker, struct server *server)
 {
     *worker = (struct worker){
         .server = server,
         .wake = { .read_fd = -1, .write_fd = -1 },
+        .poll = { .fd = -1 },
+        .wake_source = { .ready = on_wake },
         .host = { .arg = worker,
                   .shutdown = host_shutdown,
                   .stats_conns = census_emit,
@@ -386,19 +376,15 @@ worker_open(struct worker *worker, struct server *server)
                   .hook_wait_wake = host_hook_wait_wake },
     };
     lock_init(&worker->lock, LOCK_RANK_WORKER);
-    errno = ENOMEM;
-    if (!wake_open(&worker->wake)) {
+    if (!wake_open(&worker->wake) || !poll_open(&worker->poll)) {
         return false;
     }
+    errno = ENOMEM;
     if (server->tls != NULL) {
         worker->tls_buf = malloc(server->settings->ssl_wbuf_size);
         if (worker->tls_buf == NULL) {
             return false;
         }
-    }
-    worker->base = base_create();
-    if (worker->base == NULL) {
-        return false;
     }
     worker->session_worker =
         session_worker_create(server->cache, server->settings, server->stats, &worker->host);
@@ -406,10 +392,8 @@ worker_open(struct worker *worker, struct server *server)
         return false;
     }
     worker->stats = session_worker_stats(worker->session_worker);
-    return event_assign(&worker->wake_event, worker->base, worker->wake.read_fd,
-                        EV_READ | EV_PERSIST, on_wake, worker) == 0 &&
-           event_assign(&worker->yield_event, worker->base, -1, 0, on_yield, worker) == 0 &&
-           event_add(&worker->wake_event, NULL) == 0 && udp_open(worker, &worker->udp);
+    return poll_add(&worker->poll, worker->wake.read_fd, POLL_READ, &worker->wake_source) &&
+           udp_open(worker, &worker->udp);
 }
 
 bool
@@ -447,9 +431,7 @@ worker_close(struct worker *worker)
     if (worker->session_worker != NULL) {
         session_worker_destroy(worker->session_worker);
     }
-    if (worker->base != NULL) {
-        event_base_free(worker->base);
-    }
+    poll_close(&worker->poll);
     wake_close(&worker->wake);
     lock_fini(&worker->lock);
 }

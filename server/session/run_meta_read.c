@@ -7,7 +7,7 @@
 
 #include "session/meta_priv.h"
 
-/** What the reply tells of the item that was read. */
+/** What the reply tells of the item that was read; cache_read_more() has been asked. */
 static struct reply_item
 item_of_read(const struct session_worker *worker, const struct meta_request *request,
              const struct cache_read *read)
@@ -45,6 +45,19 @@ claim_once(struct session_worker *worker, const struct meta_request *request,
     }
 }
 
+/** The head of a hit's reply, with flags to give back or for an item that has marks. */
+static uint8_t *
+write_head(struct session_worker *worker, const struct meta_request *request,
+           struct cache_read *read, bool value, enum cache_claim *claim, uint8_t *at)
+{
+    cache_read_more(worker->cache, read);
+    claim_once(worker, request, read, claim);
+    struct reply_item item = item_of_read(worker, request, read);
+    item.won = *claim == CACHE_CLAIM_WON;
+    item.sent = *claim == CACHE_CLAIM_TAKEN;
+    return meta_write_head(at, request, value ? META_VA : META_HD, &item);
+}
+
 /** Reads the item, and writes the reply of a hit at the end of the output.  False when there is
  * none (any more). */
 static bool
@@ -54,15 +67,16 @@ answer_hit(struct session_worker *worker, const struct meta_request *request,
     enum cache_claim claim = CACHE_CLAIM_NONE;
     struct tx *tx = &worker->tx;
     for (; found == CACHE_OK; found = cache_find(worker->cache, worker->thread, read)) {
-        claim_once(worker, request, read, &claim);
-        struct reply_item item = item_of_read(worker, request, read);
-        item.won = claim == CACHE_CLAIM_WON;
-        item.sent = claim == CACHE_CLAIM_TAKEN;
         bool known = meta_has(request, 'C') && request->cas == read->cas &&
                      read->cas != 0; /* 0 is no id: -C */
         bool value = meta_has(request, 'v') && !known;
         uint8_t *at = tx->buf + tx->end;
-        at = meta_write_head(at, request, value ? META_VA : META_HD, &item);
+        if (value && request->returns_count == 0 && !read->marked && !meta_has(request, 'R') &&
+            claim == CACHE_CLAIM_NONE) {
+            at = meta_write_value_head(at, read->value_len);
+        } else {
+            at = write_head(worker, request, read, value, &claim, at);
+        }
         if (value && read->pin == NULL) {
             cache_copy(worker->cache, read, at);
             at += read->value_len;
@@ -104,6 +118,7 @@ peek(struct session_worker *worker, const struct meta_request *request)
     read->mode = CACHE_READ_PEEK;
     enum cache_result found = cache_find_one(worker->cache, worker->thread, read);
     while (found == CACHE_OK) {
+        cache_read_more(worker->cache, read);
         bool hit = cache_hit(worker->cache, worker->thread, read);
         if (read->pin != NULL) {
             cache_unpin(worker->cache, worker->thread, &read->pin);

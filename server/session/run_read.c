@@ -89,14 +89,11 @@ read_find(struct session_worker *worker, struct cache_read *read, unsigned count
 }
 
 enum step
-read_batch_run(struct session *session)
+read_batch_answer(struct session *session)
 {
     struct session_worker *worker = session->worker;
     struct read_batch *batch = &worker->batch;
     unsigned count = batch->count;
-    if (count == 0) {
-        return STEP_ON;
-    }
     struct cache *cache = worker->cache;
     struct cache_thread *thread = worker->thread;
     struct tx *tx = &worker->tx;

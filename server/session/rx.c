@@ -34,17 +34,16 @@ rx_own_free(struct session *session)
 }
 
 void
-session_attach(struct session *session)
+session_attach_slow(struct session *session)
 {
     struct session_worker *worker = session->worker;
-    if (worker->current == session) {
-        return;
+    if (worker->current != NULL) {
+        session_pause(worker->current);
     }
-    assert(worker->current == NULL);
     assert(worker->rx_at == worker->rx_end && tx_empty(&worker->tx));
     worker->current = session;
     worker->rx_at = worker->rx_end = 0;
-    worker->line_tx_end = worker->line_longs_end = 0; /* of a line whose reply is empty so far */
+    worker->line_tx_end = worker->line_longs_end = 0; /* as in session_attach() */
     if (session->rx_own == NULL) {
         return;
     }

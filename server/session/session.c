@@ -460,30 +460,15 @@ run_states(struct session *session)
     }
 }
 
-static enum session_shown
-shown_while_waiting(const struct session *session)
-{
-    switch ((enum session_state)session->state) {
-    case SESSION_COMMAND:
-    case SESSION_GET_LINE:
-    case SESSION_LOGIN:
-        return SHOWN_READ;
-    case SESSION_DUMP:
-        return SHOWN_WRITE;
-    case SESSION_VALUE:
-    case SESSION_VALUE_END:
-        return SHOWN_NREAD;
-    case SESSION_SWALLOW:
-    case SESSION_SKIP_LINE:
-        return SHOWN_SWALLOW;
-    case SESSION_WATCH:
-    case SESSION_HOOK_WAIT:
-        return SHOWN_WATCH;
-    case SESSION_CLOSED:
-        return SHOWN_CLOSING;
-    }
-    return SHOWN_CLOSING; /* not reached */
-}
+/** What is shown of a session between two runs, by its state. */
+static const uint8_t shown_while_waiting[] = {
+    [SESSION_COMMAND] = SHOWN_READ,    [SESSION_GET_LINE] = SHOWN_READ,
+    [SESSION_LOGIN] = SHOWN_READ,      [SESSION_DUMP] = SHOWN_WRITE,
+    [SESSION_VALUE] = SHOWN_NREAD,     [SESSION_VALUE_END] = SHOWN_NREAD,
+    [SESSION_SWALLOW] = SHOWN_SWALLOW, [SESSION_SKIP_LINE] = SHOWN_SWALLOW,
+    [SESSION_WATCH] = SHOWN_WATCH,     [SESSION_HOOK_WAIT] = SHOWN_WATCH,
+    [SESSION_CLOSED] = SHOWN_CLOSING,
+};
 
 /** A closed session whose client goes on: it is told once why nothing more is answered. */
 static enum session_next
@@ -562,6 +547,6 @@ session_run(struct session *session)
         break;
     }
     session->next = (uint8_t)next;
-    session_show(session, shown_while_waiting(session));
+    session_show(session, (enum session_shown)shown_while_waiting[session->state]);
     return next;
 }

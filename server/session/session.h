@@ -18,8 +18,8 @@
  *
  * Buffers belong to the session_worker, which all sessions of one thread share: a session that
  * waits for input and has no half command and no unsent reply owns no memory besides its struct.
- * For that session_pause() must be called before another session of the same worker is run: it
- * moves what is left to buffers of the session's own.
+ * When another session of the same worker takes them, what is left in them moves to buffers of the
+ * session's own: session_pause().
  *
  * A client that does not read its replies holds at most: SESSION_TX_SIZE of copied output,
  * SESSION_RX_SIZE of input, and either pinned values of 1 MiB and one value more, or one long reply
@@ -154,6 +154,8 @@ bool session_in_command(const struct session *session);
  * Leaves the worker's buffers to another session; what is half received or not yet sent is kept
  * aside.  Without memory for that, or past -o read_buf_mem_limit, the session is closed: nothing is
  * pending then, and its next run answers SESSION_CLOSE.
+ *
+ * Need not be called: session_rx_space() and session_run() of another session do so.
  */
 void session_pause(struct session *session);
 

@@ -342,8 +342,27 @@ void tx_own_free(struct session *session);
 
 /* -- input ------------------------------------------------------------------------------------- */
 
+/** As session_attach(), from a session that has left something in the buffers, or to one that has
+ * kept something aside. */
+void session_attach_slow(struct session *session);
 /** Takes the worker's buffers, and puts what was kept aside of the input back into them. */
-void session_attach(struct session *session);
+static inline void
+session_attach(struct session *session)
+{
+    struct session_worker *worker = session->worker;
+    if (worker->current == session) {
+        return;
+    }
+    if (worker->rx_at != worker->rx_end || !tx_empty(&worker->tx) || session->rx_own != NULL) {
+        session_attach_slow(session);
+        return;
+    }
+    assert(worker->direct_filled == 0);
+    worker->direct = false;
+    worker->current = session;
+    worker->rx_at = worker->rx_end = 0;
+    worker->line_tx_end = worker->line_longs_end = 0; /* of a line whose reply is empty so far */
+}
 void rx_own_free(struct session *session);
 /** Swallows the next `len` bytes of input. */
 enum step session_swallow(struct session *session, uint64_t len);
@@ -370,9 +389,15 @@ read_get_one(struct session_worker *worker, const struct request *request)
         request->op == REQUEST_GET ? READ_FIRST | READ_LAST : READ_FIRST | READ_LAST | READ_CAS;
     return true;
 }
+enum step read_batch_answer(struct session *session);
 /** Looks up what is in the batch.  STEP_ON, or STEP_SEND with the input set back to the first key
  * not answered. */
-enum step read_batch_run(struct session *session);
+static inline enum step
+read_batch_run(struct session *session)
+{
+    /* Often there is nothing: asked inline, as it is asked before every command that is no get. */
+    return session->worker->batch.count == 0 ? STEP_ON : read_batch_answer(session);
+}
 /** Answers a hit at the end of the output.  False when the item has vanished meanwhile. */
 typedef bool read_answer_fn(void *arg, struct cache_read *read);
 /** Touches a key and reads it; returns whether `answer` did.  Output has room for any answer. */

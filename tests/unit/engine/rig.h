@@ -132,6 +132,7 @@ rig_get_bytes(struct rig *rig, const void *key, uint32_t key_len, enum cache_rea
             rig_must(got.read.value_len <= CACHE_COPY_MAX);
             cache_copy(rig->cache, &got.read, rig->buf);
         }
+        cache_read_more(rig->cache, &got.read);
         rig_must(cache_hit(rig->cache, rig->thread, &got.read)); /* no other thread writes */
         if (got.pinned) {
             cache_unpin(rig->cache, rig->thread, &got.read.pin);

@@ -274,6 +274,7 @@ do_get_batch(struct model *model)
             } else {
                 cache_copy(rig->cache, &reads[i], rig->buf);
             }
+            cache_read_more(rig->cache, &reads[i]);
             ck_assert(cache_hit(rig->cache, rig->thread, &reads[i]));
             if (reads[i].pin != NULL) {
                 cache_unpin(rig->cache, rig->thread, &reads[i].pin);
@@ -608,6 +609,7 @@ do_pin(struct model *model, unsigned key)
         } else {
             rig_copy_pin(rig, read.pin, read.value_len, rig->buf);
         }
+        cache_read_more(rig->cache, &read);
         ck_assert(cache_hit(rig->cache, rig->thread, &read));
     }
     cache_leave(rig->thread);
