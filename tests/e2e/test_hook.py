@@ -6,16 +6,18 @@ ONLY=kill,ddl runs these checks alone.
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import database
 from database import SqlError
-from server import TIMEOUT_S, Server, Skip, larder_binary, run, run_tests
+from server import TIMEOUT_S, Server, Skip, free_port, larder_binary, run, run_tests
 
 PASSWORD = "sEcret42-never-shown"
 USERS = """
@@ -514,6 +516,25 @@ def check_pause(db):
         it.settle()
         wait_until(lambda: it.stat("degraded") == "0", "the end of the bypass")
         assert not it.has("user:1") and it.stat("gaps") == "0"
+
+
+def check_metrics(db):
+    port = free_port()
+    with hooked(db, None, "-o", f"metrics={port}") as it:
+        make_tables(it.sql)
+        it.sql("INSERT INTO shop.users VALUES (1, 'a@b', 'Ann')")
+        it.settle()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=TIMEOUT_S) as answer:
+            page = answer.read().decode()
+        names = set(re.findall(r"^# TYPE (hook_\w+) ", page, re.M))
+        stats = {re.sub(r"^hook_rule_\d+_line_\d+_keys$", "hook_rule_keys", name) for name in it.client.stats("hook")}
+        assert names == stats, names ^ stats
+        assert re.findall(r'^hook_state\{state="([a-z-]+)"\} 1$', page, re.M) == ["streaming"], page
+        number = re.search(r'^hook_gtid_applied\{\w+="[^"]+"\} (\d+)$', page, re.M)[1]
+        assert re.search(rf"\b{number}$", it.gtid()), (number, it.gtid())
+        assert f'hook_source{{source="127.0.0.1:{db.port}"}} 1\n' in page and int(it.stat("rows")) >= 1
+        assert len(re.findall(r'^hook_rule_keys\{rule="\d+",line="\d+"\} \d+$', page, re.M)) == 5, page
+        assert PASSWORD not in page
 
 
 def check_wait(db):
