@@ -72,6 +72,8 @@ static const char help_extended[] =
     "   - idle_timeout:       seconds after which an idle connection is closed (default: 0, never)\n"
     "   - read_buf_mem_limit: megabytes that connections may hold in half commands and unsent replies\n"
     "                         (default: 0, no limit)\n"
+    "   - metrics:            address:port, or a port of 127.0.0.1, or the /path of a unix socket, where\n"
+    "                         GET /metrics gives the statistics to Prometheus (default: off)\n"
     "   - sock_cookie_id:     mark of the sockets, for firewalls\n"
     "   - watcher_logbuf_size: kilobytes that wait for each watcher (default: 256)\n"
     "   - worker_logbuf_size: kilobytes of log lines of each worker (default: 64)\n"

@@ -1,6 +1,7 @@
 /* Wires the parts together: command line, process, cache, server. */
 #include "config.h"
 
+#include "admin/metrics.h"
 #include "admin/prefix.h"
 #include "admin/stats.h"
 #include "admin/tune.h"
@@ -11,6 +12,7 @@
 #include "engine/cache.h"
 #include "hook_setup.h"
 #include "logins.h"
+#include "net/metrics_server.h"
 #include "net/server.h"
 #include "options.h"
 #include "process.h"
@@ -113,6 +115,7 @@ serve(struct settings *settings, struct service *service, struct server *server,
 {
     static struct server_stats stats;
     struct hook_setup hook = { .hook = NULL };
+    struct metrics_source metrics = { .page = metrics_page, .content_type = METRICS_CONTENT_TYPE };
     char error[SERVER_ERROR_CAP] = "";
     int code = OPTIONS_EXIT_BAD;
     bool pid_written = false;
@@ -146,6 +149,7 @@ serve(struct settings *settings, struct service *service, struct server *server,
         }
         if (!settings->relaxed_privileges) {
             server_on_worker(server, sandbox_worker_or_exit);
+            metrics.begin = sandbox_acceptor_or_exit;
         }
     }
     if (settings->mysql_hook != NULL) {
@@ -156,6 +160,7 @@ serve(struct settings *settings, struct service *service, struct server *server,
         stats.follower = &hook.follower;
         code = OPTIONS_EXIT_BAD;
     }
+    server_on_metrics(server, &metrics);
     server_on_event(server, service_event, service);
     enum server_result started = server_start(server, cache, &stats, true, error);
     if (started != SERVER_OK) {

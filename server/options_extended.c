@@ -4,6 +4,7 @@
 #include "options_priv.h"
 
 #include "base/assert.h"
+#include "net/metrics_server.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ enum suboption_kind {
     SUB_MIB,      /* whole number of MiB, kept in bytes */
     SUB_REAL,     /* number above min, up to max */
     SUB_TEXT,     /* a copy of the value, as long as it is not empty */
+    SUB_ADDRESS,  /* the same, of an address of -o metrics */
     SUB_SPECIAL,  /* see take_special() */
     SUB_MISSING,  /* of memcached, not of this build */
 };
@@ -96,6 +98,7 @@ static const struct suboption suboptions[] = {
     { "relaxed_privileges", SUB_MISSING, 0, 0, 0, "seccomp" },
 #endif
     { "mysql_hook", SUB_TEXT, FIELD(mysql_hook), 0, 0, "a file of rules, see larder-hook(5)" },
+    { "metrics", SUB_ADDRESS, FIELD(metrics), 0, 0, "address:port" },
     { "sock_cookie_id", SUB_UNSIGNED, FIELD(sock_cookie_id), 0, UINT32_MAX,
       "sock_cookie_id takes a 32bit number" },
 #ifdef HAVE_TLS
@@ -204,6 +207,18 @@ take_text(struct parser *parser, const struct suboption *sub, const char *value)
     free((char *)(uintptr_t)*field);
     *field = copy;
     return true;
+}
+
+static bool
+take_address(struct parser *parser, const struct suboption *sub, const char *value)
+{
+    struct metrics_address address;
+    char error[METRICS_ERROR_CAP];
+    if (value != NULL && *value != '\0' &&
+        !metrics_address_parse(value, &address, error, sizeof(error))) {
+        return options_fail(parser, OPTIONS_EXIT_BAD, "%s", error);
+    }
+    return take_text(parser, sub, value);
 }
 
 static bool
@@ -470,6 +485,8 @@ take_suboption(struct parser *parser, const char *name, const char *value, const
             return take_real(parser, sub, value);
         case SUB_TEXT:
             return take_text(parser, sub, value);
+        case SUB_ADDRESS:
+            return take_address(parser, sub, value);
         case SUB_SPECIAL:
             return take_special(parser, name, value);
         case SUB_MISSING:

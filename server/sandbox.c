@@ -309,13 +309,15 @@ add_argument_rules(scmp_filter_ctx filter)
     return rc;
 }
 
-/** What would change files, take connections, start or signal others: named, so that it fails with
- * EPERM. */
+/** What would change files, start or signal others: named, so that it fails with EPERM. */
 static const char *const worker_denied[] = {
-    "clone",     "listen",   "accept",  "accept4",  "kill",      "tkill",     "openat2", "creat",
-    "unlink",    "unlinkat", "rename",  "renameat", "renameat2", "link",      "linkat",  "symlink",
-    "symlinkat", "mkdir",    "mkdirat", "rmdir",    "truncate",  "ftruncate",
+    "clone",     "listen", "kill",     "tkill",     "openat2",  "creat",     "unlink",
+    "unlinkat",  "rename", "renameat", "renameat2", "link",     "linkat",    "symlink",
+    "symlinkat", "mkdir",  "mkdirat",  "rmdir",     "truncate", "ftruncate",
 };
+
+/** A worker is given its connections. */
+static const char *const accepting[] = { "accept", "accept4" };
 
 /** Puts the filter into force, and lets go of it. */
 static bool
@@ -346,8 +348,9 @@ sandbox_process(void)
     return load(filter, rc, "the process");
 }
 
-bool
-sandbox_worker(void)
+/** A filter that leaves a list of calls. */
+static bool
+filter_thread(bool accepts, const char *whom)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     int rc =
@@ -359,9 +362,19 @@ sandbox_worker(void)
         rc = add_all(filter, SCMP_ACT_ERRNO(EPERM), worker_denied, COUNT(worker_denied));
     }
     if (filter != NULL && rc == 0) {
+        rc = add_all(filter, accepts ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM), accepting,
+                     COUNT(accepting));
+    }
+    if (filter != NULL && rc == 0) {
         rc = add_all(filter, SCMP_ACT_ERRNO(EPERM), denied, COUNT(denied));
     }
-    return load(filter, rc, "a worker");
+    return load(filter, rc, whom);
+}
+
+bool
+sandbox_worker(void)
+{
+    return filter_thread(false, "a worker");
 }
 
 void
@@ -369,6 +382,14 @@ sandbox_worker_or_exit(void)
 {
     if (!sandbox_worker()) {
         _exit(OPTIONS_EXIT_OS); /* rather no server than one without what it was asked for */
+    }
+}
+
+void
+sandbox_acceptor_or_exit(void)
+{
+    if (!filter_thread(true, "the thread of -o metrics")) {
+        _exit(OPTIONS_EXIT_OS);
     }
 }
 
@@ -389,6 +410,11 @@ sandbox_worker(void)
 
 void
 sandbox_worker_or_exit(void)
+{
+}
+
+void
+sandbox_acceptor_or_exit(void)
 {
 }
 

@@ -20,5 +20,7 @@ __attribute__((warn_unused_result)) bool sandbox_worker(void);
 
 /** sandbox_worker(), and the end of the process where that fails. */
 void sandbox_worker_or_exit(void);
+/** The same for a thread that accepts its connections by itself. */
+void sandbox_acceptor_or_exit(void);
 
 #endif

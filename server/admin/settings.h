@@ -46,6 +46,7 @@ struct settings {
                                 NULL for none */
     uint32_t sock_cookie_id; /* -o sock_cookie_id: SO_MARK of the listening sockets; 0 off */
     unsigned napi_ids;       /* -N; 0 off */
+    const char *metrics;     /* -o metrics: address of the page; NULL for none */
 
     /* logins */
     const char *auth_file; /* -Y; NULL for none */

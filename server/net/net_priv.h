@@ -156,6 +156,8 @@ struct server {
     struct server_logins logins; /* all NULL without -Y and -S; constant */
     struct listener_set listeners;
     struct udp_set udp;
+    struct metrics_server *metrics; /* NULL without -o metrics */
+    const struct metrics_source *metrics_source;
     struct worker *workers;
     unsigned workers_len;
     unsigned worker_next;

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/metrics_server.h"
 #include "net/net_priv.h"
 
 #include <errno.h>
@@ -464,6 +465,11 @@ server_create(struct settings *settings, struct tls **tls, struct server **out, 
     if (result == SERVER_OK) {
         result = open_udp(server, error);
     }
+    if (result == SERVER_OK && settings->metrics != NULL) {
+        server->metrics =
+            metrics_server_open(settings->metrics, settings->unix_mask, error, SERVER_ERROR_CAP);
+        result = server->metrics != NULL ? SERVER_OK : SERVER_CANNOT_LISTEN;
+    }
     if (result != SERVER_OK) {
         server_destroy(server);
         return result;
@@ -575,6 +581,13 @@ server_on_worker(struct server *server, server_thread_fn *begin)
 }
 
 void
+server_on_metrics(struct server *server, const struct metrics_source *source)
+{
+    assert(server->workers == NULL);
+    server->metrics_source = source;
+}
+
+void
 server_on_event(struct server *server, server_event_fn *told, void *arg)
 {
     assert(server->workers == NULL);
@@ -610,7 +623,9 @@ server_start(struct server *server, struct cache *cache, struct server_stats *st
     errno = ENOMEM;
     server->wake_open = wake_open(&server->wake);
     bool started = server->wake_open && start_workers(server) && maintainer_start(server) &&
-                   log_thread_start(server);
+                   log_thread_start(server) &&
+                   (server->metrics == NULL || server->metrics_source == NULL ||
+                    metrics_server_start(server->metrics, server->metrics_source, stats));
     int saved = errno;
     rc = pthread_sigmask(SIG_SETMASK, &old, NULL);
     assert(rc == 0);
@@ -673,6 +688,9 @@ server_run(struct server *server)
     stop_workers(server, graceful ? WORKER_FINISH : WORKER_STOP, graceful);
     maintainer_join(server);
     log_thread_join(server);
+    if (server->metrics != NULL) {
+        metrics_server_stop(server->metrics);
+    }
     if (graceful) {
         log_line("all background threads stopped");
     }
@@ -697,6 +715,7 @@ server_destroy(struct server *server)
     stop_workers(server, WORKER_STOP, false);
     maintainer_join(server);
     log_thread_join(server);
+    metrics_server_close(server->metrics);
     for (unsigned i = 0; i < server->workers_len; i++) {
         worker_close(&server->workers[i]);
     }

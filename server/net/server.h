@@ -67,6 +67,10 @@ void server_on_event(struct server *server, server_event_fn *told, void *arg);
  * the like. */
 typedef void server_thread_fn(void);
 void server_on_worker(struct server *server, server_thread_fn *begin);
+/** Before server_start(): what -o metrics answers with; without it nobody is answered.  Borrowed
+ * until server_destroy(). */
+struct metrics_source;
+void server_on_metrics(struct server *server, const struct metrics_source *source);
 
 /**
  * Starts the workers, the clock and the cache's background work; fills in stats->workers.  Then

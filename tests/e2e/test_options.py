@@ -78,6 +78,7 @@ VALUES = {
     "hash_algorithm": "=xxh3",
     "slab_sizes": "=100-200",
     "mysql_hook": "=/x",
+    "metrics": "=/x",
     "slab_chunk_max": "=512",
     "hot_lru_pct": "=20",
     "warm_lru_pct": "=30",

@@ -321,7 +321,7 @@ def mysql(*options):
     user = ["--user=root"] if os.geteuid() == 0 else []
     program = [
         run, "sbin/mysqld", "--no-defaults", f"--basedir={folder}/usr", f"--lc-messages-dir={folder}/usr/share/mysql",
-        "--mysqlx=OFF", "--secure-file-priv=",
+        "--mysqlx=OFF", "--secure-file-priv=", f"--plugin-dir={folder}/usr/lib/mysql/plugin",
     ]  # fmt: skip
 
     def install_data(data):
