@@ -6,7 +6,7 @@
 
 /** One item, as a dump tells of it. */
 struct dump_item {
-    struct span key;
+    struct span key; /* percent-encoded for metadump, as it is for mgdump */
     bool binary_key; /* is told as base64 by mgdump */
     bool fetched;
     unsigned class_id;
@@ -21,7 +21,7 @@ struct dump_item {
 #define DUMP_LINE_MAX (3u * KEY_LEN_MAX + 192u) /* bytes */
 
 /**
- * "key=<uri-encoded> exp=<unix or -1> la=<unix> cas=<n> fetch=<yes|no> cls=<n> size=<n> flags=<n>
+ * "key=<percent-encoded> exp=<unix or -1> la=<unix> cas=<n> fetch=<yes|no> cls=<n> size=<n> flags=<n>
  * \n"
  *
  * Source: contract 1.5.

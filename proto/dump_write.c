@@ -16,31 +16,6 @@ put(uint8_t *at, const void *bytes, size_t len)
     return at + len;
 }
 
-/** Letters, digits and - . _ ~ stand for themselves in a URI (RFC 3986, 2.3). */
-static bool
-is_unreserved(uint8_t c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == '~';
-}
-
-static uint8_t *
-put_uri(uint8_t *at, struct span key)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < key.len; i++) {
-        uint8_t c = key.at[i];
-        if (is_unreserved(c)) {
-            *at++ = c;
-            continue;
-        }
-        *at++ = '%';
-        *at++ = (uint8_t)digits[c >> 4];
-        *at++ = (uint8_t)digits[c & 15];
-    }
-    return at;
-}
-
 static uint8_t *
 put_i64(uint8_t *at, int64_t number)
 {
@@ -55,7 +30,7 @@ uint8_t *
 dump_write_meta(uint8_t *at, const struct dump_item *item)
 {
     at = PUT(at, "key=");
-    at = put_uri(at, item->key);
+    at = put(at, item->key.at, item->key.len);
     at = PUT(at, " exp=");
     at = put_i64(at, item->expires_at == 0 ? -1 : item->expires_at);
     at = PUT(at, " la=");

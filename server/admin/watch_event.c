@@ -5,6 +5,7 @@
 #include "admin/watch_event.h"
 
 #include "base/assert.h"
+#include "base/percent.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -120,29 +121,6 @@ move_name(enum watch_move move)
     return names[move];
 }
 
-/** Percent-encodes all but letters, digits and - . _ ~; returns the length, and ends with NUL. */
-static size_t
-encode_key(char *out, const uint8_t *key, size_t len)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    char *at = out;
-    for (size_t i = 0; i < len; i++) {
-        uint8_t byte = key[i];
-        uint8_t lower = byte | 0x20;
-        bool plain = (lower >= 'a' && lower <= 'z') || (byte >= '0' && byte <= '9') ||
-                     byte == '-' || byte == '.' || byte == '_' || byte == '~';
-        if (plain) {
-            *at++ = (char)byte;
-        } else {
-            *at++ = '%';
-            *at++ = digits[byte >> 4];
-            *at++ = digits[byte & 15];
-        }
-    }
-    *at = '\0';
-    return (size_t)(at - out);
-}
-
 /** A message stands in its line as it is, less what would end the line. */
 static void
 copy_message(char *out, const uint8_t *text, size_t len)
@@ -156,14 +134,14 @@ copy_message(char *out, const uint8_t *text, size_t len)
 size_t
 watch_write_line(char *line, const struct watch_event *event, const void *text)
 {
-    char word[3 * WATCH_TEXT_MAX + 1];
+    char word[PERCENT_GROWTH * WATCH_TEXT_MAX + 1];
     assert(event->text_len <= WATCH_TEXT_MAX);
     enum watch_type type = (enum watch_type)event->type;
     if (type == WATCH_CONN_ERROR || type == WATCH_CONN_TLS_ERROR || type == WATCH_CONN_NEW ||
         type == WATCH_CONN_CLOSE) {
         copy_message(word, text, event->text_len);
     } else {
-        (void)encode_key(word, text, event->text_len);
+        *percent_encode(word, text, event->text_len) = '\0';
     }
     int head = snprintf(line, WATCH_LINE_MAX,
                         "ts=%" PRIu64 ".%06u gid=%" PRIu64 " type=", event->at_us / 1000000u,

@@ -7,6 +7,7 @@
 
 #include "session/session_priv.h"
 
+#include "base/percent.h"
 #include "engine/stats.h"
 #include "proto/dump.h"
 
@@ -194,8 +195,14 @@ put_line(void *arg, const struct cache_item_info *info)
     if (!dump->all && !cache_class_set_has(&dump->classes, info->class_id)) {
         return true;
     }
+    char encoded[PERCENT_GROWTH * KEY_LEN_MAX];
+    struct span key = { info->key, info->key_len };
+    if (!dump->mg) {
+        key.len = (size_t)(percent_encode(encoded, info->key, info->key_len) - encoded);
+        key.at = (const uint8_t *)encoded;
+    }
     struct dump_item item = {
-        .key = { info->key, info->key_len },
+        .key = key,
         .binary_key = info->binary_key,
         .fetched = info->fetched,
         .class_id = info->class_id,

@@ -43,12 +43,12 @@ START_TEST(metadump_tells_all_of_an_item)
 }
 END_TEST
 
-START_TEST(metadump_encodes_keys_as_in_a_uri)
+START_TEST(metadump_tells_the_key_as_it_was_encoded)
 {
-    struct dump_item item = item_of("aZ09-._~ %#/\x7f\xc3\xa4");
-    ck_assert_ptr_nonnull(strstr(line_of(&item, false), "key=aZ09-._~%20%25%23%2F%7F%C3%A4 exp"));
+    struct dump_item item = item_of("a%20b");
+    ck_assert_ptr_nonnull(strstr(line_of(&item, false), "key=a%20b exp"));
     item.binary_key = true; /* the same */
-    ck_assert_ptr_nonnull(strstr(line_of(&item, false), "key=aZ09-._~%20%25%23%2F%7F%C3%A4 exp"));
+    ck_assert_ptr_nonnull(strstr(line_of(&item, false), "key=a%20b exp"));
 }
 END_TEST
 
@@ -63,10 +63,10 @@ END_TEST
 
 START_TEST(the_longest_line_fits)
 {
-    static uint8_t key[KEY_LEN_MAX];
+    static uint8_t key[3 * KEY_LEN_MAX]; /* encoded, in metadump's line */
     memset(key, '#', sizeof(key));
     struct dump_item item = {
-        .key = { key, sizeof(key) },
+        .key = { key, KEY_LEN_MAX },
         .binary_key = true,
         .fetched = true,
         .class_id = UINT32_MAX,
@@ -77,6 +77,7 @@ START_TEST(the_longest_line_fits)
         .flags = UINT32_MAX,
     };
     (void)line_of(&item, true);
+    item.key.len = sizeof(key);
     ck_assert_uint_gt(strlen(line_of(&item, false)), 3 * KEY_LEN_MAX + 100);
 }
 END_TEST
@@ -86,7 +87,7 @@ main(void)
 {
     TCase *tcase = tcase_create("proto/dump_write");
     tcase_add_test(tcase, metadump_tells_all_of_an_item);
-    tcase_add_test(tcase, metadump_encodes_keys_as_in_a_uri);
+    tcase_add_test(tcase, metadump_tells_the_key_as_it_was_encoded);
     tcase_add_test(tcase, mgdump_tells_the_key_as_mg_takes_it);
     tcase_add_test(tcase, the_longest_line_fits);
     Suite *suite = suite_create("proto/dump_write");
