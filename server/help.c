@@ -82,6 +82,7 @@ static const char help_extended[] =
     "   - slab_reassign:      memory moves between size classes (default); and no_slab_reassign\n"
     "   - slab_automove:      0: not by itself, 1 (default), 2: as soon as it gains anything; and no_slab_automove\n"
     "   - slab_automove_ratio: above 0, up to 1: how clear the gain of a move must be (default: 0.8)\n"
+    "   - evict_for:          objects (default) or bytes: as many hits as can be, or as many bytes of hits\n"
     "   - lru_crawler:        expired items are looked for (default)\n"
     "   - no_lru_crawler:\n"
     "   - lru_crawler_sleep:  0 to 1000000 microseconds between two looks (default: 100)\n"

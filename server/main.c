@@ -60,6 +60,7 @@ create_cache(const struct settings *settings, struct watch *watch)
         .chunk_sizes_len = settings->slab_sizes_len,
         .cas_disabled = settings->cas_disabled,
         .evictions_disabled = settings->evictions_disabled,
+        .evict_for = settings->evict_for_bytes ? CACHE_EVICT_FOR_BYTES : CACHE_EVICT_FOR_OBJECTS,
         .large_pages = settings->large_pages,
         .track_sizes = settings->track_sizes,
         .hash_seed = rng_system(),

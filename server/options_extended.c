@@ -79,6 +79,7 @@ static const struct suboption suboptions[] = {
       "could not parse argument to worker_logbuf_size" },
     { "slab_sizes", SUB_SPECIAL, 0, 0, 0, NULL },
     { "slab_chunk_max", SUB_SPECIAL, 0, 0, 0, NULL },
+    { "evict_for", SUB_SPECIAL, 0, 0, 0, NULL },
     { "track_sizes", SUB_ON, FIELD(track_sizes), 0, 0, NULL },
     { "read_buf_mem_limit", SUB_MIB, FIELD(read_buf_mem_limit), 0, 0,
       "could not parse argument to read_buf_mem_limit" },
@@ -298,6 +299,20 @@ take_hash_algorithm(struct parser *parser, const char *value)
 }
 
 static bool
+take_evict_for(struct parser *parser, const char *value)
+{
+    bool bytes = value != NULL && strcmp(value, "bytes") == 0;
+    if (!bytes && (value == NULL || strcmp(value, "objects") != 0)) {
+        return options_fail(parser, OPTIONS_EXIT_BAD,
+                            "-o evict_for=%s: objects or bytes is right: what as many hits as can be"
+                            " are counted in",
+                            value != NULL ? value : "");
+    }
+    parser->settings->evict_for_bytes = bytes;
+    return true;
+}
+
+static bool
 take_temporary_ttl(struct parser *parser, const char *value)
 {
     int64_t ttl = 0;
@@ -418,6 +433,9 @@ take_special(struct parser *parser, const char *name, const char *value)
     }
     if (strcmp(name, "hash_algorithm") == 0) {
         return take_hash_algorithm(parser, value);
+    }
+    if (strcmp(name, "evict_for") == 0) {
+        return take_evict_for(parser, value);
     }
     if (strcmp(name, "no_lru_maintainer") == 0) {
         settings->lru_maintainer = false;

@@ -87,6 +87,7 @@ struct settings {
     const char *mysql_hook;              /* -o mysql_hook: file of rules; NULL for none */
     uint32_t item_size_max;              /* -I, bytes */
     bool cas_disabled;                   /* -C */
+    bool evict_for_bytes;                /* -o evict_for */
     bool large_pages;                    /* -L */
 
     /* commands */

@@ -471,6 +471,7 @@ settings_engine(const struct settings *settings, const struct stats_out *out)
     }
     stats_put(out, "memory_file", "(null)");
     stats_put_u64(out, "client_flags_size", sizeof(uint32_t));
+    stats_put(out, "evict_for", settings->evict_for_bytes ? "bytes" : "objects"); /* ours */
 }
 
 void

@@ -53,6 +53,12 @@ enum cache_result {
     CACHE_NOT_NUMBER, /* incr, decr of a value that is no decimal number */
 };
 
+/** What the page mover makes as many as it can of. */
+enum cache_evict_for {
+    CACHE_EVICT_FOR_OBJECTS, /* hits */
+    CACHE_EVICT_FOR_BYTES,   /* bytes of hits */
+};
+
 struct cache_options {
     uint64_t memory_limit;  /* bytes of item pages and index together, hard; at least 1 MiB */
     uint32_t item_size_max; /* bytes: header, key and value; at least 1024 */
@@ -61,6 +67,7 @@ struct cache_options {
         chunk_min;     /* bytes of key and value that the smallest class holds; 0 for the default */
     bool cas_disabled; /* items carry no CAS id, 8 bytes less each; ids read as 0 */
     bool evictions_disabled; /* stores fail instead of evicting */
+    enum cache_evict_for evict_for;
     bool large_pages;        /* ask for huge pages, and take all of the memory now */
     /* Rising, in bytes, in place of growth_factor and chunk_min; those above the largest class are
      * left out.  NULL for none.  Borrowed for the call. */

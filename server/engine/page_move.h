@@ -42,6 +42,7 @@ struct mover {
     uint8_t to;                   /* (m) or MOVER_TO_... */
     uint64_t epoch;               /* (m) readers that entered before it may still be on the page */
     uint32_t cursor;              /* (m) spreads the choice of pages */
+    unsigned look;                /* (m) whose hits gain_look() takes next */
     bool on_request;              /* (m) the move under way is the one that was asked for */
     uint8_t asked_from;           /* (m) class ids of a move that was asked for */
     uint8_t asked_to;             /* (m) */

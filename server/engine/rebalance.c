@@ -17,10 +17,8 @@
 #define STEAL_PAUSE_NS   100000 /* so about a second in all */
 #define STEAL_TRIES_MAX  64u    /* pages */
 #define STEAL_TRIES_EACH 2u     /* of one class before another one is asked */
-#define GAIN_DECAY       200u   /* a look takes one in so many off each gain */
 #define THOUSANDTHS      800u   /* cache_set_mover() as long as nobody calls it */
 #define ASKED_TRIES_MAX  16u    /* pages tried for a move on request: some may hold what is sent */
-#define PAGES_FEW        20u    /* up to so many pages, the last twentieth is less than one */
 
 void
 rebalance_init(struct cache *cache)
@@ -35,29 +33,7 @@ rebalance_fini(struct cache *cache)
     lock_fini(&cache->mover.lock);
 }
 
-/* -- gains ------------------------------------------------------------------------------------- */
-
-static uint64_t
-gain_of(const struct size_class *class)
-{
-    return atomic_load_explicit(&class->gain, memory_order_relaxed); /* relaxed: an estimate */
-}
-
-static void
-set_gain(struct size_class *class, uint64_t gain)
-{
-    atomic_store_explicit(&class->gain, gain,
-                          memory_order_relaxed); /* relaxed: an estimate; a lost step is none */
-}
-
-void
-rebalance_note_ghost(struct size_class *class)
-{
-    uint64_t hit = class->pages_count <= PAGES_FEW
-                       ? GAIN_ONE
-                       : (uint64_t)GAIN_ONE * PAGES_FEW / class->pages_count;
-    set_gain(class, gain_of(class) + hit);
-}
+/* -- from where -------------------------------------------------------------------------------- */
 
 static uint32_t
 pages_of(struct size_class *class)
@@ -68,32 +44,33 @@ pages_of(struct size_class *class)
     return pages;
 }
 
-/** The class that loses least by giving a page; 0 when none has more than `keeps`, but for those in
- * `but`. */
+/** The class that loses least by giving a page, and how much; 0 when none has more than `keeps`,
+ * but for those in `but`.  Mover's lock held. */
 static uint8_t
-find_donor(struct cache *cache, const struct cache_class_set *but, uint32_t keeps)
+find_least(struct cache *cache, const struct cache_class_set *but, uint32_t keeps, uint64_t *least)
 {
     uint8_t donor = 0;
-    uint64_t least = 0;
+    *least = UINT64_MAX;
     for (unsigned id = 1; id <= cache->classes; id++) {
         struct size_class *class = &cache->size_class[id];
-        uint64_t gain = gain_of(class);
-        if (!cache_class_set_has(but, id) && (donor == 0 || gain < least) &&
-            pages_of(class) > keeps) {
+        if (cache_class_set_has(but, id)) {
+            continue;
+        }
+        uint32_t pages = pages_of(class);
+        uint64_t loss = pages > keeps ? gain_loss(class, pages) : UINT64_MAX;
+        if (loss < *least) {
             donor = (uint8_t)id;
-            least = gain;
+            *least = loss;
         }
     }
     return donor;
 }
 
-static void
-decay_gains(struct cache *cache)
+static uint8_t
+find_donor(struct cache *cache, const struct cache_class_set *but, uint32_t keeps)
 {
-    for (unsigned id = 1; id <= cache->classes; id++) {
-        uint64_t gain = gain_of(&cache->size_class[id]);
-        set_gain(&cache->size_class[id], gain - gain / GAIN_DECAY);
-    }
+    uint64_t least;
+    return find_least(cache, but, keeps, &least);
 }
 
 /* -- when -------------------------------------------------------------------------------------- */
@@ -107,10 +84,12 @@ cache_set_mover(struct cache *cache, enum cache_mover_mode mode, uint32_t thousa
                           memory_order_relaxed);
 }
 
-/** Whether a class's gain is worth another one's loss. */
+/** Whether the gain of class `to` is worth another one's loss. */
 static bool
-pays(const struct mover *mover, uint64_t gain, uint64_t loss)
+pays(const struct cache *cache, const struct size_class *to, uint64_t loss)
 {
+    const struct mover *mover = &cache->mover;
+    uint64_t gain = gain_of(to);
     /* relaxed, both: settings */
     switch ((enum cache_mover_mode)atomic_load_explicit(&mover->mode, memory_order_relaxed)) {
     case CACHE_MOVER_OFF:
@@ -118,7 +97,7 @@ pays(const struct mover *mover, uint64_t gain, uint64_t loss)
     case CACHE_MOVER_NORMAL:
         return gain >
                loss * 1000 / atomic_load_explicit(&mover->thousandths, memory_order_relaxed) +
-                   GAIN_ONE;
+                   gain_of_one(cache, to);
     case CACHE_MOVER_EAGER:
         return gain > loss;
     }
@@ -131,14 +110,12 @@ consider(struct cache *cache, uint8_t to)
 {
     struct cache_class_set but = { 0 };
     cache_class_set_add(&but, to);
-    uint8_t donor = find_donor(cache, &but, 0);
-    decay_gains(cache);
-    if (donor == 0) {
-        return;
-    }
-    if (pays(&cache->mover, gain_of(&cache->size_class[to]), gain_of(&cache->size_class[donor]))) {
+    uint64_t loss;
+    uint8_t donor = find_least(cache, &but, 0, &loss);
+    if (donor != 0 && pays(cache, &cache->size_class[to], loss)) {
         page_move_begin(cache, donor, to);
     }
+    gain_look(cache);
 }
 
 void

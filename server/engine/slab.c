@@ -401,7 +401,7 @@ slab_alloc(struct cache *cache, struct cache_thread *thread, uint8_t class_id, u
     }
     enum ghost_age ghost = ghosts_take(cache, class, hash);
     if (ghost == GHOST_NEAR) {
-        rebalance_note_ghost(class);
+        gain_note_ghost(cache, class, size);
     }
     grant.small = ghost == GHOST_NONE && evict_note_new(cache, class, grant.ref, hash);
     count_items(cache, class, 1, size);

@@ -12,6 +12,7 @@
 #include "base/lock.h"
 #include "engine/cache.h"
 #include "engine/evict.h"
+#include "engine/gain.h"
 
 #define SLAB_CHUNKS_PER_PAGE_MIN 4u /* in the largest class */
 
@@ -32,7 +33,7 @@ struct size_class {
     uint64_t bytes;           /* (k) of these items */
     int32_t items_unreported; /* (k) change since cache.items_hint was told */
     struct evict_queue queue; /* (k) */
-    _Atomic uint64_t gain;    /* (a) see rebalance.h */
+    struct gain gain;
     uint32_t expire_cursor;   /* (k) index in pages of where to look for expired items next */
     /* figures */
     uint32_t evicted_age_s;     /* (k) */

@@ -77,6 +77,7 @@ VALUES = {
     "tail_repair_time": "=20",
     "hash_algorithm": "=xxh3",
     "slab_sizes": "=100-200",
+    "evict_for": "=bytes",
     "mysql_hook": "=/x",
     "metrics": "=/x",
     "slab_chunk_max": "=512",
@@ -167,9 +168,9 @@ def test_settings_have_memcacheds_names_in_its_order():
     if "ssl_enabled" not in ours:
         theirs = [name for name in theirs if not name.startswith("ssl_")]
     # The peer may be older, and built with other libraries.
-    newer = ("client_flags_size", "drop_privileges")
+    newer = ("client_flags_size", "drop_privileges", "evict_for")  # the last is larder's alone
     assert [name for name in ours if name not in newer] == [name for name in theirs if name not in newer]
-    assert ours[-1] == "client_flags_size"
+    assert ours[-2:] == ["client_flags_size", "evict_for"]
 
 
 SETTINGS = [
@@ -191,6 +192,8 @@ SETTINGS = [
     (["-o", "tail_repair_time=30,hash_algorithm=jenkins"], {"tail_repair_time": "30", "hash_algorithm": "jenkins"}),
     (["-o", "watcher_logbuf_size=7", "-o", "worker_logbuf_size=8"], {"watcher_logbuf_size": "7168", "worker_logbuf_size": "8192"}),
     (["-o", "no_lru_maintainer,no_lru_crawler"], {"lru_maintainer_thread": "no", "lru_segmented": "no", "lru_crawler": "no"}),
+    (["-o", "evict_for=bytes"], {"evict_for": "bytes"}),
+    (["-o", "evict_for=bytes,evict_for=objects"], {"evict_for": "objects"}),
     (["-o", "no_modern"], {"maxconns_fast": "no", "slab_reassign": "no", "slab_automove": "0", "slab_chunk_max": "1048576"}),
 ]
 

@@ -302,6 +302,7 @@ case settings
 < STAT num_napi_ids (null)
 < STAT memory_file (null)
 < STAT client_flags_size 4
+< STAT evict_for objects
 < END
 
 case settings with further words

@@ -166,6 +166,8 @@ static const struct {
     { "-o slab_automove_freeratio", 1, "Missing slab_automove_freeratio argument", "" },
     { "-o tail_repair_time", 1, "Missing numeric argument for tail_repair_time", "" },
     { "-o tail_repair_time=9", 1, "Cannot set tail_repair_time to less than 10 seconds", "=9" },
+    { "-o evict_for", 1, "objects or bytes is right", "" },
+    { "-o evict_for=hits", 1, "-o evict_for=hits: objects or bytes is right", "hits" },
     { "-o hash_algorithm", 1, "Missing hash_algorithm argument", "" },
     { "-o hash_algorithm=foo", 1, "Unknown hash_algorithm option (jenkins, murmur3, xxh3)", "foo" },
     { "-o lru_crawler_sleep", 1, "lru_crawler_sleep", "" },
@@ -298,6 +300,8 @@ static const char *const good[] = {
     "-o slab_automove_window=1800",
     "-o tail_repair_time=10",
     "-o hash_algorithm=xxh3",
+    "-o evict_for=bytes",
+    "-o evict_for=objects",
     "-o lru_crawler_sleep=0 -o lru_crawler_sleep=1000000",
     "-o lru_crawler_tocrawl=4294967295",
     "-o hot_lru_pct=1,warm_lru_pct=79",
@@ -488,6 +492,7 @@ START_TEST(suboptions_arrive_in_settings)
     ck_assert_int_eq(parse(words, &line, &s, &report), OPTIONS_RUN);
     ck_assert(!s.maxconns_fast && !s.slab_reassign && !s.lru_crawler && s.track_sizes &&
               s.temp_lru);
+    ck_assert(!s.evict_for_bytes);
     ck_assert_uint_eq(s.hashpower_init, 20);
     ck_assert_int_eq(s.slab_automove, 0);
     ck_assert_double_eq(s.slab_automove_ratio, 0.5);
