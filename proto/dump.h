@@ -21,8 +21,8 @@ struct dump_item {
 #define DUMP_LINE_MAX (3u * KEY_LEN_MAX + 192u) /* bytes */
 
 /**
- * "key=<percent-encoded> exp=<unix or -1> la=<unix> cas=<n> fetch=<yes|no> cls=<n> size=<n> flags=<n>
- * \n"
+ * "key=<percent-encoded> exp=<unix or -1> la=<unix> cas=<n> fetch=<yes|no> cls=<n> size=<n>
+ * flags=<n> \n"
  *
  * Source: contract 1.5.
  */

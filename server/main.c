@@ -1,6 +1,7 @@
 /* Wires the parts together: command line, process, cache, server. */
 #include "config.h"
 
+#include "admin/hotkeys.h"
 #include "admin/metrics.h"
 #include "admin/prefix.h"
 #include "admin/stats.h"
@@ -80,6 +81,13 @@ create_watch(const struct settings *settings)
     return settings->watch_disabled ? NULL : watch_create(&options);
 }
 
+static struct hotkeys *
+create_hotkeys(void)
+{
+    struct hotkeys_options options = { clock_monotonic_us, rng_system(), HOTKEYS_ONE_IN };
+    return hotkeys_create(&options);
+}
+
 /** Limits and user; 0 or the exit code. */
 static int
 prepare_process(const struct settings *settings)
@@ -108,6 +116,23 @@ hold_signals(void)
     sigaddset(&held, SIGINT);
     sigaddset(&held, SIGUSR1);
     (void)sigprocmask(SIG_BLOCK, &held, NULL);
+}
+
+/** Who is told of the server's events. */
+struct event_targets {
+    struct service *service;
+    struct hotkeys *hotkeys;
+};
+
+/** server_event_fn */
+static void
+tell_targets(void *arg, enum server_event event)
+{
+    const struct event_targets *targets = arg;
+    service_event(targets->service, event);
+    if (event == SERVER_EVENT_TICK) {
+        hotkeys_tick(targets->hotkeys);
+    }
 }
 
 /** Serves until the end; returns the exit code. */
@@ -139,7 +164,8 @@ serve(struct settings *settings, struct service *service, struct server *server,
     stats.settings = settings;
     stats.started_at = clock_unix_s();
     stats.prefixes = prefix_stats_create(settings->prefix_delimiter);
-    if (stats.prefixes == NULL) {
+    stats.hotkeys = create_hotkeys();
+    if (stats.prefixes == NULL || stats.hotkeys == NULL) {
         log_line("out of memory");
         goto done;
     }
@@ -162,7 +188,8 @@ serve(struct settings *settings, struct service *service, struct server *server,
         code = OPTIONS_EXIT_BAD;
     }
     server_on_metrics(server, &metrics);
-    server_on_event(server, service_event, service);
+    struct event_targets targets = { service, stats.hotkeys };
+    server_on_event(server, tell_targets, &targets);
     enum server_result started = server_start(server, cache, &stats, true, error);
     if (started != SERVER_OK) {
         log_line("%s", error);
@@ -186,6 +213,7 @@ serve(struct settings *settings, struct service *service, struct server *server,
 done:
     server_destroy(server);
     hook_setup_end(&hook);
+    hotkeys_destroy(stats.hotkeys);
     if (stats.prefixes != NULL) {
         prefix_stats_destroy(stats.prefixes);
     }

@@ -12,6 +12,7 @@
 
 struct prefix_stats;
 struct follower;
+struct hotkeys;
 struct watch;
 
 /** What `version` and STAT version say: the server that ours stands in for.  Our own is STAT
@@ -62,6 +63,7 @@ struct server_stats {
     struct settings *settings;
     struct prefix_stats *prefixes;   /* stats detail, admin/prefix.h; NULL counts nothing */
     struct watch *watch;             /* admin/watch.h; NULL: nobody can watch */
+    struct hotkeys *hotkeys;         /* admin/hotkeys.h; NULL: keys are never counted */
     const struct follower *follower; /* admin/follower.h; NULL: there is none */
     int64_t started_at;              /* unix seconds */
     unsigned workers_count;

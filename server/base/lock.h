@@ -25,6 +25,8 @@ enum lock_rank {
     LOCK_RANK_WATCH = 18,         /* admin: the watchers of the log, and who writes it */
     LOCK_RANK_WORKER = 20,        /* net: a worker's mailbox */
     LOCK_RANK_LOGINS = 22,        /* admin: who may log in */
+    LOCK_RANK_HOTKEYS = 23,       /* admin: who counts keys, and since when */
+    LOCK_RANK_HOTKEYS_SOURCE = 24, /* admin: what one thread has counted of keys */
     LOCK_RANK_PREFIX = 25,        /* admin: per-prefix statistics */
     LOCK_RANK_HOOK_POSITION = 27, /* mysql: what was received, what was applied */
     LOCK_RANK_HOOK_SPACE = 28,    /* mysql: which server the fence asks */

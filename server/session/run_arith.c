@@ -11,6 +11,7 @@ arith_incr_decr(struct session *session, const struct request *request)
     struct session_worker *worker = session->worker;
     uint64_t value = 0;
     note_lookup(worker, request->key.at, request->key.len);
+    note_request(worker, request->key.at, request->key.len, 0);
     enum cache_result result =
         cache_arith(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
                     request->op == REQUEST_DECR, request->delta, 0, &value, NULL);
@@ -44,6 +45,7 @@ void
 arith_delete(struct session *session, const struct request *request)
 {
     struct session_worker *worker = session->worker;
+    note_request(worker, request->key.at, request->key.len, 0);
     enum cache_result result = delete_noted(worker, request->key.at, request->key.len, 0, false);
     if (__builtin_expect(worker->detail, 0)) {
         prefix_count_delete(worker->server_stats->prefixes, request->key.at, request->key.len);
@@ -65,6 +67,7 @@ arith_touch(struct session *session, const struct request *request)
     struct session_worker *worker = session->worker;
     metric_add(&worker->stats.cmd_touch, 1);
     note_lookup(worker, request->key.at, request->key.len);
+    note_request(worker, request->key.at, request->key.len, 0);
     enum cache_result result =
         cache_touch(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
                     session_expires_at(worker, request->exptime));
@@ -84,6 +87,7 @@ arith_touch(struct session *session, const struct request *request)
 void
 arith_binary_delete(struct session_worker *worker, const struct binary_request *request)
 {
+    note_request(worker, request->key.at, request->key.len, 0);
     enum cache_result result =
         delete_noted(worker, request->key.at, request->key.len, request->cas, false);
     if (__builtin_expect(worker->detail, 0)) {
@@ -125,6 +129,7 @@ arith_binary_incr_decr(struct session_worker *worker, const struct binary_reques
     enum cache_result result = CACHE_NOT_STORED;
     bool creates = false;
     note_lookup(worker, request->key.at, request->key.len);
+    note_request(worker, request->key.at, request->key.len, 0);
     for (unsigned tries = 0; result == CACHE_NOT_STORED && tries < CREATE_TRIES_MAX; tries++) {
         result =
             cache_arith(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,

@@ -177,7 +177,11 @@ run_touch(struct session_worker *worker, const struct binary_request *request)
 {
     struct touch touch = { worker, request->echo, hit_marks(request) };
     int64_t expires_at = session_expires_at(worker, request->exptime);
-    if (!read_and_touch(worker, request->key, expires_at, touch_answer, &touch)) {
+    bool hit = read_and_touch(worker, request->key, expires_at, touch_answer, &touch);
+    bool sent = hit && (touch.marks & BINARY_HIT_NO_VALUE) == 0;
+    note_request(worker, request->key.at, request->key.len,
+                 sent ? worker->batch.reads[0].value_len : 0);
+    if (!hit) {
         answer_miss(worker, request->echo, touch.marks, request->key);
     }
 }
@@ -299,6 +303,7 @@ run_store(struct session *session, const struct binary_request *request)
         !stores_are_noted(worker)) {
         return set_at_once(session, request);
     }
+    note_request(worker, request->key.at, request->key.len, 0);
     struct cache_store store;
     enum cache_result result = cache_store_begin(
         worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,

@@ -174,6 +174,7 @@ run_ms(struct session *session, const struct meta_request *request)
     if (ms_is_plain(request) && set_is_plain(worker, request->value_len)) {
         return set_at_once(session, request);
     }
+    note_request(worker, request->key.at, request->key.len, 0);
     struct cache_store new_store;
     struct cache_store *store = &new_store;
     enum cache_result result = cache_store_begin(
@@ -221,6 +222,7 @@ run_md(struct session_worker *worker, const struct meta_request *request)
                        ? 0
                        : wanted_cas(request); /* -C: all have 0 */
     enum cache_result result;
+    note_request(worker, request->key.at, request->key.len, 0);
     if (meta_has(request, 'I') || meta_has(request, 'x')) {
         note_lookup(worker, request->key.at, request->key.len);
         struct cache_invalidation how = { .cas = cas,
@@ -278,6 +280,7 @@ run_ma(struct session_worker *worker, const struct meta_request *request)
     int64_t ttl_s = REPLY_TTL_NONE;
     enum cache_result result = CACHE_NOT_STORED;
     note_lookup(worker, request->key.at, request->key.len);
+    note_request(worker, request->key.at, request->key.len, 0);
     for (unsigned tries = 0; result == CACHE_NOT_STORED && tries < VIVIFY_TRIES_MAX; tries++) {
         result = cache_arith_as(worker->cache, worker->thread, request->key.at,
                                 (uint32_t)request->key.len, request->mode == META_MODE_DECR,

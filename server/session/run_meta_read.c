@@ -185,6 +185,15 @@ vivify(struct session_worker *worker, const struct meta_request *request, enum c
     return true;
 }
 
+/** Counts an mg.  read   what it has found, or NULL. */
+static void
+note_mg(struct session_worker *worker, const struct meta_request *request,
+        const struct cache_read *read)
+{
+    note_request(worker, request->key.at, request->key.len,
+                 read != NULL && meta_has(request, 'v') ? read->value_len : 0);
+}
+
 void
 meta_run_mg(struct session_worker *worker, const struct meta_request *request)
 {
@@ -207,21 +216,23 @@ meta_run_mg(struct session_worker *worker, const struct meta_request *request)
             assert(touched == CACHE_OK || touched == CACHE_MISS);
         }
         if (hit) {
+            note_mg(worker, request, read);
             return;
         }
         enum cache_result result;
         if (!meta_has(request, 'N')) {
-            answer_miss(worker, request);
-            return;
+            break;
         }
         if (vivify(worker, request, &result)) {
             if (result != CACHE_OK) {
                 TX_PUT(worker, "SERVER_ERROR out of memory storing object\r\n");
             }
+            note_mg(worker, request, NULL);
             return;
         }
     }
     answer_miss(worker, request);
+    note_mg(worker, request, NULL);
 }
 
 enum step
@@ -246,8 +257,9 @@ meta_batch_answer(struct session *session)
         if (!hit) {
             answer_miss(worker, &batch->requests[i]);
         }
-        if (__builtin_expect((worker->watching & WATCH_FETCHERS) != 0, 0)) {
+        if (__builtin_expect((worker->watching & (WATCH_FETCHERS | NOTE_HOTKEYS)) != 0, 0)) {
             note_fetch(worker, read, hit);
+            note_mg(worker, &batch->requests[i], hit ? read : NULL);
         }
     }
     metric_add(&worker->stats.cmd_get, count);
@@ -266,6 +278,7 @@ meta_run_me(struct session_worker *worker, const struct meta_request *request)
 {
     metric_add(&worker->stats.cmd_meta, 1);
     note_lookup(worker, request->key.at, request->key.len);
+    note_request(worker, request->key.at, request->key.len, 0);
     if (!peek(worker, request)) {
         TX_PUT(worker, "EN\r\n");
         return;

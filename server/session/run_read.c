@@ -231,7 +231,9 @@ read_touched(struct session *session, struct span key)
     if (tx->cap - tx->end < TX_VALUE_ROOM || !tx_takes_long(tx)) {
         return STEP_SEND; /* before the touch, which is not to count twice */
     }
-    (void)read_and_touch(session->worker, key, session->expires_at, read_answer, session);
+    bool hit = read_and_touch(session->worker, key, session->expires_at, read_answer, session);
+    note_request(session->worker, key.at, key.len,
+                 hit ? session->worker->batch.reads[0].value_len : 0);
     return STEP_ON;
 }
 

@@ -141,6 +141,28 @@ stats_detail(struct session *session, const struct request *request)
     return STEP_ON;
 }
 
+/** -X shows no keys. */
+static bool
+hotkeys_allowed(const struct session_worker *worker)
+{
+    return !worker->settings->dump_disabled && worker->server_stats->hotkeys != NULL;
+}
+
+static enum step
+stats_hotkeys(struct session *session)
+{
+    struct session_worker *worker = session->worker;
+    struct reply reply = { .len_max = SIZE_MAX };
+    if (!hotkeys_allowed(worker)) {
+        TX_PUT(worker, "CLIENT_ERROR stats hotkeys not allowed\r\n");
+        return STEP_ON;
+    }
+    if (!hotkeys_report(worker->server_stats->hotkeys, reply_add_stat, &reply)) {
+        reply.failed = true;
+    }
+    return reply_end(session, &reply);
+}
+
 /** cache_visit_fn */
 static bool
 reply_add_item(void *arg, const struct cache_item_info *item)
@@ -251,6 +273,9 @@ stats_run(struct session *session, const struct request *request)
     if (word_is(&word, "detail")) {
         return stats_detail(session, request);
     }
+    if (word_is(&word, "hotkeys")) {
+        return stats_hotkeys(session);
+    }
     if (word_is(&word, "cachedump")) {
         return stats_cachedump(session, request);
     }
@@ -317,6 +342,12 @@ packets_command(struct session_worker *worker, const struct span *word, struct p
     }
     if (word_is(word, "detail on") || word_is(word, "detail off")) {
         detail_switch(worker, word_is(word, "detail on"));
+        return true;
+    }
+    if (word_is(word, "hotkeys") && hotkeys_allowed(worker)) {
+        if (!hotkeys_report(worker->server_stats->hotkeys, packets_add_stat, packets)) {
+            packets->reply.failed = true;
+        }
         return true;
     }
     if (word_is(word, "detail dump")) {

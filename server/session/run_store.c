@@ -235,6 +235,7 @@ store_begin(struct session *session, const struct request *request)
     if (mode == CACHE_SET && set_is_plain(worker, request->value_len)) {
         return set_at_once(session, request, expires_at);
     }
+    note_request(worker, request->key.at, request->key.len, 0);
     uint64_t cas = mode == CACHE_CAS ? request->cas : 0; /* the request's is not set else */
     struct cache_store new_store;
     struct cache_store *store = &new_store;

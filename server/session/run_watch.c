@@ -150,6 +150,7 @@ note_read(struct session_worker *worker, const struct cache_read *read, bool hit
         prefix_count_get(worker->server_stats->prefixes, read->key, read->key_len, hit);
     }
     note_fetch(worker, read, hit);
+    note_request(worker, read->key, read->key_len, hit ? read->value_len : 0);
 }
 
 void

@@ -3,6 +3,7 @@
 #ifndef LARDER_SESSION_SESSION_PRIV_H
 #define LARDER_SESSION_SESSION_PRIV_H
 
+#include "admin/hotkeys.h"
 #include "admin/prefix.h"
 #include "base/assert.h"
 #include "base/metric.h"
@@ -152,12 +153,16 @@ struct session_worker {
     bool direct;            /* the space given out last lies in the item */
     bool detail;            /* settings.detail_enabled as of this run */
     uint8_t end;            /* enum session_end of the session that closes */
-    uint32_t noted;         /* not 0: note_read() is told of reads: detail, or fetchers watched */
-    uint32_t watching;      /* bits of enum watch_class that somebody watches, as of this run */
+    uint32_t noted;         /* not 0: note_read() is told of reads: detail, or bits of `watching` */
+    uint32_t watching;      /* bits of enum watch_class that somebody watches, as of this run, and
+                               NOTE_HOTKEYS */
     const _Atomic uint32_t *watch_classes; /* where they stand now */
     struct watch_source *watch_source;     /* NULL when nobody can watch */
-    uint8_t *rx_spare;                     /* NULL, or another buffer for rx */
-    unsigned budget;                       /* commands that may still run before others' turn */
+    const _Atomic bool *hotkeys_on;
+    struct hotkeys_source *hotkeys; /* NULL when keys are never counted */
+    uint32_t hotkeys_gap;           /* runs to the next one that is counted */
+    uint8_t *rx_spare;              /* NULL, or another buffer for rx */
+    unsigned budget;                /* commands that may still run before others' turn */
     uint64_t aside_max; /* bytes that its sessions may keep aside; see session_may_keep() */
 
     /* The reply of the get line that is being answered begins here; see read_line_bad(). */
@@ -272,6 +277,9 @@ session_show(struct session *session, enum session_shown shown)
                           memory_order_relaxed); /* relaxed: see the field */
 }
 
+/** Beside the bits of enum watch_class: `stats hotkeys` counts the requests of this run. */
+#define NOTE_HOTKEYS (1u << 31)
+
 /** What is observed from here on. */
 static inline void
 session_read_switches(struct session_worker *worker)
@@ -279,7 +287,13 @@ session_read_switches(struct session_worker *worker)
     /* relaxed: switches; when exactly they are seen does not matter */
     worker->detail = atomic_load_explicit(&worker->settings->detail_enabled, memory_order_relaxed);
     worker->watching = atomic_load_explicit(worker->watch_classes, memory_order_relaxed);
-    worker->noted = (uint32_t)worker->detail | (worker->watching & WATCH_FETCHERS);
+    if (__builtin_expect(atomic_load_explicit(worker->hotkeys_on, memory_order_relaxed), 0)) {
+        if (--worker->hotkeys_gap == 0) {
+            worker->hotkeys_gap = hotkeys_begin_run(worker->hotkeys);
+            worker->watching |= NOTE_HOTKEYS;
+        }
+    }
+    worker->noted = (uint32_t)worker->detail | (worker->watching & (WATCH_FETCHERS | NOTE_HOTKEYS));
 }
 
 void session_become(struct session *session, enum session_state state);
@@ -497,6 +511,16 @@ enum cache_result store_commit_watched(struct session_worker *worker, struct cac
 enum cache_result delete_watched(struct session_worker *worker, const void *key, size_t key_len,
                                  uint64_t cas, bool meta);
 
+/** Counts a request for a key, `sent` bytes of whose value are in the reply.  Gets are counted by
+ * note_read(). */
+static inline void
+note_request(struct session_worker *worker, const void *key, size_t key_len, uint64_t sent)
+{
+    if (__builtin_expect((worker->watching & NOTE_HOTKEYS) != 0, 0)) {
+        hotkeys_note(worker->hotkeys, key, key_len, sent);
+    }
+}
+
 /** Notes what stands under a key, before a command that is no plain get. */
 static inline void
 note_lookup(struct session_worker *worker, const void *key, size_t key_len)
@@ -516,11 +540,12 @@ note_store_refused(struct session_worker *worker, const void *key, size_t key_le
     }
 }
 
-/** Whether somebody watches stores, or the look-ups that they begin with. */
+/** Whether somebody watches stores, or the look-ups that they begin with, or counts them. */
 static inline bool
 stores_are_noted(const struct session_worker *worker)
 {
-    return __builtin_expect((worker->watching & (WATCH_FETCHERS | WATCH_MUTATIONS)) != 0, 0);
+    return __builtin_expect(
+        (worker->watching & (WATCH_FETCHERS | WATCH_MUTATIONS | NOTE_HOTKEYS)) != 0, 0);
 }
 
 /** Whether a data block of so many bytes stands at rx_at whole, its CR LF behind it, and nobody is
@@ -540,7 +565,7 @@ static inline enum cache_result
 store_commit(struct session_worker *worker, struct cache_store *store, enum cache_store_mode mode,
              uint64_t cas, uint64_t *cas_out)
 {
-    if (stores_are_noted(worker)) {
+    if (__builtin_expect((worker->watching & (WATCH_FETCHERS | WATCH_MUTATIONS)) != 0, 0)) {
         return store_commit_watched(worker, store, mode, cas, cas_out);
     }
     return cache_store_commit(worker->cache, worker->thread, store, mode, cas, cas_out);

@@ -44,6 +44,16 @@ session_worker_create(struct cache *cache, struct settings *settings,
         }
         worker->watch_classes = watch_classes(server_stats->watch);
     }
+    static const _Atomic bool off;
+    worker->hotkeys_on = &off;
+    if (server_stats->hotkeys != NULL) {
+        worker->hotkeys = hotkeys_source_open(server_stats->hotkeys);
+        if (worker->hotkeys == NULL) {
+            goto fail;
+        }
+        worker->hotkeys_on = hotkeys_switch(server_stats->hotkeys);
+        worker->hotkeys_gap = 1;
+    }
     worker->cache = cache;
     worker->settings = settings;
     worker->aside_max = aside_max(settings);
@@ -56,6 +66,9 @@ session_worker_create(struct cache *cache, struct settings *settings,
     return worker;
 
 fail:
+    if (worker->hotkeys != NULL) {
+        hotkeys_source_close(server_stats->hotkeys, &worker->hotkeys);
+    }
     if (worker->watch_source != NULL) {
         watch_source_close(server_stats->watch, &worker->watch_source);
     }
@@ -72,6 +85,9 @@ void
 session_worker_destroy(struct session_worker *worker)
 {
     assert(worker->current == NULL);
+    if (worker->hotkeys != NULL) {
+        hotkeys_source_close(worker->server_stats->hotkeys, &worker->hotkeys);
+    }
     if (worker->watch_source != NULL) {
         watch_source_close(worker->server_stats->watch, &worker->watch_source);
     }

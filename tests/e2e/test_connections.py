@@ -4,6 +4,7 @@
 import os
 import re
 import resource
+import signal
 import socket
 import sys
 import threading
@@ -27,6 +28,12 @@ def wait_until(ready, what):
 def rss(pid):
     with open(f"/proc/{pid}/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def state_of(pid):
+    """The letter that ps shows."""
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+        return file.read().rpartition(")")[2].split()[0]
 
 
 def open_sockets(server, count):
@@ -187,6 +194,25 @@ def test_greedy_client_lets_others_have_their_turn():
         print(f"fairness: worst of 200 gets beside two greedy clients {worst * 1000:.1f} ms, {yields} yields")
         assert worst < TIMEOUT_S / 10, worst
         assert yields > 0
+
+
+def test_few_requests_of_a_greedy_client_come_before_anothers():
+    """By counting: both clients' requests lie in the server's sockets when it goes on, so that the clock has no say."""
+    requests = 10000
+    for turn in (5, 20):
+        with Server(["-t", "1", "-R", str(turn)]) as server, server.client() as greedy, server.client() as other:
+            other.exchange(b"mn\r\n", b"MN\r\n")
+            greedy.exchange(b"mn\r\n", b"MN\r\n")
+            server.signal(signal.SIGSTOP)
+            wait_until(lambda pid=server.pid: state_of(pid) == "T", "the server to stop")
+            greedy.send(b"get a\r\n" * requests)
+            other.send(b"stats\r\n")  # which tells how many gets were answered before it
+            server.signal(signal.SIGCONT)
+            before = int(dict(line.split(b" ")[1:3] for line in other.recv_until(b"END\r\n").splitlines()[:-1])[b"cmd_get"])
+            greedy.recv_exact(len(b"END\r\n") * requests)
+            assert other.stats()["cmd_get"] == str(requests)
+            print(f"fairness: {before} of a greedy client's {requests} gets came first, with -R {turn}")
+            assert before <= 4 * turn, before
 
 
 def test_stats_conns_lists_all_workers_and_listeners():
