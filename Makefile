@@ -498,7 +498,7 @@ $(B)/bench/%: $(B)/obj/bench/%.o $(call archives,server) $(B)/ldflags
 	@mkdir -p $(@D)
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(EVENT_LIBS) $(LIBS)
 
-.PHONY: bench bench-load bench-compare bench-count bench-memtier
+.PHONY: bench bench-load bench-compare bench-count bench-memtier bench-stall bench-expire
 bench-load: $(OUT)/larder-load
 $(OUT)/larder-load: $(call objects,bench/load/main.c) $(call archives,load) $(B)/ldflags
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(LIBS)
@@ -516,6 +516,13 @@ bench-count: $(OUT)/larder
 bench-memtier: $(OUT)/larder
 	@LARDER=$(CURDIR)/$(OUT)/larder PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/memtier \
 	    $(if $(filter-out 0,$(FULL)),--full) --json $(B)/bench/memtier.json --chart $(B)/bench/memtier.svg
+
+bench-stall: $(OUT)/larder $(OUT)/larder-load
+	@LARDER=$(CURDIR)/$(OUT)/larder PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/stall \
+	    $(if $(filter-out 0,$(FULL)),--full) --json $(B)/bench/stall.json
+
+bench-expire: $(OUT)/larder
+	@LARDER=$(CURDIR)/$(OUT)/larder PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/expire --json $(B)/bench/expire.json
 
 # -- with a profile -------------------------------------------------------------------------------------
 
@@ -581,6 +588,8 @@ help:
 # @make bench-compare  BASE=revision: this tree against another, interleaved
 # @make bench-count    instructions per operation, beside bench/counts.txt; UPDATE=1 writes that
 # @make bench-memtier  memtier_benchmark against memcached, 2 minutes; FULL=1: the whole matrix
+# @make bench-stall    longest waits while the index grows, pages move, items expire...; 3 minutes; FULL=1: 20 M items
+# @make bench-expire   evictions of live items beside expired ones, against an oracle
 # @make pgo            build/pgo/larder: with the profile of a training run; `make install VARIANT=pgo`
 # @make tidy           layers, exported names, headers; lists the longest files and functions
 # @make format         clang-format over all sources
