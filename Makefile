@@ -510,7 +510,7 @@ $(B)/bench/embed/%: $(B)/obj/bench/embed/main.o $(B)/obj/bench/embed/store_%.o $
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(if $(filter glib,$*),$(GLIB_LIBS)) $(LIBRARY_LIBS)
 $(B)/obj/bench/embed/store_glib.o: OUR_CPPFLAGS += $(shell pkg-config --cflags glib-2.0 2>/dev/null)
 
-.PHONY: bench bench-load bench-compare bench-count bench-memtier bench-library
+.PHONY: bench bench-load bench-compare bench-count bench-memtier bench-stall bench-expire bench-library
 bench-load: $(OUT)/larder-load
 $(OUT)/larder-load: $(call objects,bench/load/main.c) $(call archives,load) $(B)/ldflags
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(LIBS)
@@ -532,6 +532,13 @@ bench-memtier: $(OUT)/larder
 bench-library: $(STORE_PROGRAMS)
 	@STORES=$(CURDIR)/$(B)/bench/embed PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/library \
 	    $(if $(filter-out 0,$(FULL)),--full) --json $(B)/bench/library.json
+
+bench-stall: $(OUT)/larder $(OUT)/larder-load
+	@LARDER=$(CURDIR)/$(OUT)/larder PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/stall \
+	    $(if $(filter-out 0,$(FULL)),--full) --json $(B)/bench/stall.json
+
+bench-expire: $(OUT)/larder
+	@LARDER=$(CURDIR)/$(OUT)/larder PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/expire --json $(B)/bench/expire.json
 
 # -- with a profile -------------------------------------------------------------------------------------
 
@@ -598,6 +605,8 @@ help:
 # @make bench-count    instructions per operation, beside bench/counts.txt; UPDATE=1 writes that
 # @make bench-memtier  memtier_benchmark against memcached, 2 minutes; FULL=1: the whole matrix
 # @make bench-library  the library beside GHashTable with a mutex and memcached on a unix socket; FULL=1: 10 million items
+# @make bench-stall    longest waits while the index grows, pages move, items expire...; 3 minutes; FULL=1: 20 M items
+# @make bench-expire   evictions of live items beside expired ones, against an oracle
 # @make pgo            build/pgo/larder: with the profile of a training run; `make install VARIANT=pgo`
 # @make tidy           layers, exported names, headers; lists the longest files and functions
 # @make format         clang-format over all sources

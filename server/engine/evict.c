@@ -17,6 +17,8 @@
 #define HAND_STEPS_MAX   512u /* chunks that the hand passes for one eviction */
 #define HAND_USED_MAX    48u  /* of these, items in use; then one of them goes all the same */
 #define HAND_AHEAD       4u   /* chunks fetched in advance */
+#define LEAVING_S        3u   /* an item that expires within so many seconds is left to expire */
+#define LEAVING_MAX      16u  /* of these passed over for one eviction, in each queue */
 #define EPOCHS_PER_CLASS 40u  /* a class's chunks are evicted once in so many epochs */
 #define EPOCHS_KNOWN     36u  /* a ghost younger than that brings its key to the main queue */
 #define EPOCHS_NEAR      2u   /* a twentieth */
@@ -354,12 +356,21 @@ is_draining(const struct cache *cache, uint32_t ref)
            PAGE_DRAINING; /* relaxed: under the lock */
 }
 
+/** Whether an item goes by itself so soon that another one had better make room. */
+static bool
+is_leaving(const struct item *item, uint32_t now_s)
+{
+    uint32_t expire_s = item_expire_s(item);
+    return expire_s > now_s && expire_s - now_s <= LEAVING_S;
+}
+
 /** Evicts from the old end of the small queue; items that have been used since they came stay, as
- * main ones. */
+ * main ones, and some that expire soon. */
 static bool
 evict_small(struct cache *cache, struct size_class *class)
 {
     struct queue_entry entry;
+    unsigned leaving = 0;
     for (unsigned pops = 0; pops < POPS_MAX && queue_pop(cache, &class->queue, &entry); pops++) {
         uint32_t shape;
         struct item *item = noted_item(cache, class, entry, &shape);
@@ -378,6 +389,11 @@ evict_small(struct cache *cache, struct size_class *class)
             !cache_is_dead(cache, item, shape, cache_now_s(cache))) {
             item_set_access(item, access & ~ACCESS_USES_MASK);
             item_drop_flags(item, SHAPE_SMALL);
+            continue;
+        }
+        if (leaving < LEAVING_MAX && is_leaving(item, cache_now_s(cache))) {
+            item_drop_flags(item, SHAPE_SMALL);
+            leaving++;
             continue;
         }
         bool draining = is_draining(cache, entry.ref);
@@ -417,6 +433,7 @@ evict_main(struct cache *cache, struct size_class *class, bool any)
         return false;
     }
     unsigned in_use = 0;
+    unsigned leaving = 0;
     for (unsigned steps = 0; steps < HAND_STEPS_MAX; steps++) {
         uint32_t ref = hand_step(cache, class);
         if (ref == 0) {
@@ -441,6 +458,10 @@ evict_main(struct cache *cache, struct size_class *class, bool any)
             !cache_is_dead(cache, item, shape, cache_now_s(cache))) {
             item_set_access(item, access - ACCESS_USE_ONE);
             in_use++;
+            continue;
+        }
+        if (leaving < LEAVING_MAX && is_leaving(item, cache_now_s(cache))) {
+            leaving++;
             continue;
         }
         bool draining = is_draining(cache, ref);

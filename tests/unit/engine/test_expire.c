@@ -383,6 +383,40 @@ START_TEST(a_sweep_that_is_off_goes_on_before_the_generations_run_out)
 }
 END_TEST
 
+/** A full cache gets new keys, every second one for two seconds, the others for ever. */
+START_TEST(live_items_do_not_go_for_those_that_expire_soon)
+{
+    char key[32];
+    uint64_t stored = 0;
+    while (rig_stats(&rig)->sum.evicted == 0) {
+        rig_must(rig_set(&rig, rig_key(key, "k", stored++), "a value") == CACHE_OK);
+    }
+    uint64_t places = rig_stats(&rig)->items;
+    /* A third of the cache in two seconds: the small queue alone holds no item so long. */
+    uint64_t per_second = places / 6;
+    uint64_t before = 0;
+    uint64_t counted = 0;
+    for (unsigned second = 1; second <= 20; second++) {
+        cache_set_now(rig.cache, RIG_NOW + second);
+        rig_settle(&rig);
+        if (second == 5) { /* as many expire as are stored from here on */
+            before = rig_stats(&rig)->sum.evicted;
+            counted = 0;
+        }
+        for (uint64_t i = 0; i < per_second; i++, counted++) {
+            int64_t expires_at = i % 2 ? RIG_NOW + second + 2 : CACHE_NEVER;
+            rig_must(rig_store(&rig, CACHE_SET, rig_key(key, "k", stored++), "a value", 7, 0,
+                               expires_at, 0, NULL) == CACHE_OK);
+        }
+    }
+    /* Who knows all that comes evicts one for each that lives for ever. */
+    uint64_t needed = counted / 2;
+    uint64_t evicted = rig_stats(&rig)->sum.evicted - before;
+    ck_assert_uint_le(evicted, needed + needed / 20);
+    ck_assert_uint_ge(evicted, needed - needed / 20); /* the oracle holds no less */
+}
+END_TEST
+
 int
 main(void)
 {
@@ -409,5 +443,6 @@ main(void)
     tcase_add_test(tcase, a_bounded_round_leaves_the_rest_to_the_next);
     tcase_add_test(tcase, a_bounded_round_does_not_say_that_all_was_swept);
     tcase_add_test(tcase, a_sweep_that_is_off_goes_on_before_the_generations_run_out);
+    tcase_add_test(tcase, live_items_do_not_go_for_those_that_expire_soon);
     return rig_run("engine/expire", tcase);
 }
