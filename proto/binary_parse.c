@@ -2,11 +2,11 @@
 
 #include <assert.h>
 
-/** What the rules of an opcode say of its parts. */
+/** What the rules of an opcode say of its parts: a bit for an empty one, a bit for any other. */
 enum part {
-    PART_NONE,
-    PART_SOME, /* at least one byte */
-    PART_ANY,
+    PART_NONE = 1,
+    PART_SOME = 2, /* at least one byte */
+    PART_ANY = 3,
 };
 
 /** One opcode's rules; an entry that is all zero stands for an unknown opcode. */
@@ -30,7 +30,7 @@ struct rule {
 #define FLUSH_RULE(is_quiet)                                                     \
     {                                                                            \
         .known = true, .op = BINARY_FLUSH, .quiet = (is_quiet), .extras_len = 4, \
-        .extras_absent = true, .key = PART_NONE,                                 \
+        .extras_absent = true, .key = PART_NONE, .value = PART_NONE,             \
     }
 
 #define RULES_MAX 0x25u
@@ -95,15 +95,7 @@ read_u64(const uint8_t *at)
 static inline bool
 part_fits(uint8_t part, uint32_t len)
 {
-    switch ((enum part)part) {
-    case PART_NONE:
-        return len == 0;
-    case PART_SOME:
-        return len > 0;
-    case PART_ANY:
-        return true;
-    }
-    return false;
+    return (part & (len == 0 ? PART_NONE : PART_SOME)) != 0;
 }
 
 static enum parse_status

@@ -130,7 +130,8 @@ struct cache_read {
 
     /* the engine's */
     uint64_t hash;
-    uint64_t ref;
+    void *item;
+    uint32_t ref;
     uint32_t word;
     uint32_t shape;
     uint32_t access;

@@ -25,6 +25,8 @@ cache_prefetch(const struct cache *cache, struct cache_read *reads, unsigned n)
         read->slot = (uint8_t)find_slot(bucket, table_tag(read->hash));
         if (read->slot < BUCKET_SLOTS) {
             __builtin_prefetch(cache_item(cache, bucket_ref(bucket, read->slot)));
+        } else {
+            __builtin_prefetch(table_next(&cache->table, bucket)); /* NULL does no harm */
         }
     }
 }
@@ -71,7 +73,7 @@ take_header(const struct cache *cache, struct cache_read *read, const struct ite
 void
 cache_read_more(const struct cache *cache, struct cache_read *read)
 {
-    const struct item *item = cache_item(cache, (uint32_t)read->ref);
+    const struct item *item = read->item;
     read->expires_at = cache_expires_at(cache, item_expire_s(item));
     read->idle_s = access_idle_s(read->access, cache_now_s(cache));
     read->fetched = (read->access & ACCESS_FETCHED) != 0;
@@ -84,8 +86,8 @@ cache_read_more(const struct cache *cache, struct cache_read *read)
 static bool
 pin(struct cache *cache, struct cache_read *read)
 {
-    uint32_t ref = (uint32_t)read->ref;
-    struct item *item = cache_item(cache, ref);
+    uint32_t ref = read->ref;
+    struct item *item = read->item;
     struct bucket *bucket = table_lock(&cache->table, read->hash);
     struct table_place place;
     uint32_t shape = item_shape(item);
@@ -156,6 +158,7 @@ look_closer(struct cache *cache, struct cache_thread *thread, struct cache_read 
         return LOOK_MISS;
     }
     read->ref = ref;
+    read->item = cache_item(cache, ref);
     if ((shape & SHAPE_LARGE) == 0) {
         take_header(cache, read, item, shape);
         return LOOK_FOUND;
@@ -172,7 +175,7 @@ static inline __attribute__((always_inline)) enum look
 look_at_found(struct cache *cache, struct cache_thread *thread, struct cache_read *read,
               uint32_t ref, uint32_t shape)
 {
-    const struct item *item = cache_item(cache, ref);
+    struct item *item = cache_item(cache, ref);
     if (__builtin_expect((shape & SHAPE_LARGE) != 0 || cache_is_flushed(cache, shape) ||
                              cache_is_expired(item_expire_s(item), cache_now_s(cache)) ||
                              cache_has_prefixes(cache),
@@ -180,6 +183,7 @@ look_at_found(struct cache *cache, struct cache_thread *thread, struct cache_rea
         return look_closer(cache, thread, read, ref, shape);
     }
     read->ref = ref;
+    read->item = item;
     take_header(cache, read, item, shape);
     return LOOK_FOUND;
 }
@@ -264,8 +268,8 @@ cache_find_one(struct cache *cache, struct cache_thread *thread, struct cache_re
 void
 cache_copy(const struct cache *cache, const struct cache_read *read, void *dst)
 {
-    race_copy_out(dst, (const uint8_t *)cache_item(cache, (uint32_t)read->ref) + read->value_at,
-                  read->value_len);
+    (void)cache;
+    race_copy_out(dst, (const uint8_t *)read->item + read->value_at, read->value_len);
 }
 
 /** Marks a use: at most three are counted until the hand comes by, and the time is set once a
@@ -282,7 +286,7 @@ mark_use(const struct cache *cache, const struct cache_read *read)
         access += ACCESS_USE_ONE;
     }
     /* By now this may be another item's access word; that costs nothing but a wrong mark. */
-    item_set_access(cache_item(cache, (uint32_t)read->ref), access_at(access, now_s));
+    item_set_access(read->item, access_at(access, now_s));
 }
 
 bool
@@ -317,14 +321,13 @@ cache_claim(struct cache *cache, const struct cache_read *read, bool due)
     /* A read that was overtaken too often holds the lock until its cache_hit(). */
     struct bucket *bucket = read->locked ? read->bucket : table_lock(&cache->table, read->hash);
     struct table_place place;
-    uint32_t ref = (uint32_t)read->ref;
     bool changed = read->pin == NULL && !read->locked &&
                    ((bucket_word(bucket) ^ read->word) & ~BUCKET_LOCKED) != 0;
     if (changed) {
         claim = CACHE_CLAIM_NONE; /* at this place may be another item by now; the hit fails */
-    } else if (table_find_ref(&cache->table, bucket, ref, &place)) {
+    } else if (table_find_ref(&cache->table, bucket, read->ref, &place)) {
         /* Under the lock: of several readers one sees it unset. */
-        struct item *item = cache_item(cache, ref);
+        struct item *item = read->item;
         if (!(item_shape(item) & SHAPE_WIN)) {
             item_add_flags(item, SHAPE_WIN);
             claim = CACHE_CLAIM_WON;

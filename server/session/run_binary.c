@@ -120,7 +120,9 @@ batch_run(struct session_worker *worker)
         return STEP_ON;
     }
     batch->count = 0;
-    cache_prefetch(worker->cache, batch->reads, count);
+    if (count > 1) {
+        cache_prefetch(worker->cache, batch->reads, count);
+    }
     for (unsigned i = 0; i < count; i++) {
         struct cache_read *read = &batch->reads[i];
         /* Before the look-up, for what has been found must be read to its end. */
@@ -129,7 +131,7 @@ batch_run(struct session_worker *worker)
             worker->rx_at = batch->request_at[i];
             return STEP_SEND;
         }
-        enum cache_result found = cache_find(worker->cache, worker->thread, read);
+        enum cache_result found = read_find(worker, read, count);
         bool hit = answer_hit(worker, batch->echo[i], batch->marks[i], read, found);
         if (!hit) {
             answer_miss(worker, batch->echo[i], batch->marks[i],

@@ -243,7 +243,9 @@ meta_batch_answer(struct session *session)
     unsigned count = batch->count;
     struct tx *tx = &worker->tx;
     batch->count = 0;
-    cache_prefetch(worker->cache, batch->reads, count);
+    if (count > 1) {
+        cache_prefetch(worker->cache, batch->reads, count);
+    }
     for (unsigned i = 0; i < count; i++) {
         struct cache_read *read = &batch->reads[i];
         /* Before the look-up, for what has been found must be read to its end. */
@@ -252,7 +254,7 @@ meta_batch_answer(struct session *session)
             worker->rx_at = batch->line_at[i];
             return STEP_SEND;
         }
-        enum cache_result found = cache_find(worker->cache, worker->thread, read);
+        enum cache_result found = read_find(worker, read, count);
         bool hit = answer_hit(worker, &batch->requests[i], read, found);
         if (!hit) {
             answer_miss(worker, &batch->requests[i]);

@@ -81,13 +81,6 @@ read_blocked(struct session *session, unsigned i)
     return STEP_SEND;
 }
 
-static inline enum cache_result
-read_find(struct session_worker *worker, struct cache_read *read, unsigned count)
-{
-    return count == 1 ? cache_find_one(worker->cache, worker->thread, read)
-                      : cache_find(worker->cache, worker->thread, read);
-}
-
 enum step
 read_batch_answer(struct session *session)
 {

@@ -412,6 +412,13 @@ read_batch_run(struct session *session)
     /* Often there is nothing: asked inline, as it is asked before every command that is no get. */
     return session->worker->batch.count == 0 ? STEP_ON : read_batch_answer(session);
 }
+/** Looks up one of `count` keys of a batch; if it is not alone, cache_prefetch() has seen them. */
+static inline enum cache_result
+read_find(struct session_worker *worker, struct cache_read *read, unsigned count)
+{
+    return count == 1 ? cache_find_one(worker->cache, worker->thread, read)
+                      : cache_find(worker->cache, worker->thread, read);
+}
 /** Answers a hit at the end of the output.  False when the item has vanished meanwhile. */
 typedef bool read_answer_fn(void *arg, struct cache_read *read);
 /** Touches a key and reads it; returns whether `answer` did.  Output has room for any answer. */
