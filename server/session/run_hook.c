@@ -139,7 +139,11 @@ hook_wait_run(struct session *session)
         (enum wait_answer)atomic_load_explicit(&session->hook_wait->answer, memory_order_acquire);
     if (answer == ANSWER_NONE) {
         /* Commands behind this one wait in the buffer; there is no room for more than it holds. */
-        return worker->rx_end - worker->rx_at == SESSION_RX_SIZE ? STEP_CLOSE : STEP_READ;
+        if (worker->rx_end - worker->rx_at < SESSION_RX_SIZE) {
+            return STEP_READ;
+        }
+        end_wait(session);
+        return STEP_CLOSE;
     }
     if (!tx_has_room(&worker->tx)) {
         return STEP_SEND;
