@@ -1,0 +1,805 @@
+/* Snapshots as streams of bytes: what goes in comes out, and what is not whole is told. */
+#include "unit/engine/snapshot_rig.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+#define LONG_LEN   (1u << 20) - 200u /* a value of nearly -I's default */
+#define LONGER_LEN (3u << 20)        /* of several blocks */
+
+static struct rig from;
+static struct rig to;
+static struct memory_file file;
+static struct snapshot_figures figures;
+static char error[SNAPSHOT_ERROR_CAP];
+static char key[32];
+
+static struct cache_options
+options_of(uint64_t memory_limit)
+{
+    struct cache_options options = rig_options(memory_limit);
+    options.item_size_max = 4u << 20;
+    return options;
+}
+
+static void
+set_up(void)
+{
+    struct cache_options options = options_of(64 * RIG_MB);
+    file = (struct memory_file){ .limit = NO_LIMIT };
+    rig_open(&from, &options);
+    options.hash_seed = 4711; /* another process has another one */
+    rig_open(&to, &options);
+}
+
+static void
+tear_down(void)
+{
+    rig_close(&from);
+    rig_close(&to);
+    memory_fini(&file);
+}
+
+/** Opens `to` anew. */
+static void
+reopen(const struct cache_options *options)
+{
+    rig_close(&to);
+    rig_open(&to, options);
+}
+
+static void
+must_write(void)
+{
+    ck_assert_int_eq(write_to(&from, &file, &figures), SNAPSHOT_OK);
+    ck_assert_uint_eq(figures.bytes, file.len);
+}
+
+static void
+must_read(void)
+{
+    enum snapshot_result result = read_from(&to, &file, &figures, error);
+    ck_assert_str_eq(error, "");
+    ck_assert_int_eq(result, SNAPSHOT_OK);
+    ck_assert_uint_eq(figures.bytes, file.len);
+}
+
+static struct got
+peek(struct rig *rig, const char *name)
+{
+    return rig_get_bytes(rig, name, (uint32_t)strlen(name), CACHE_READ_PEEK);
+}
+
+static void
+store_flagged(const char *name, const char *value, uint32_t flags, int64_t expires_at)
+{
+    ck_assert_int_eq(
+        rig_store(&from, CACHE_SET, name, value, strlen(value), flags, expires_at, 0, NULL),
+        CACHE_OK);
+}
+
+/* -- what comes back --------------------------------------------------------------------------- */
+
+START_TEST(an_empty_cache_makes_an_empty_snapshot)
+{
+    must_write();
+    ck_assert_uint_eq(figures.items, 0);
+    ck_assert_uint_eq(file.len,
+                      SNAPSHOT_HEAD + SNAPSHOT_BLOCK_HEAD + SNAPSHOT_DONE + SNAPSHOT_CHECKSUM);
+    must_read();
+    ck_assert_uint_eq(figures.items, 0);
+}
+END_TEST
+
+START_TEST(values_of_every_length_come_back)
+{
+    static const size_t lengths[] = {
+        0,     1,     2,     100,    1000,     5000,           16000,
+        16384, 16385, 20000, 100000, LONG_LEN, (1u << 20) + 1, LONGER_LEN
+    };
+    for (unsigned i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        rig_must(rig_set_filled(&from, rig_key(key, "len", i), lengths[i], i) == CACHE_OK);
+    }
+    must_write();
+    must_read();
+    ck_assert_uint_eq(figures.items, sizeof(lengths) / sizeof(lengths[0]));
+    for (unsigned i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        rig_must(rig_holds_filled(&to, rig_key(key, "len", i), lengths[i], i));
+    }
+}
+END_TEST
+
+START_TEST(flags_expiry_and_ids_come_back)
+{
+    store_flagged("plain", "1", 0, CACHE_NEVER);
+    store_flagged("flags", "2", 0xffffffffu, CACHE_NEVER);
+    store_flagged("expires", "3", 5, RIG_NOW + 100);
+    uint64_t cas = 0;
+    ck_assert_int_eq(rig_store(&from, CACHE_SET, "id", "4", 1, 0, CACHE_NEVER, 0, &cas), CACHE_OK);
+    must_write();
+    must_read();
+    ck_assert_uint_eq(peek(&to, "plain").read.client_flags, 0);
+    ck_assert_int_eq(peek(&to, "plain").read.expires_at, CACHE_NEVER);
+    ck_assert_uint_eq(peek(&to, "flags").read.client_flags, 0xffffffffu);
+    ck_assert_uint_eq(peek(&to, "expires").read.client_flags, 5);
+    ck_assert_int_eq(peek(&to, "expires").read.expires_at, RIG_NOW + 100);
+    ck_assert_uint_eq(peek(&to, "id").read.cas, cas);
+}
+END_TEST
+
+START_TEST(ids_go_on_above_all_that_were_given)
+{
+    uint64_t cas = 0;
+    for (unsigned i = 0; i < 50; i++) {
+        ck_assert_int_eq(rig_store(&from, CACHE_SET, "key", "v", 1, 0, CACHE_NEVER, 0, &cas),
+                         CACHE_OK);
+    }
+    rig_delete(&from, "key"); /* its id was given all the same */
+    store_flagged("other", "v", 0, CACHE_NEVER);
+    must_write();
+    must_read();
+    uint64_t next = 0;
+    ck_assert_int_eq(rig_store(&to, CACHE_SET, "key", "v", 1, 0, CACHE_NEVER, 0, &next), CACHE_OK);
+    ck_assert_uint_gt(next, cas + 1);
+}
+END_TEST
+
+START_TEST(an_id_that_a_client_chose_comes_back_and_does_not_raise_the_others)
+{
+    struct cache_store store;
+    ck_assert_int_eq(
+        cache_store_begin(from.cache, from.thread, "key", 3, 0, 0, CACHE_NEVER, &store), CACHE_OK);
+    store.cas_new = UINT64_MAX;
+    ck_assert_int_eq(cache_store_commit(from.cache, from.thread, &store, CACHE_SET, 0, NULL),
+                     CACHE_OK);
+    must_write();
+    must_read();
+    ck_assert_uint_eq(peek(&to, "key").read.cas, UINT64_MAX);
+    uint64_t next = 0;
+    ck_assert_int_eq(rig_store(&to, CACHE_SET, "a", "v", 1, 0, CACHE_NEVER, 0, &next), CACHE_OK);
+    ck_assert_uint_lt(next, 100);
+}
+END_TEST
+
+START_TEST(marks_come_back)
+{
+    static const char binary[] = "\0\1\2 \r\n\xff";
+    struct cache_store store;
+    ck_assert_int_eq(cache_store_begin(from.cache, from.thread, binary, sizeof(binary), 0, 0,
+                                       CACHE_NEVER, &store),
+                     CACHE_OK);
+    store.binary_key = true;
+    ck_assert_int_eq(cache_store_commit(from.cache, from.thread, &store, CACHE_SET, 0, NULL),
+                     CACHE_OK);
+    store_flagged("stale", "1", 0, CACHE_NEVER);
+    struct cache_invalidation how = { .stale = true };
+    ck_assert_int_eq(cache_invalidate(from.cache, from.thread, "stale", 5, &how), CACHE_OK);
+    store_flagged("won", "2", 0, CACHE_NEVER);
+    struct cache_read read = { .key = "won", .key_len = 3 };
+    cache_enter(from.thread);
+    ck_assert_int_eq(cache_find_one(from.cache, from.thread, &read), CACHE_OK);
+    ck_assert_int_eq(cache_claim(from.cache, &read, true), CACHE_CLAIM_WON);
+    ck_assert(cache_hit(from.cache, from.thread, &read));
+    cache_leave(from.thread);
+    must_write();
+    must_read();
+    struct got got = rig_get_bytes(&to, binary, sizeof(binary), CACHE_READ_PEEK);
+    ck_assert_int_eq(got.result, CACHE_OK);
+    ck_assert(got.read.binary_key && !got.read.stale && !got.read.claimed && !got.read.fetched);
+    got = peek(&to, "stale");
+    ck_assert(got.read.stale && !got.read.binary_key && !got.read.claimed);
+    got = peek(&to, "won");
+    ck_assert(got.read.claimed && !got.read.stale && got.read.fetched);
+}
+END_TEST
+
+START_TEST(keys_of_every_byte_and_of_any_length_come_back)
+{
+    uint8_t longest[CACHE_KEY_MAX];
+    for (unsigned i = 0; i < sizeof(longest); i++) {
+        longest[i] = (uint8_t)(i + 1);
+    }
+    for (uint32_t len = 1; len <= CACHE_KEY_MAX; len++) {
+        uint64_t cas;
+        ck_assert_int_eq(
+            cache_set(from.cache, from.thread, longest, len, longest, len, len, CACHE_NEVER, &cas),
+            CACHE_OK);
+    }
+    must_write();
+    must_read();
+    ck_assert_uint_eq(figures.items, CACHE_KEY_MAX);
+    for (uint32_t len = 1; len <= CACHE_KEY_MAX; len++) {
+        struct got got = rig_get_bytes(&to, longest, len, CACHE_READ_PEEK);
+        rig_must(got.result == CACHE_OK && got.read.value_len == len &&
+                 got.read.client_flags == len && memcmp(to.buf, longest, len) == 0);
+    }
+}
+END_TEST
+
+START_TEST(age_and_uses_come_back)
+{
+    store_flagged("old", "1", 0, CACHE_NEVER);
+    cache_set_now(from.cache, RIG_NOW + 1000);
+    store_flagged("new", "2", 0, CACHE_NEVER);
+    rig_get(&from, "new");
+    rig_get(&from, "new");
+    cache_set_now(from.cache, RIG_NOW + 1060);
+    must_write();
+    cache_set_now(to.cache, RIG_NOW + 2000); /* the server was down for a while */
+    must_read();
+    ck_assert_uint_eq(peek(&to, "old").read.idle_s, 2000);
+    ck_assert(!peek(&to, "old").read.fetched);
+    struct got got = peek(&to, "new");
+    ck_assert_uint_eq(got.read.idle_s, 1000);
+    ck_assert(got.read.fetched);
+    ck_assert_uint_eq((got.read.access & ACCESS_USES_MASK) / ACCESS_USE_ONE, 2);
+}
+END_TEST
+
+START_TEST(what_has_expired_meanwhile_does_not_come_back)
+{
+    store_flagged("gone", "1", 0, RIG_NOW + 5);
+    store_flagged("later", "2", 0, RIG_NOW + 50);
+    store_flagged("at once", "3", 0, RIG_NOW);
+    must_write();
+    ck_assert_uint_eq(figures.items, 2);
+    cache_set_now(to.cache, RIG_NOW + 5);
+    must_read();
+    ck_assert_uint_eq(figures.items, 1);
+    ck_assert_uint_eq(figures.expired, 1);
+    ck_assert_int_eq(peek(&to, "gone").result, CACHE_MISS);
+    ck_assert_int_eq(peek(&to, "later").result, CACHE_OK);
+    cache_set_now(to.cache, RIG_NOW + 50);
+    ck_assert_int_eq(peek(&to, "later").result, CACHE_MISS);
+}
+END_TEST
+
+START_TEST(a_flush_that_is_to_come_comes_for_what_is_read_back)
+{
+    store_flagged("never", "1", 0, CACHE_NEVER);
+    store_flagged("sooner", "2", 0, RIG_NOW + 5);
+    cache_flush(from.cache, from.thread, RIG_NOW + 10);
+    must_write();
+    must_read();
+    ck_assert_int_eq(peek(&to, "never").read.expires_at, RIG_NOW + 10);
+    ck_assert_int_eq(peek(&to, "sooner").read.expires_at, RIG_NOW + 5);
+}
+END_TEST
+
+START_TEST(what_was_flushed_is_not_written)
+{
+    store_flagged("a:1", "1", 0, CACHE_NEVER);
+    store_flagged("b:1", "1", 0, CACHE_NEVER);
+    store_flagged("c:1", "1", 0, CACHE_NEVER);
+    ck_assert(cache_flush_prefix(from.cache, from.thread, "a:", 2));
+    ck_assert(cache_bypass_prefix(from.cache, "b:", 2, true));
+    must_write();
+    must_read();
+    ck_assert_uint_eq(figures.items, 1);
+    ck_assert_int_eq(peek(&to, "c:1").result, CACHE_OK);
+}
+END_TEST
+
+START_TEST(times_are_told_by_the_systems_clock)
+{
+    /* The clock was a day late when the cache began, and has been set since. */
+    int64_t day = 86400;
+    store_flagged("key", "1", 0, RIG_NOW + 100);
+    struct snapshot_options options = { .now = RIG_NOW + day };
+    struct snapshot_sink sink = { .write = memory_write, .arg = &file };
+    ck_assert_int_eq(snapshot_write(from.cache, from.thread, &sink, &options, &figures),
+                     SNAPSHOT_OK);
+    struct cache_options later = options_of(64 * RIG_MB);
+    later.now = RIG_NOW + day + 40;
+    reopen(&later);
+    must_read();
+    ck_assert_int_eq(peek(&to, "key").read.expires_at, RIG_NOW + day + 100);
+    ck_assert_uint_eq(peek(&to, "key").read.idle_s, 40);
+}
+END_TEST
+
+START_TEST(newer_items_stay)
+{
+    store_flagged("both", "old", 0, CACHE_NEVER);
+    store_flagged("one", "old", 0, CACHE_NEVER);
+    must_write();
+    ck_assert_int_eq(rig_set(&to, "both", "newer"), CACHE_OK);
+    must_read();
+    ck_assert_uint_eq(figures.items, 1);
+    ck_assert_uint_eq(figures.kept, 1);
+    ck_assert_uint_eq(peek(&to, "both").read.value_len, 5);
+    ck_assert_uint_eq(peek(&to, "one").read.value_len, 3);
+}
+END_TEST
+
+START_TEST(reading_counts_as_no_command)
+{
+    store_flagged("a", "1", 0, CACHE_NEVER);
+    rig_must(rig_set_filled(&from, "b", 100000, 1) == CACHE_OK);
+    must_write();
+    must_read();
+    ck_assert_uint_eq(rig_stats(&to)->sum.set_cmds, 0);
+    const struct cache_stats *written = rig_stats(&from);
+    ck_assert_uint_eq(written->sum.get_hits, 0);
+    ck_assert_uint_eq(written->get_misses, 0);
+}
+END_TEST
+
+/* -- another cache ----------------------------------------------------------------------------- */
+
+static void
+fill(unsigned count, size_t len)
+{
+    for (unsigned i = 0; i < count; i++) {
+        rig_must(rig_set_filled(&from, rig_key(key, "key", i), len, i) == CACHE_OK);
+    }
+}
+
+static unsigned
+count_whole(unsigned count, size_t len)
+{
+    unsigned whole = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct got got = peek(&to, rig_key(key, "key", i));
+        rig_must(got.result == CACHE_MISS || rig_holds_filled(&to, key, len, i));
+        whole += got.result == CACHE_OK;
+    }
+    return whole;
+}
+
+START_TEST(caches_with_and_without_ids_read_each_other)
+{
+    fill(1000, 50);
+    must_write();
+    struct cache_options options = options_of(64 * RIG_MB);
+    options.cas_disabled = true;
+    reopen(&options);
+    must_read();
+    ck_assert_uint_eq(count_whole(1000, 50), 1000);
+    memory_fini(&file);
+    ck_assert_int_eq(write_to(&to, &file, &figures), SNAPSHOT_OK);
+    options.cas_disabled = false;
+    reopen(&options);
+    must_read();
+    ck_assert_uint_eq(count_whole(1000, 50), 1000);
+    ck_assert_uint_gt(peek(&to, "key:1").read.cas, 0);
+}
+END_TEST
+
+START_TEST(other_size_classes_read_it)
+{
+    fill(1000, 700);
+    rig_must(rig_set_filled(&from, "long", LONGER_LEN, 5) == CACHE_OK);
+    must_write();
+    struct cache_options options = options_of(64 * RIG_MB);
+    options.growth_factor = 2;
+    options.chunk_min = 200;
+    reopen(&options);
+    must_read();
+    ck_assert_uint_eq(count_whole(1000, 700), 1000);
+    rig_must(rig_holds_filled(&to, "long", LONGER_LEN, 5));
+}
+END_TEST
+
+START_TEST(in_less_memory_what_was_used_stays)
+{
+    fill(20000, 1000);
+    for (unsigned i = 0; i < 2000; i++) {
+        rig_get(&from, rig_key(key, "key", i * 10));
+        rig_get(&from, key);
+    }
+    must_write();
+    struct cache_options options = options_of(8 * RIG_MB);
+    reopen(&options);
+    must_read();
+    unsigned used = 0;
+    for (unsigned i = 0; i < 2000; i++) {
+        used += peek(&to, rig_key(key, "key", i * 10)).result == CACHE_OK;
+    }
+    unsigned all = count_whole(20000, 1000);
+    ck_assert_uint_gt(all, 5000);
+    ck_assert_uint_lt(all, 9000);
+    ck_assert_msg(used > 1900, "%u of 2000 used items are left, of %u in all", used, all);
+}
+END_TEST
+
+START_TEST(without_evictions_the_rest_is_counted)
+{
+    fill(20000, 1000);
+    must_write();
+    struct cache_options options = options_of(8 * RIG_MB);
+    options.evictions_disabled = true;
+    reopen(&options);
+    must_read();
+    ck_assert_uint_gt(figures.no_room, 10000);
+    ck_assert_uint_eq(figures.no_room + figures.items, 20000);
+    ck_assert_uint_eq(count_whole(20000, 1000), figures.items);
+}
+END_TEST
+
+START_TEST(items_above_item_size_max_are_counted)
+{
+    fill(10, 100);
+    rig_must(rig_set_filled(&from, "long", 70000, 5) == CACHE_OK);
+    rig_must(rig_set_filled(&from, "longer", LONGER_LEN, 6) == CACHE_OK);
+    must_write();
+    struct cache_options options = options_of(64 * RIG_MB);
+    options.item_size_max = 65536;
+    reopen(&options);
+    must_read();
+    ck_assert_uint_eq(figures.items, 10);
+    ck_assert_uint_eq(figures.too_large, 2);
+    ck_assert_uint_eq(count_whole(10, 100), 10);
+    ck_assert_uint_eq(rig_stats(&to)->store_too_large, 0);
+}
+END_TEST
+
+/* -- files that are not whole ------------------------------------------------------------------ */
+
+/** A small file with a bit of everything. */
+static void
+write_small(void)
+{
+    store_flagged("a", "", 0, CACHE_NEVER);
+    store_flagged("key", "some value", 7, RIG_NOW + 100);
+    store_flagged("another", "other value", 0, CACHE_NEVER);
+    must_write();
+    ck_assert_uint_lt(file.len, 300);
+}
+
+START_TEST(a_file_cut_off_anywhere_is_refused)
+{
+    write_small();
+    size_t whole = file.len;
+    for (file.len = 0; file.len < whole; file.len++) {
+        rig_must(read_from(&to, &file, &figures, error) == SNAPSHOT_DAMAGED);
+        rig_must(strncmp(error, "cut off at byte ", 16) == 0);
+        rig_must((size_t)atoi(error + 16) == file.len);
+    }
+}
+END_TEST
+
+START_TEST(a_file_with_any_other_byte_is_refused)
+{
+    static const uint8_t flips[] = { 0x01, 0x80, 0xff };
+    write_small();
+    size_t done_at = file.len - SNAPSHOT_BLOCK_HEAD - SNAPSHOT_DONE - SNAPSHOT_CHECKSUM;
+    for (size_t at = 0; at < file.len; at++) {
+        for (unsigned i = 0; i < sizeof(flips); i++) {
+            file.bytes[at] ^= flips[i];
+            enum snapshot_result result = read_from(&to, &file, &figures, error);
+            rig_must(result == (at < SNAPSHOT_MAGIC_LEN ? SNAPSHOT_FOREIGN
+                                : at < 12               ? SNAPSHOT_BAD_VERSION
+                                                        : SNAPSHOT_DAMAGED));
+            rig_must(figures.items == 0 || at >= done_at); /* nothing of a bad block is stored */
+            file.bytes[at] ^= flips[i];
+        }
+    }
+    must_read();
+}
+END_TEST
+
+START_TEST(fields_that_make_no_sense_are_refused)
+{
+    static const struct {
+        size_t at; /* in the file */
+        uint8_t value;
+    } wrong[] = {
+        { 31, 0x80 },                      /* ids above 2^63 */
+        { SNAPSHOT_HEAD + 8, 9 },          /* records in the block */
+        { SNAPSHOT_HEAD + 16 + 15, 0x80 }, /* expiry below 0 */
+        { SNAPSHOT_HEAD + 16 + 23, 0x80 }, /* last use below 0 */
+        { SNAPSHOT_HEAD + 16 + 31, 0x7f }, /* value length */
+        { SNAPSHOT_HEAD + 16 + 28, 1 },    /* one byte more of it */
+        { SNAPSHOT_HEAD + 16 + 32, 0 },    /* key length */
+        { SNAPSHOT_HEAD + 16 + 32, 251 },
+        { SNAPSHOT_HEAD + 16 + 33, 16 }, /* marks */
+        { SNAPSHOT_HEAD + 16 + 34, 4 },  /* uses */
+        { SNAPSHOT_HEAD + 16 + 35, 1 },
+    };
+    store_flagged("key", "", 0, CACHE_NEVER);
+    must_write();
+    uint8_t good[512];
+    rig_must(file.len < sizeof(good));
+    memcpy(good, file.bytes, file.len);
+    for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        memcpy(file.bytes, good, file.len);
+        file.bytes[wrong[i].at] = wrong[i].value;
+        seal(&file);
+        enum snapshot_result result = read_from(&to, &file, &figures, error);
+        ck_assert_msg(result == SNAPSHOT_DAMAGED && error[0] != '\0', "row %u: %d", i, result);
+    }
+    memcpy(file.bytes, good, file.len);
+    seal(&file);
+    must_read();
+}
+END_TEST
+
+START_TEST(another_version_is_told)
+{
+    write_small();
+    file.bytes[8] = 2;
+    seal(&file);
+    ck_assert_int_eq(read_from(&to, &file, &figures, error), SNAPSHOT_BAD_VERSION);
+    ck_assert_str_eq(error, "version 2 of the format; this larder reads version 1");
+}
+END_TEST
+
+START_TEST(bytes_behind_the_end_are_refused)
+{
+    write_small();
+    rig_must(memory_write(&file, "x", 1));
+    ck_assert_int_eq(read_from(&to, &file, &figures, error), SNAPSHOT_DAMAGED);
+    ck_assert_ptr_nonnull(strstr(error, "behind the end"));
+}
+END_TEST
+
+/** Offset of a block. */
+static size_t
+block_at(unsigned number)
+{
+    size_t at = SNAPSHOT_HEAD;
+    for (; number > 0; number--) {
+        at += SNAPSHOT_BLOCK_HEAD + snapshot_get_u32(file.bytes + at + 4) + SNAPSHOT_CHECKSUM;
+        rig_must(at < file.len);
+    }
+    return at;
+}
+
+START_TEST(bad_blocks_are_named_by_their_offsets)
+{
+    char expected[128];
+    fill(6000, 1000);
+    must_write();
+    file.bytes[block_at(2) + 5000] ^= 1;
+    file.bytes[block_at(4) + 70000] ^= 1;
+    snprintf(expected, sizeof(expected), "wrong checksum in the block at byte %zu, %zu",
+             block_at(2), block_at(4));
+    ck_assert_int_eq(read_from(&to, &file, &figures, error), SNAPSHOT_DAMAGED);
+    ck_assert_str_eq(error, expected);
+    ck_assert_uint_eq(figures.bad_blocks, 2);
+    ck_assert_uint_eq(figures.items, count_whole(6000, 1000));
+    ck_assert_uint_lt(figures.items, 6000);
+}
+END_TEST
+
+START_TEST(blocks_in_another_order_are_refused)
+{
+    fill(1500, 1000);
+    must_write();
+    size_t first = block_at(0);
+    size_t second = block_at(1);
+    memmove(file.bytes + first, file.bytes + second, file.len - second); /* one is missing */
+    file.len -= second - first;
+    ck_assert_int_eq(read_from(&to, &file, &figures, error), SNAPSHOT_DAMAGED);
+    ck_assert_uint_eq(figures.items, 0);
+}
+END_TEST
+
+START_TEST(a_value_that_is_not_whole_leaves_nothing)
+{
+    rig_must(rig_set_filled(&from, "long", LONGER_LEN, 6) == CACHE_OK);
+    must_write();
+    size_t whole = file.len;
+    for (unsigned i = 0; i < 3; i++) {
+        file.len = block_at(i) + 1;
+        ck_assert_int_eq(read_from(&to, &file, &figures, error), SNAPSHOT_DAMAGED);
+        file.len = whole;
+    }
+    ck_assert_uint_eq(rig_stats(&to)->items, 0);
+    must_read();
+    rig_must(rig_holds_filled(&to, "long", LONGER_LEN, 6));
+}
+END_TEST
+
+/* -- what stops it ----------------------------------------------------------------------------- */
+
+START_TEST(a_full_disk_ends_it)
+{
+    fill(3000, 1000);
+    rig_must(rig_set_filled(&from, "long", LONGER_LEN, 6) == CACHE_OK);
+    must_write();
+    size_t whole = file.len;
+    for (unsigned i = 0; i < 40; i++) {
+        memory_fini(&file);
+        file.limit = whole * i / 40;
+        ck_assert_int_eq(write_to(&from, &file, &figures), SNAPSHOT_CANNOT_WRITE);
+        ck_assert_uint_le(figures.bytes, file.limit);
+    }
+    rig_must(rig_delete(&from, "long") == CACHE_OK); /* nobody holds it any more: rig_close() */
+}
+END_TEST
+
+/** snapshot_pace_fn */
+static bool
+pace_times(void *arg, const struct snapshot_figures *so_far)
+{
+    unsigned *left = arg;
+    rig_must(so_far->bytes <= file.len);
+    return (*left)-- > 0;
+}
+
+START_TEST(who_paces_can_stop_it)
+{
+    fill(6000, 1000);
+    unsigned left = 2;
+    struct snapshot_options options = { .pace = pace_times, .pace_arg = &left };
+    struct snapshot_sink sink = { .write = memory_write, .arg = &file };
+    ck_assert_int_eq(snapshot_write(from.cache, from.thread, &sink, &options, &figures),
+                     SNAPSHOT_STOPPED);
+    ck_assert_uint_gt(figures.items, 500);
+    ck_assert_uint_lt(figures.items, 6000);
+    memory_fini(&file);
+    must_write();
+    left = 2;
+    struct snapshot_source source = { .read = memory_read, .arg = &file };
+    ck_assert_int_eq(snapshot_read(to.cache, to.thread, &source, &options, &figures, error),
+                     SNAPSHOT_STOPPED);
+    ck_assert_uint_eq(figures.items, count_whole(6000, 1000));
+}
+END_TEST
+
+START_TEST(an_almost_empty_index_is_paced_as_well)
+{
+    fill(30000, 10);
+    for (unsigned i = 0; i < 30000; i++) {
+        rig_must(rig_delete(&from, rig_key(key, "key", i)) == CACHE_OK);
+    }
+    unsigned left = 100;
+    struct snapshot_options options = { .pace = pace_times, .pace_arg = &left };
+    struct snapshot_sink sink = { .write = memory_write, .arg = &file };
+    ck_assert_int_eq(snapshot_write(from.cache, from.thread, &sink, &options, &figures),
+                     SNAPSHOT_OK);
+    ck_assert_uint_lt(left, 98);
+}
+END_TEST
+
+/* -- while others write ------------------------------------------------------------------------ */
+
+#define STABLE   2000u
+#define CHANGING 2000u
+#define WRITERS  2u
+
+static atomic_bool stop;
+
+/** A value tells its key and a version; all of its bytes do, so that a torn one shows. */
+static size_t
+value_of(unsigned number, unsigned version, uint8_t *value)
+{
+    size_t len = 16 + (number * 37 + version * 101) % 3000;
+    len = number % 50 == 0 ? len + 20000 : len; /* long ones */
+    uint32_t word[2] = { number, version };
+    for (size_t at = 0; at < len; at++) {
+        value[at] = ((const uint8_t *)word)[at % sizeof(word)];
+    }
+    return len;
+}
+
+static bool
+value_is_of(unsigned number, const uint8_t *value, size_t len)
+{
+    static _Thread_local uint8_t expected[32768];
+    uint32_t word[2];
+    memcpy(word, value, sizeof(word));
+    return word[0] == number && value_of(number, word[1], expected) == len &&
+           memcmp(expected, value, len) == 0;
+}
+
+/** Changes, deletes and adds keys, until it is told to stop. */
+static void *
+write_on(void *arg)
+{
+    const unsigned *own = arg;
+    static _Thread_local uint8_t value[32768];
+    char name[32];
+    struct cache_thread *thread = cache_thread_open(from.cache);
+    rig_must(thread != NULL);
+    /* relaxed: soon is enough */
+    for (unsigned round = 1; !atomic_load_explicit(&stop, memory_order_relaxed); round++) {
+        for (unsigned i = *own; i < CHANGING; i += WRITERS) {
+            uint64_t cas;
+            const char *changing = rig_key(name, "changing", i);
+            size_t len = value_of(i, round, value);
+            rig_must(cache_set(from.cache, thread, changing, (uint32_t)strlen(changing), value,
+                               (uint32_t)len, 0, CACHE_NEVER, &cas) == CACHE_OK);
+            const char *passing = rig_key(name, "passing", i);
+            if (round % 2 == 0) {
+                (void)cache_delete(from.cache, thread, passing, (uint32_t)strlen(passing), 0);
+            } else {
+                rig_must(cache_set(from.cache, thread, passing, (uint32_t)strlen(passing), value,
+                                   (uint32_t)len, 0, CACHE_NEVER, &cas) == CACHE_OK);
+            }
+        }
+    }
+    cache_thread_close(from.cache, thread);
+    return NULL;
+}
+
+START_TEST(while_others_write_each_item_that_stays_is_there_with_a_value_it_had)
+{
+    static uint8_t value[32768];
+    static const unsigned own[WRITERS] = { 0, 1 };
+    pthread_t writers[WRITERS];
+    for (unsigned i = 0; i < STABLE; i++) {
+        size_t len = value_of(i, 1, value);
+        rig_must(rig_store(&from, CACHE_SET, rig_key(key, "stable", i), value, len, i, CACHE_NEVER,
+                           0, NULL) == CACHE_OK);
+        rig_must(rig_store(&from, CACHE_SET, rig_key(key, "changing", i), value, len, 0,
+                           CACHE_NEVER, 0, NULL) == CACHE_OK);
+    }
+    for (unsigned i = 0; i < WRITERS; i++) {
+        rig_must(pthread_create(&writers[i], NULL, write_on, (void *)&own[i]) == 0);
+    }
+    struct memory_file files[5] = { 0 };
+    for (unsigned i = 0; i < 5; i++) {
+        files[i].limit = NO_LIMIT;
+        rig_must(write_to(&from, &files[i], &figures) == SNAPSHOT_OK);
+        rig_must(figures.items >= STABLE + CHANGING);
+    }
+    atomic_store_explicit(&stop, true, memory_order_relaxed); /* relaxed: soon is enough */
+    for (unsigned i = 0; i < WRITERS; i++) {
+        rig_must(pthread_join(writers[i], NULL) == 0);
+    }
+    unsigned changed = 0;
+    for (unsigned round = 0; round < 5; round++) {
+        struct cache_options options = options_of(64 * RIG_MB);
+        reopen(&options);
+        rig_must(read_from(&to, &files[round], &figures, error) == SNAPSHOT_OK);
+        rig_must(figures.kept == 0); /* no key is there twice */
+        for (unsigned i = 0; i < STABLE; i++) {
+            struct got got = peek(&to, rig_key(key, "stable", i));
+            rig_must(got.result == CACHE_OK && got.read.client_flags == i);
+            rig_must(value_is_of(i, to.buf, got.read.value_len));
+            got = peek(&to, rig_key(key, "changing", i));
+            rig_must(got.result == CACHE_OK && value_is_of(i, to.buf, got.read.value_len));
+            uint32_t version;
+            memcpy(&version, to.buf + 4, sizeof(version));
+            changed += version > 1;
+            got = peek(&to, rig_key(key, "passing", i));
+            rig_must(got.result == CACHE_MISS || value_is_of(i, to.buf, got.read.value_len));
+        }
+        memory_fini(&files[round]);
+    }
+    ck_assert_uint_gt(changed, 0); /* the threads did meet */
+}
+END_TEST
+
+int
+main(void)
+{
+    TCase *tcase = tcase_create("snapshot");
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_test(tcase, an_empty_cache_makes_an_empty_snapshot);
+    tcase_add_test(tcase, values_of_every_length_come_back);
+    tcase_add_test(tcase, flags_expiry_and_ids_come_back);
+    tcase_add_test(tcase, ids_go_on_above_all_that_were_given);
+    tcase_add_test(tcase, an_id_that_a_client_chose_comes_back_and_does_not_raise_the_others);
+    tcase_add_test(tcase, marks_come_back);
+    tcase_add_test(tcase, keys_of_every_byte_and_of_any_length_come_back);
+    tcase_add_test(tcase, age_and_uses_come_back);
+    tcase_add_test(tcase, what_has_expired_meanwhile_does_not_come_back);
+    tcase_add_test(tcase, a_flush_that_is_to_come_comes_for_what_is_read_back);
+    tcase_add_test(tcase, what_was_flushed_is_not_written);
+    tcase_add_test(tcase, times_are_told_by_the_systems_clock);
+    tcase_add_test(tcase, newer_items_stay);
+    tcase_add_test(tcase, reading_counts_as_no_command);
+    tcase_add_test(tcase, caches_with_and_without_ids_read_each_other);
+    tcase_add_test(tcase, other_size_classes_read_it);
+    tcase_add_test(tcase, in_less_memory_what_was_used_stays);
+    tcase_add_test(tcase, without_evictions_the_rest_is_counted);
+    tcase_add_test(tcase, items_above_item_size_max_are_counted);
+    tcase_add_test(tcase, a_file_cut_off_anywhere_is_refused);
+    tcase_add_test(tcase, a_file_with_any_other_byte_is_refused);
+    tcase_add_test(tcase, fields_that_make_no_sense_are_refused);
+    tcase_add_test(tcase, another_version_is_told);
+    tcase_add_test(tcase, bytes_behind_the_end_are_refused);
+    tcase_add_test(tcase, bad_blocks_are_named_by_their_offsets);
+    tcase_add_test(tcase, blocks_in_another_order_are_refused);
+    tcase_add_test(tcase, a_value_that_is_not_whole_leaves_nothing);
+    tcase_add_test(tcase, a_full_disk_ends_it);
+    tcase_add_test(tcase, who_paces_can_stop_it);
+    tcase_add_test(tcase, an_almost_empty_index_is_paced_as_well);
+    tcase_add_test(tcase, while_others_write_each_item_that_stays_is_there_with_a_value_it_had);
+    return rig_run("engine/snapshot", tcase);
+}
