@@ -1,4 +1,4 @@
-/* larder.h onto the engine.
+/* larder.h onto the engine: opening and closing, and what stands around each call.
  *
  * The engine wants one struct cache_thread per thread.  A host's threads come and go and know
  * nothing of it, so each has a slot number (thread_slot.h) that indexes a table in each cache,
@@ -7,58 +7,22 @@
  */
 #include "config.h"
 
-#include "larder.h"
+#include "embed/larder_priv.h"
 
 #include "base/assert.h"
-#include "base/clock.h"
-#include "base/lock.h"
 #include "base/rng.h"
-#include "embed/thread_slot.h"
-#include "engine/cache.h"
-#include "engine/stats.h"
 
 #include <errno.h>
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SHARED_THREADS    4u             /* for the threads that have no slot */
 #define MEMORY_LIMIT_MIN  (1024u * 1024) /* bytes */
 #define ITEM_SIZE_MIN     1024u          /* bytes */
 #define GROWTH_FACTOR_MAX 16.0
-#define PIECES            16u /* of a long value, copied before more are asked for */
 
 _Static_assert(LARDER_KEY_LEN_MAX == CACHE_KEY_MAX,
                "what is checked here is what the engine takes");
 _Static_assert(THREAD_SLOTS + SHARED_THREADS <= CACHE_THREADS_MAX, "each of ours can be opened");
-
-/* A cache_thread of several threads. */
-struct shared_thread {
-    struct lock
-        lock; /* rank LOCK_RANK_SERVER: the outermost, taken around whole calls of the engine */
-    struct cache_thread *thread;
-};
-
-/**
- * Locking key:  (c) constant after larder_open()    (a) atomic    (o) the slot's owner's alone;
- * handed over by thread_slot()    (k) written under clock_lock    (l) used under its own lock
- */
-struct larder {
-    struct cache *cache;     /* (c) */
-    int64_t unix_base_s;     /* (c) unix time at the coarse clock's zero */
-    _Atomic uint32_t second; /* (a) (k) the coarse clock, as the engine was told */
-    struct lock clock_lock;  /* only ever tried, never waited for */
-    struct cache_thread *of_slot[THREAD_SLOTS];  /* (o) NULL until first used */
-    struct shared_thread shared[SHARED_THREADS]; /* (l) */
-};
-
-/* One call under way. */
-struct call {
-    struct cache *cache;
-    struct cache_thread *thread;
-    struct lock *lock; /* held; NULL when the thread has a slot */
-};
 
 const char *
 larder_result_text(enum larder_result result)
@@ -73,7 +37,46 @@ larder_result_text(enum larder_result result)
     return "unknown result"; /* a host's stray number is no mistake of ours */
 }
 
+const char *
+larder_version(void)
+{
+    return PACKAGE_VERSION;
+}
+
+enum larder_result
+result_of(enum cache_result result, enum larder_result not_stored)
+{
+    switch (result) {
+    case CACHE_OK:
+        return LARDER_OK;
+    case CACHE_MISS:
+        return LARDER_MISS;
+    case CACHE_EXISTS:
+        return LARDER_EXISTS;
+    case CACHE_NOT_STORED:
+        return not_stored;
+    case CACHE_TOO_LARGE:
+        return LARDER_TOO_LARGE;
+    case CACHE_NO_MEMORY:
+        return LARDER_NO_MEMORY;
+    case CACHE_NOT_NUMBER:
+        return LARDER_NOT_NUMBER;
+    }
+    assert_failed("an engine's result that is in no list", __FILE__, __LINE__);
+}
+
 /* -- opening ----------------------------------------------------------------------------------- */
+
+enum larder_result
+larder_options_init(struct larder_options *options, uint32_t version)
+{
+    static const struct larder_options defaults = LARDER_OPTIONS_INIT;
+    if (options == NULL || version != LARDER_OPTIONS_VERSION) {
+        return LARDER_BAD_OPTION;
+    }
+    *options = defaults;
+    return LARDER_OK;
+}
 
 static bool
 options_good(const struct larder_options *options)
@@ -83,6 +86,33 @@ options_good(const struct larder_options *options)
            options->memory_limit >= MEMORY_LIMIT_MIN && options->memory_limit <= SIZE_MAX / 2 &&
            (options->growth_factor == 0.0 ||
             (options->growth_factor > 1.0 && options->growth_factor <= GROWTH_FACTOR_MAX));
+}
+
+static void
+tell_gone(const struct larder *cache, const struct cache_evicted *item,
+          enum larder_gone_reason reason)
+{
+    struct larder_gone gone = { .key = item->key,
+                                .key_len = item->key_len,
+                                .value_len = item->value_len,
+                                .reason = reason,
+                                .idle_s = item->idle_s,
+                                .fetched = item->fetched };
+    cache->gone(cache->gone_arg, &gone);
+}
+
+/** cache_observer.evicted() */
+static void
+on_evicted(void *arg, const struct cache_evicted *item)
+{
+    tell_gone(arg, item, LARDER_GONE_EVICTED);
+}
+
+/** cache_observer.died() */
+static void
+on_died(void *arg, const struct cache_evicted *item, enum cache_absence why)
+{
+    tell_gone(arg, item, why == CACHE_EXPIRED ? LARDER_GONE_EXPIRED : LARDER_GONE_FLUSHED);
 }
 
 /** Closes whatever has been opened of `cache`, which may be half made. */
@@ -109,29 +139,46 @@ close_parts(struct larder *cache)
     free(cache);
 }
 
-enum larder_result
-larder_open(const struct larder_options *options, struct larder **out)
+/** All of an open cache that is not the engine's.  NULL without heap. */
+static struct larder *
+make_shell(const struct larder_options *options)
 {
-    assert(out != NULL);
-    static const struct larder_options defaults = LARDER_OPTIONS_INIT;
-    if (options == NULL) {
-        options = &defaults;
-    }
-    if (!options_good(options)) {
-        return LARDER_BAD_OPTION;
-    }
-    if (!thread_slot_setup()) {
-        return LARDER_SYSTEM;
-    }
     struct larder *cache = calloc(1, sizeof(*cache));
     if (cache == NULL) {
-        return LARDER_SYSTEM;
+        return NULL;
     }
     lock_init(&cache->clock_lock, LOCK_RANK_SERVER);
     for (unsigned i = 0; i < SHARED_THREADS; i++) {
         lock_init(&cache->shared[i].lock, LOCK_RANK_SERVER);
     }
+    cache->item_size_max = options->item_size_max;
+    cache->cas_disabled = options->cas_disabled != 0;
+    cache->evictions_disabled = options->evictions_disabled != 0;
+    cache->gone = options->gone;
+    cache->gone_arg = options->gone_arg;
+    cache->observer =
+        (struct cache_observer){ .arg = cache, .evicted = on_evicted, .died = on_died };
+    atomic_init(&cache->observer.wants, CACHE_WANTS_EVICTED | CACHE_WANTS_DEAD);
+    return cache;
+}
 
+enum larder_result
+larder_open(const struct larder_options *options, struct larder **out)
+{
+    static const struct larder_options defaults = LARDER_OPTIONS_INIT;
+    if (options == NULL) {
+        options = &defaults;
+    }
+    if (out == NULL || !options_good(options)) {
+        return LARDER_BAD_OPTION;
+    }
+    if (!thread_slot_setup()) {
+        return LARDER_SYSTEM;
+    }
+    struct larder *cache = make_shell(options);
+    if (cache == NULL) {
+        return LARDER_SYSTEM;
+    }
     uint32_t second = clock_coarse_s();
     int64_t now = clock_unix_s();
     cache->unix_base_s = now - (int64_t)second;
@@ -141,10 +188,11 @@ larder_open(const struct larder_options *options, struct larder **out)
         .memory_limit = options->memory_limit,
         .item_size_max = options->item_size_max,
         .growth_factor = options->growth_factor,
-        .cas_disabled = options->cas_disabled != 0,
-        .evictions_disabled = options->evictions_disabled != 0,
+        .cas_disabled = cache->cas_disabled,
+        .evictions_disabled = cache->evictions_disabled,
         .hash_seed = rng_system(),
         .now = now,
+        .observer = cache->gone != NULL ? &cache->observer : NULL,
     };
     cache->cache = cache_create(&engine);
     if (cache->cache == NULL) {
@@ -168,28 +216,33 @@ fail:;
     return LARDER_SYSTEM;
 }
 
-void
+enum larder_result
 larder_close(struct larder **cache)
 {
-    assert(cache != NULL && *cache != NULL);
+    if (cache == NULL || *cache == NULL) {
+        return LARDER_OK;
+    }
+    /* acquire: pairs with larder_release(), larder_server_stop() and larder_hook_stop() */
+    if (atomic_load_explicit(&(*cache)->views, memory_order_acquire) > 0 ||
+        atomic_load_explicit(&(*cache)->users, memory_order_acquire) > 0) {
+        return LARDER_BUSY;
+    }
     close_parts(*cache);
     *cache = NULL;
+    return LARDER_OK;
 }
 
 /* -- around each call -------------------------------------------------------------------------- */
 
-/** Tells the engine a new second.  Nobody waits: while one thread does it, others go on with the
- * old one. */
-static __attribute__((noinline)) void
-tell_time(struct larder *cache)
+void
+call_tell_time(struct larder *cache)
 {
     if (!lock_try_acquire(&cache->clock_lock)) {
         return;
     }
     /* Read again under the lock: the engine's time never goes back. */
     uint32_t second = clock_coarse_s();
-    /* relaxed, here and in call_take(): a single number; who reads an old one comes here once too
-     * often. */
+    /* relaxed: a single number; who reads an old one comes here once too often. */
     if (second != atomic_load_explicit(&cache->second, memory_order_relaxed)) {
         cache_set_now(cache->cache, cache->unix_base_s + (int64_t)second);
         atomic_store_explicit(&cache->second, second, memory_order_relaxed);
@@ -197,8 +250,8 @@ tell_time(struct larder *cache)
     lock_release(&cache->clock_lock);
 }
 
-static __attribute__((noinline)) struct call
-take_first_or_shared(struct larder *cache, unsigned slot)
+struct call
+call_take_first_or_shared(struct larder *cache, unsigned slot)
 {
     if (slot != THREAD_SLOT_NONE) {
         struct cache_thread *thread = cache_thread_open(cache->cache);
@@ -216,336 +269,7 @@ take_first_or_shared(struct larder *cache, unsigned slot)
     return here;
 }
 
-/** Finds the calling thread's cache_thread. */
-static inline struct call
-call_take(struct larder *cache)
-{
-    if (__builtin_expect(
-            clock_coarse_s() != atomic_load_explicit(&cache->second, memory_order_relaxed), 0)) {
-        tell_time(cache);
-    }
-    unsigned slot = thread_slot();
-    struct call call = { cache->cache, NULL, NULL };
-    if (__builtin_expect(slot != THREAD_SLOT_NONE, 1)) {
-        call.thread = cache->of_slot[slot];
-    }
-    if (__builtin_expect(call.thread == NULL, 0)) {
-        call = take_first_or_shared(cache, slot);
-    }
-    return call;
-}
-
-static inline void
-call_release(struct call *call)
-{
-    if (call->lock != NULL) {
-        lock_release(call->lock);
-    }
-}
-
-/** The same, and inside the engine until call_end(). */
-static inline struct call
-call_begin(struct larder *cache)
-{
-    struct call call = call_take(cache);
-    cache_enter(call.thread);
-    return call;
-}
-
-static inline void
-call_end(struct call *call)
-{
-    cache_leave(call->thread);
-    call_release(call);
-}
-
-static inline bool
-key_good(const void *key, size_t key_len)
-{
-    return key != NULL && key_len >= 1 && key_len <= LARDER_KEY_LEN_MAX;
-}
-
-static int64_t
-expires_at(const struct call *call, uint32_t ttl_s)
-{
-    return ttl_s == 0 ? CACHE_NEVER : cache_now(call->cache) + (int64_t)ttl_s;
-}
-
-/** What the engine says, in the host's words. */
-static enum larder_result
-result_of(enum cache_result result)
-{
-    switch (result) {
-    case CACHE_OK:
-        return LARDER_OK;
-    case CACHE_MISS:
-        return LARDER_MISS;
-    case CACHE_EXISTS:
-    case CACHE_NOT_STORED: /* of CACHE_ADD, the one mode of ours that answers it */
-        return LARDER_EXISTS;
-    case CACHE_TOO_LARGE:
-        return LARDER_TOO_LARGE;
-    case CACHE_NO_MEMORY:
-        return LARDER_NO_MEMORY;
-    case CACHE_NOT_NUMBER:
-        return LARDER_NOT_NUMBER;
-    }
-    assert_failed("an engine's result that is in no list", __FILE__, __LINE__);
-}
-
-/* -- reading ----------------------------------------------------------------------------------- */
-
-/** Copies a pinned value, which nothing can change, and lets go of it. */
-static void
-copy_pinned(struct call *call, struct cache_read *read, uint8_t *buf)
-{
-    size_t at = 0;
-    while (at < read->value_len) {
-        struct cache_piece pieces[PIECES];
-        unsigned count = cache_pin_pieces(call->cache, read->pin, at, pieces, PIECES);
-        assert(count >= 1 && count <= PIECES);
-        for (unsigned i = 0; i < count; i++) {
-            assert(pieces[i].len <= read->value_len - at);
-            memcpy(buf + at, pieces[i].at, pieces[i].len);
-            at += pieces[i].len;
-        }
-    }
-}
-
-/**
- * Reads one value; `result` is what a first cache_find() said.
- *
- * Tries again for as long as writers change this very item under the copy.  Each try that fails
- * means that a store of another thread has succeeded, so the threads together always get on.
- */
-static enum larder_result
-read_value(struct call *call, struct cache_read *read, enum cache_result result, uint8_t *buf,
-           size_t buf_cap)
-{
-    while (result == CACHE_OK) {
-        bool fits = read->value_len <= buf_cap;
-        if (read->pin != NULL) {
-            bool whole = cache_hit(call->cache, call->thread, read);
-            assert(whole);
-            if (fits) {
-                copy_pinned(call, read, buf);
-            }
-            cache_unpin(call->cache, call->thread, &read->pin);
-            return fits ? LARDER_OK : LARDER_TOO_LARGE;
-        }
-        if (fits && read->value_len > 0) {
-            cache_copy(call->cache, read, buf);
-        }
-        if (cache_hit(call->cache, call->thread, read)) {
-            return fits ? LARDER_OK : LARDER_TOO_LARGE;
-        }
-        result = cache_find(call->cache, call->thread, read);
-    }
-    assert(result == CACHE_MISS);
-    return LARDER_MISS;
-}
-
-enum larder_result
-larder_get_cas(struct larder *cache, const void *key, size_t key_len, void *buf, size_t buf_cap,
-               size_t *value_len, uint64_t *cas)
-{
-    assert(buf != NULL || buf_cap == 0);
-    if (!key_good(key, key_len)) {
-        return LARDER_BAD_KEY;
-    }
-    struct cache_read read;
-    read.key = key;
-    read.key_len = (uint32_t)key_len;
-    read.mode = CACHE_READ_HIT;
-
-    struct call call = call_begin(cache);
-    enum cache_result found = cache_find_one(call.cache, call.thread, &read);
-    enum larder_result result = read_value(&call, &read, found, buf, buf_cap);
-    call_end(&call);
-
-    if (result != LARDER_MISS) {
-        if (value_len != NULL) {
-            *value_len = read.value_len;
-        }
-        if (cas != NULL) {
-            *cas = read.cas;
-        }
-    }
-    return result;
-}
-
-enum larder_result
-larder_get(struct larder *cache, const void *key, size_t key_len, void *buf, size_t buf_cap,
-           size_t *value_len)
-{
-    return larder_get_cas(cache, key, key_len, buf, buf_cap, value_len, NULL);
-}
-
-/** A batch of at most CACHE_BATCH_MAX good keys; `gets[i]` belongs to `reads[i]`. */
-static void
-get_group(struct larder *cache, struct cache_read *reads, struct larder_get **gets, unsigned count)
-{
-    struct call call = call_begin(cache);
-    cache_prefetch(call.cache, reads, count);
-    for (unsigned i = 0; i < count; i++) {
-        struct larder_get *get = gets[i];
-        enum cache_result found = cache_find(call.cache, call.thread, &reads[i]);
-        get->result = read_value(&call, &reads[i], found, get->buf, get->buf_cap);
-        if (get->result != LARDER_MISS) {
-            get->value_len = reads[i].value_len;
-            get->cas = reads[i].cas;
-        }
-    }
-    call_end(&call);
-}
-
-void
-larder_get_batch(struct larder *cache, struct larder_get *gets, size_t count)
-{
-    assert(gets != NULL || count == 0);
-    struct cache_read reads[CACHE_BATCH_MAX];
-    struct larder_get *of_read[CACHE_BATCH_MAX];
-    size_t next = 0;
-    while (next < count) {
-        unsigned grouped = 0;
-        while (next < count && grouped < CACHE_BATCH_MAX) {
-            struct larder_get *get = &gets[next++];
-            assert(get->buf != NULL || get->buf_cap == 0);
-            if (!key_good(get->key, get->key_len)) {
-                get->result = LARDER_BAD_KEY;
-                continue;
-            }
-            reads[grouped].key = get->key;
-            reads[grouped].key_len = (uint32_t)get->key_len;
-            reads[grouped].mode = CACHE_READ_HIT;
-            of_read[grouped] = get;
-            grouped++;
-        }
-        if (grouped > 0) {
-            get_group(cache, reads, of_read, grouped);
-        }
-    }
-}
-
-/* -- storing ----------------------------------------------------------------------------------- */
-
-static enum cache_result
-store_value(struct call *call, const void *key, uint32_t key_len, const void *value,
-            size_t value_len, uint32_t ttl_s, enum cache_store_mode mode, uint64_t cas)
-{
-    if (mode == CACHE_SET && value_len <= CACHE_COPY_MAX) {
-        uint64_t cas_new;
-        return cache_set(call->cache, call->thread, key, key_len, value, (uint32_t)value_len, 0,
-                         expires_at(call, ttl_s), &cas_new);
-    }
-    struct cache_store store;
-    enum cache_result result = cache_store_begin(call->cache, call->thread, key, key_len, value_len,
-                                                 0, expires_at(call, ttl_s), &store);
-    if (result == CACHE_OK && value_len > 0) {
-        result = cache_store_write(call->cache, call->thread, &store, value, value_len);
-    }
-    if (result == CACHE_OK) {
-        result = cache_store_commit(call->cache, call->thread, &store, mode, cas, NULL);
-    }
-    return result;
-}
-
-static enum larder_result
-store(struct larder *cache, const void *key, size_t key_len, const void *value, size_t value_len,
-      uint32_t ttl_s, enum cache_store_mode mode, uint64_t cas)
-{
-    assert(value != NULL || value_len == 0);
-    if (!key_good(key, key_len)) {
-        return LARDER_BAD_KEY;
-    }
-    struct call call = call_begin(cache);
-    enum cache_result result =
-        store_value(&call, key, (uint32_t)key_len, value, value_len, ttl_s, mode, cas);
-    if (mode == CACHE_SET && (result == CACHE_TOO_LARGE || result == CACHE_NO_MEMORY)) {
-        /* What the host wanted replaced must not be read any more. */
-        enum cache_result deleted =
-            cache_delete(call.cache, call.thread, key, (uint32_t)key_len, 0);
-        assert(deleted == CACHE_OK || deleted == CACHE_MISS);
-    }
-    call_end(&call);
-    return result_of(result);
-}
-
-enum larder_result
-larder_set(struct larder *cache, const void *key, size_t key_len, const void *value,
-           size_t value_len, uint32_t ttl_s)
-{
-    return store(cache, key, key_len, value, value_len, ttl_s, CACHE_SET, 0);
-}
-
-enum larder_result
-larder_add(struct larder *cache, const void *key, size_t key_len, const void *value,
-           size_t value_len, uint32_t ttl_s)
-{
-    return store(cache, key, key_len, value, value_len, ttl_s, CACHE_ADD, 0);
-}
-
-enum larder_result
-larder_cas(struct larder *cache, const void *key, size_t key_len, const void *value,
-           size_t value_len, uint32_t ttl_s, uint64_t cas)
-{
-    return store(cache, key, key_len, value, value_len, ttl_s, CACHE_CAS, cas);
-}
-
-static enum larder_result
-arith(struct larder *cache, const void *key, size_t key_len, bool decrement, uint64_t delta,
-      uint64_t *value)
-{
-    if (!key_good(key, key_len)) {
-        return LARDER_BAD_KEY;
-    }
-    struct call call = call_begin(cache);
-    uint64_t number = 0;
-    enum cache_result result = cache_arith(call.cache, call.thread, key, (uint32_t)key_len,
-                                           decrement, delta, 0, &number, NULL);
-    call_end(&call);
-    if (result == CACHE_OK && value != NULL) {
-        *value = number;
-    }
-    return result_of(result);
-}
-
-enum larder_result
-larder_incr(struct larder *cache, const void *key, size_t key_len, uint64_t delta, uint64_t *value)
-{
-    return arith(cache, key, key_len, false, delta, value);
-}
-
-enum larder_result
-larder_decr(struct larder *cache, const void *key, size_t key_len, uint64_t delta, uint64_t *value)
-{
-    return arith(cache, key, key_len, true, delta, value);
-}
-
-enum larder_result
-larder_touch(struct larder *cache, const void *key, size_t key_len, uint32_t ttl_s)
-{
-    if (!key_good(key, key_len)) {
-        return LARDER_BAD_KEY;
-    }
-    struct call call = call_begin(cache);
-    enum cache_result result =
-        cache_touch(call.cache, call.thread, key, (uint32_t)key_len, expires_at(&call, ttl_s));
-    call_end(&call);
-    return result_of(result);
-}
-
-enum larder_result
-larder_delete(struct larder *cache, const void *key, size_t key_len)
-{
-    if (!key_good(key, key_len)) {
-        return LARDER_BAD_KEY;
-    }
-    struct call call = call_begin(cache);
-    enum cache_result result = cache_delete(call.cache, call.thread, key, (uint32_t)key_len, 0);
-    call_end(&call);
-    return result_of(result);
-}
+/* -- running ----------------------------------------------------------------------------------- */
 
 void
 larder_flush(struct larder *cache)
@@ -555,33 +279,25 @@ larder_flush(struct larder *cache)
     call_end(&call);
 }
 
-/* -- running ----------------------------------------------------------------------------------- */
-
 enum larder_result
-larder_stats(struct larder *cache, struct larder_stats *stats)
+larder_flush_prefix(struct larder *cache, const void *prefix, size_t prefix_len)
 {
-    assert(stats != NULL);
-    if (stats->version != LARDER_STATS_VERSION) {
+    if (prefix_len > LARDER_KEY_LEN_MAX || !bytes_good(prefix, prefix_len)) {
+        return LARDER_BAD_KEY;
+    }
+    if (cache->cas_disabled) {
         return LARDER_BAD_OPTION;
     }
-    /* Some 25 KiB: too much for the stacks that some hosts give their threads. */
-    struct cache_stats *engine = malloc(sizeof(*engine));
-    if (engine == NULL) {
-        return LARDER_SYSTEM;
-    }
-    cache_stats_read(cache->cache, engine);
-    stats->items = engine->items;
-    stats->bytes = engine->bytes;
-    stats->memory_used = engine->memory_used;
-    stats->memory_limit = engine->memory_limit;
-    stats->index_bytes = engine->index_bytes;
-    stats->get_hits = engine->sum.get_hits;
-    stats->get_misses = engine->get_misses;
-    stats->stores = engine->items_total;
-    stats->evictions = engine->sum.evicted;
-    stats->expired = engine->sum.reclaimed + engine->sum.swept;
-    free(engine);
-    return LARDER_OK;
+    struct call call = call_take(cache);
+    bool flushed = cache_flush_prefix(call.cache, call.thread, prefix, (uint32_t)prefix_len);
+    call_release(&call);
+    return flushed ? LARDER_OK : LARDER_NO_MEMORY;
+}
+
+enum larder_result
+larder_set_memory_limit(struct larder *cache, uint64_t memory_limit)
+{
+    return cache_set_memory_limit(cache->cache, memory_limit) ? LARDER_OK : LARDER_BAD_OPTION;
 }
 
 int

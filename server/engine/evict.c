@@ -268,24 +268,44 @@ ghosts_take(struct cache *cache, struct size_class *class, uint64_t hash)
 
 /* -- evicting ---------------------------------------------------------------------------------- */
 
-/** Tells the observer of an item that goes for room. */
-static void
-tell_evicted(struct cache *cache, const struct size_class *class, const struct item *item,
-             uint32_t shape)
+#define SHAPE_KEY_MAX (CACHE_KEY_MAX + 5) /* the longest length that a shape can hold */
+
+/** What an observer is told of an item that goes; its key is copied to `key` (SHAPE_KEY_MAX bytes). */
+static struct cache_evicted
+describe_gone(const struct cache *cache, const struct item *item, uint32_t shape, uint8_t *key)
 {
-    uint8_t key[CACHE_KEY_MAX + 5]; /* the longest length that a shape can hold */
     uint32_t key_len = shape_key_len(shape);
     uint32_t access = item_access(item);
     race_copy_out(key, item_key(item, shape, cache->cas_size), key_len);
-    struct cache_evicted told = { .key = key,
-                                  .key_len = (uint8_t)key_len,
-                                  .class_id = class->id,
-                                  .fetched = (access & ACCESS_FETCHED) != 0,
-                                  .value_len = cache_item_value_len(cache, item, shape),
-                                  .idle_s = access_idle_s(access, cache_now_s(cache)),
-                                  .expires_at = cache_expires_at(cache, item_expire_s(item)),
-                                  .now = cache_now(cache) };
+    return (struct cache_evicted){ .key = key,
+                                   .key_len = (uint8_t)key_len,
+                                   .class_id = cache_item_class(cache, shape),
+                                   .fetched = (access & ACCESS_FETCHED) != 0,
+                                   .value_len = cache_item_value_len(cache, item, shape),
+                                   .idle_s = access_idle_s(access, cache_now_s(cache)),
+                                   .expires_at = cache_expires_at(cache, item_expire_s(item)),
+                                   .now = cache_now(cache) };
+}
+
+/** Tells the observer of an item that goes for room. */
+static __attribute__((noinline)) void
+tell_evicted(struct cache *cache, const struct item *item, uint32_t shape)
+{
+    uint8_t key[SHAPE_KEY_MAX];
+    struct cache_evicted told = describe_gone(cache, item, shape, key);
     cache->options.observer->evicted(cache->options.observer->arg, &told);
+}
+
+void
+evict_tell_dead(struct cache *cache, const struct item *item, uint32_t shape)
+{
+    if (__builtin_expect(!cache_is_observed(cache, CACHE_WANTS_DEAD), 1)) {
+        return;
+    }
+    uint8_t key[SHAPE_KEY_MAX];
+    struct cache_evicted told = describe_gone(cache, item, shape, key);
+    cache->options.observer->died(cache->options.observer->arg, &told,
+                                  cache_absence_of(cache, item, shape));
 }
 
 /** Counts an item that goes: for age if it is dead, else for room; whether it was for room. */
@@ -297,6 +317,7 @@ note_gone(struct cache *cache, struct size_class *class, const struct item *item
     if (cache_is_dead(cache, item, shape, now_s)) {
         class->reclaimed++;
         class->expired_unfetched += !(access & ACCESS_FETCHED);
+        evict_tell_dead(cache, item, shape);
         return false;
     }
     class->evicted++;
@@ -306,7 +327,7 @@ note_gone(struct cache *cache, struct size_class *class, const struct item *item
     class->evicted_age_s = access_idle_s(access, now_s);
     class->age_s = class->evicted_age_s;
     if (__builtin_expect(cache_is_observed(cache, CACHE_WANTS_EVICTED), 0)) {
-        tell_evicted(cache, class, item, shape);
+        tell_evicted(cache, item, shape);
     }
     return true;
 }

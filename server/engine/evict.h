@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 struct cache;
+struct item;
 struct cache_thread;
 struct size_class;
 struct queue_segment;
@@ -78,6 +79,9 @@ bool evict_item(struct cache *cache, struct size_class *class, uint32_t ref);
 /** Counts an item of the class that the caller has taken out of the index for room.  Class's lock
  * held. */
 void evict_note_gone(struct cache *cache, struct size_class *class, uint32_t ref);
+/** Tells the observer, if it wants to know, of a dead item that is out of the index and about to be
+ * freed. */
+void evict_tell_dead(struct cache *cache, const struct item *item, uint32_t shape);
 
 void evict_queue_fini(struct cache *cache, struct size_class *class);
 void evict_check(struct cache *cache, struct size_class *class);

@@ -78,6 +78,7 @@ free_dead(struct cache *cache, struct size_class *class, uint32_t ref, const str
         return false;
     }
     class->expired_unfetched += !(item_access(item) & ACCESS_FETCHED);
+    evict_tell_dead(cache, item, shape);
     cache_free_item(cache, ref, class->id);
     return true;
 }

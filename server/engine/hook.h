@@ -14,14 +14,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/cache.h"
+
 /** Bits of cache_observer.wants. */
 enum cache_wants {
     CACHE_WANTS_EVICTED = 1,
     CACHE_WANTS_MOVES = 2,
     CACHE_WANTS_SWEEPS = 4,
+    CACHE_WANTS_DEAD = 8,
 };
 
-/** An item that went for room. */
+/** An item that went for room, or whose memory came back because it was dead. */
 struct cache_evicted {
     const void *key; /* borrowed for the call */
     uint8_t key_len;
@@ -59,6 +62,8 @@ struct cache_observer {
     void *arg;
     _Atomic uint32_t wants; /* (a) relaxed: when exactly a change is seen does not matter */
     void (*evicted)(void *arg, const struct cache_evicted *item);
+    /** Not of a dead item that is replaced or deleted first.  why: CACHE_EXPIRED, CACHE_FLUSHED. */
+    void (*died)(void *arg, const struct cache_evicted *item, enum cache_absence why);
     void (*moved)(void *arg, const struct cache_move *move);
     void (*swept)(void *arg, const struct cache_sweep *sweep);
 };

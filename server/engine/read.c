@@ -49,6 +49,8 @@ drop_dead(struct cache *cache, uint64_t hash, uint32_t ref)
     }
     bucket_unlock(bucket);
     if (dead) {
+        const struct item *item = cache_item(cache, ref);
+        evict_tell_dead(cache, item, item_shape(item));
         cache_free_item(cache, ref, 0);
     }
 }

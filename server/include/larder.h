@@ -1,7 +1,19 @@
-/* larder: the cache as a library.  The only public header.  C and C++.
+/* larder: the cache as a library.  The only public header.  C and C++; man page larder(3).
  *
- * Every call may be made from any thread at any time between larder_open() and larder_close().  A
- * get takes no lock.  Several caches can live in one process.
+ * Every call may be made from any thread at any time between larder_open() and larder_close(),
+ * where nothing else is said.  A get takes no lock.  Several caches can live in one process.
+ *
+ * The library starts no thread unless it is asked to serve or to follow a database, writes to no
+ * standard stream, leaves signals and the locale alone, and does not end the process: what a host
+ * may get wrong is answered with a result.  Its heap is the host's malloc().
+ *
+ * Structures that may grow begin with a version.  The caller says with it which one was compiled
+ * in; LARDER_X_INIT, or larder_x_init() where macros cannot be had, fills in the defaults.  All
+ * results are ints in the ABI, all text is NUL-terminated, all lengths are bytes.
+ *
+ * fork():  the child has a copy of each cache.  It may use it as its own if no other thread was in
+ * a call of the library when it forked, and no view, server or hook is open; otherwise it may do
+ * nothing with it but exec() or _exit().  Neither sees what the other does then.
  */
 #ifndef LARDER_H
 #define LARDER_H
@@ -21,7 +33,9 @@ extern "C" {
 #define LARDER_API_VOID
 #endif
 
-#define LARDER_KEY_LEN_MAX 250u /* bytes */
+#define LARDER_KEY_LEN_MAX   250u   /* bytes */
+#define LARDER_VIEWS_MAX     65536u /* of long values, of one cache at a time */
+#define LARDER_SCAN_ITEMS    32u    /* room that larder_scan() needs */
 
 /* Every answer a call can give, with its text. */
 #define LARDER_RESULTS(X)                                                  \
@@ -32,8 +46,10 @@ extern "C" {
     X(LARDER_TOO_LARGE, "larger than the buffer or than the largest item") \
     X(LARDER_NO_MEMORY, "no memory, and nothing may be evicted")           \
     X(LARDER_BAD_KEY, "a key has 1 to 250 bytes")                          \
-    X(LARDER_BAD_OPTION, "an option is out of its range")                  \
-    X(LARDER_SYSTEM, "the system refused; errno tells why")
+    X(LARDER_BAD_OPTION, "an option or an argument is out of its range")   \
+    X(LARDER_SYSTEM, "the system refused; errno tells why")                \
+    X(LARDER_REFUSED, "keys like this are not cached now")                 \
+    X(LARDER_BUSY, "a view, a server or a hook of the cache is open")
 
 enum larder_result {
 #define LARDER_RESULT_ENUM(name, text) name,
@@ -44,24 +60,62 @@ enum larder_result {
 /** The text of a result; static storage. */
 LARDER_API const char *larder_result_text(enum larder_result result);
 
+/** The library's version, such as "1.0.0"; static storage. */
+LARDER_API const char *larder_version(void);
+
 /** An open cache.  Opaque. */
 struct larder;
 
-/** Fill with LARDER_OPTIONS_INIT, then change what is to differ. */
+/* -- opening ----------------------------------------------------------------------------------- */
+
+/** Why an item has gone. */
+enum larder_gone_reason {
+    LARDER_GONE_EVICTED, /* for room */
+    LARDER_GONE_EXPIRED, /* its time was over */
+    LARDER_GONE_FLUSHED, /* a flush had passed over it */
+};
+
+/** An item that has gone without anyone asking for that. */
+struct larder_gone {
+    const void *key; /* borrowed for the call */
+    size_t key_len;
+    size_t value_len;
+    enum larder_gone_reason reason;
+    uint32_t idle_s; /* since its last use, seconds */
+    int fetched;     /* read at least once */
+};
+
+/**
+ * Is told of items that go for room, and of those whose memory comes back because their time was
+ * over or a flush passed over them (when that happens: at a read, a store or larder_maintain(), not
+ * when their time is over).  Not of what is deleted or replaced.
+ *
+ * Called from whatever thread does the work, under locks of the cache: it copies what it needs,
+ * is quick, must not call the library, and must not wait for a thread that is in a call of it.
+ */
+typedef void larder_gone_fn(void *arg, const struct larder_gone *gone);
+
+/** Fill with LARDER_OPTIONS_INIT or larder_options_init(), then change what is to differ. */
 struct larder_options {
     uint32_t version;       /* LARDER_OPTIONS_VERSION */
     uint32_t item_size_max; /* bytes of key, value and header; 1024 to 1 GiB */
     uint64_t memory_limit;  /* bytes; at least 1 MiB; hard, index included */
     double growth_factor;   /* between size classes, above 1 up to 16; 0 for the default */
     int evictions_disabled; /* stores fail with LARDER_NO_MEMORY instead of evicting */
-    int cas_disabled;       /* 8 bytes less per item */
+    int cas_disabled;       /* 8 bytes less per item; no CAS ids, no larder_flush_prefix() */
+    larder_gone_fn *gone;   /* NULL, which costs nothing */
+    void *gone_arg;         /* passed to gone() */
 };
 
 #define LARDER_OPTIONS_VERSION 1u
-#define LARDER_OPTIONS_INIT                                                   \
-    {                                                                         \
-        LARDER_OPTIONS_VERSION, 1024u * 1024u, 64u * 1024u * 1024u, 0.0, 0, 0 \
+#define LARDER_OPTIONS_INIT                                                               \
+    {                                                                                     \
+        LARDER_OPTIONS_VERSION, 1024u * 1024u, 64u * 1024u * 1024u, 0.0, 0, 0, NULL, NULL \
     }
+
+/** Fills in the defaults.  version: LARDER_OPTIONS_VERSION.  Errors: LARDER_BAD_OPTION for one that
+ * this library does not know. */
+LARDER_API enum larder_result larder_options_init(struct larder_options *options, uint32_t version);
 
 /**
  * Opens a cache in this process's memory.
@@ -74,18 +128,26 @@ struct larder_options {
 LARDER_API enum larder_result larder_open(const struct larder_options *options,
                                           struct larder **cache);
 
-/** Closes it; `*cache` becomes NULL.  No other call may be under way. */
-LARDER_API_VOID void larder_close(struct larder **cache);
+/**
+ * Closes it; `*cache` becomes NULL.  No other call may be under way.  A NULL is left alone.
+ *
+ * Errors:  LARDER_BUSY: a view of a long value, a server or a hook is open; nothing is closed.
+ */
+LARDER_API_VOID enum larder_result larder_close(struct larder **cache);
+
+/* -- reading ----------------------------------------------------------------------------------- */
 
 /**
  * Copies the value under `key` into `buf`.
  *
  * key, key_len   borrowed for the call; 1 to LARDER_KEY_LEN_MAX bytes
- * buf, buf_cap   the caller's; written up to `buf_cap` bytes
- * value_len      out, bytes; set on LARDER_OK and on LARDER_TOO_LARGE (then: the room needed)
+ * buf, buf_cap   the caller's; written up to `buf_cap` bytes; NULL with 0
+ * value_len      out, bytes; set on LARDER_OK and on LARDER_TOO_LARGE (then: the room needed); may
+ *                be NULL
  *
- * Errors:  LARDER_MISS; LARDER_BAD_KEY; LARDER_TOO_LARGE.  On an error what `buf` holds is
- * undefined. Threads: any.  Takes no lock on a hit of a value up to 16 KiB.
+ * Errors:  LARDER_MISS; LARDER_BAD_KEY; LARDER_TOO_LARGE; LARDER_BAD_OPTION: `buf` is NULL.  On an
+ * error what `buf` holds is undefined.
+ * Threads: any.  Takes no lock on a hit of a value up to 16 KiB.
  */
 LARDER_API enum larder_result larder_get(struct larder *cache, const void *key, size_t key_len,
                                          void *buf, size_t buf_cap, size_t *value_len);
@@ -97,6 +159,12 @@ LARDER_API enum larder_result larder_get_cas(struct larder *cache, const void *k
                                              void *buf, size_t buf_cap, size_t *value_len,
                                              uint64_t *cas);
 
+/** As larder_get(), and gives the item `ttl_s` seconds from now, 0 for no end; also when it answers
+ * LARDER_TOO_LARGE. */
+LARDER_API enum larder_result larder_get_and_touch(struct larder *cache, const void *key,
+                                                   size_t key_len, uint32_t ttl_s, void *buf,
+                                                   size_t buf_cap, size_t *value_len);
+
 /** One key of larder_get_batch(); members as the parameters of larder_get_cas(). */
 struct larder_get {
     const void *key;
@@ -106,11 +174,103 @@ struct larder_get {
     size_t value_len;          /* out */
     uint64_t cas;              /* out; 0 with cas_disabled */
     enum larder_result result; /* out, as larder_get() answers */
+    uint32_t flags;            /* out; the client flags of larder_store() */
 };
 
 /** Gets `count` keys at once: memory latencies overlap, which is up to three times faster than one
  * by one. */
 LARDER_API_VOID void larder_get_batch(struct larder *cache, struct larder_get *gets, size_t count);
+
+/**
+ * A value that stays as it is until larder_release(), whatever is stored under its key.  Filled by
+ * larder_get_view(); its members are read only.
+ */
+struct larder_view {
+    const void *value; /* the value, in one piece; NULL if it lies in several */
+    size_t value_len;
+    uint64_t cas; /* 0 with cas_disabled */
+    uint32_t flags;
+    uint32_t unused;
+    void *block; /* the library's */
+    void *pin;   /* the library's */
+};
+
+/** A part of a value; as a struct iovec, so that an array of them goes to writev(). */
+struct larder_piece {
+    const void *at;
+    size_t len;
+};
+
+/**
+ * Gets a value without copying it: a long one is held where it lies in the cache, in pieces, and
+ * larder_view_pieces() tells where.  A short one, which a store may overwrite at any moment, is
+ * copied to a block of the heap.  Long is above 16 KiB (8 KiB in caches below 24 MB, 4 KiB below
+ * 8 MB).
+ *
+ * What is held keeps its memory, within the cache's limit, until it is released, also when it is
+ * deleted, evicted or replaced meanwhile: hold views briefly.  LARDER_VIEWS_MAX can be held.
+ *
+ * view   the caller's; filled on LARDER_OK, and then to be given to larder_release() once
+ *
+ * Errors:  LARDER_MISS; LARDER_BAD_KEY; LARDER_SYSTEM: no heap; LARDER_NO_MEMORY: too many views.
+ */
+LARDER_API enum larder_result larder_get_view(struct larder *cache, const void *key, size_t key_len,
+                                              struct larder_view *view);
+
+/**
+ * The value from byte `from` on as pieces in order.  Returns their number, at most `max`; 0 at the
+ * value's end.  The pieces are good until larder_release().
+ */
+LARDER_API size_t larder_view_pieces(struct larder *cache, const struct larder_view *view,
+                                     size_t from, struct larder_piece *pieces, size_t max);
+
+/** Lets go of a view, which is empty then.  Any thread. */
+LARDER_API_VOID void larder_release(struct larder *cache, struct larder_view *view);
+
+/**
+ * What larder_fetch() is to do besides getting, and what it found.  Zeroed but for the version and
+ * key and buf, it does as larder_get_cas().
+ */
+struct larder_fetch {
+    uint32_t version; /* LARDER_FETCH_VERSION */
+    /* in */
+    int touch; /* gives the item touch_ttl_s seconds from now, 0 for no end */
+    uint32_t touch_ttl_s;
+    int vivify;            /* without an item, makes an empty one of vivify_ttl_s seconds: */
+    uint32_t vivify_ttl_s; /* the caller has won, others are told that it is taken; 0 for no end */
+    uint32_t recache_s;    /* a hit wins when it has less than so many seconds left; 0 for never */
+    int quiet;             /* no use of the item: leaves no trace on it */
+    const void *key;
+    size_t key_len;
+    void *buf; /* as in larder_get() */
+    size_t buf_cap;
+    /* out; on LARDER_OK and LARDER_TOO_LARGE, and on LARDER_MISS `won` and `cas` */
+    size_t value_len;
+    uint64_t cas;    /* the token for larder_store(), if it is won; 0 with cas_disabled */
+    uint32_t flags;  /* the client flags */
+    int64_t ttl_s;   /* seconds left before this call; -1 for no end */
+    uint32_t idle_s; /* since its last use */
+    int fetched;     /* read before */
+    int stale;       /* marked so by larder_mark_stale(), or stored late */
+    int won;         /* this caller, and no other, is to make the item anew */
+    int taken;       /* somebody else has been told so, and has not stored it yet */
+};
+#define LARDER_FETCH_VERSION 1u
+
+/**
+ * Gets a value with all that is known about it; see struct larder_fetch.
+ *
+ * So that of many who miss a key only one makes it: each calls with `vivify`; the one that has
+ * `won` stores with larder_store() and the `cas` that it got, the others wait or do without.  So
+ * that nobody ever misses: with `recache_s`, or by larder_mark_stale(), one of those that hit has
+ * `won`, while the others are served what is there.
+ *
+ * Errors:  LARDER_MISS, also when it is `won`; LARDER_BAD_KEY; LARDER_TOO_LARGE: touched and won
+ * nevertheless; LARDER_NO_MEMORY: for the empty item; LARDER_BAD_OPTION: the version.
+ */
+LARDER_API enum larder_result larder_fetch(struct larder *cache, struct larder_fetch *fetch);
+
+/* -- storing ----------------------------------------------------------------------------------- */
 
 /**
  * Stores a copy of `value` under `key`, in place of what is there.
@@ -120,7 +280,8 @@ LARDER_API_VOID void larder_get_batch(struct larder *cache, struct larder_get *g
  * miss up to one second before its time is over, and not later
  *
  * Errors:  LARDER_BAD_KEY; LARDER_TOO_LARGE, LARDER_NO_MEMORY: the old value is gone, so that
- * nothing stale is read.
+ * nothing stale is read; LARDER_REFUSED: the same, by a hook; LARDER_BAD_OPTION: `value` is NULL
+ * and `value_len` is not 0.
  */
 LARDER_API enum larder_result larder_set(struct larder *cache, const void *key, size_t key_len,
                                          const void *value, size_t value_len, uint32_t ttl_s);
@@ -128,20 +289,75 @@ LARDER_API enum larder_result larder_set(struct larder *cache, const void *key, 
 /**
  * As larder_set(), if nothing is stored under `key`.
  *
- * Errors:  LARDER_EXISTS; LARDER_BAD_KEY; LARDER_TOO_LARGE, LARDER_NO_MEMORY: what is there stays.
+ * Errors:  LARDER_EXISTS; LARDER_BAD_KEY; LARDER_TOO_LARGE, LARDER_NO_MEMORY, LARDER_BAD_OPTION:
+ * what is there stays.
  */
 LARDER_API enum larder_result larder_add(struct larder *cache, const void *key, size_t key_len,
                                          const void *value, size_t value_len, uint32_t ttl_s);
 
 /**
+ * As larder_set(), if something is stored under `key`.
+ *
+ * Errors:  LARDER_MISS; LARDER_BAD_KEY; LARDER_TOO_LARGE, LARDER_NO_MEMORY, LARDER_BAD_OPTION: what
+ * is there stays.
+ */
+LARDER_API enum larder_result larder_replace(struct larder *cache, const void *key, size_t key_len,
+                                             const void *value, size_t value_len, uint32_t ttl_s);
+
+/**
+ * Puts `value` behind, or before, the value that is stored under `key`, whose time to live and
+ * flags stay.
+ *
+ * Errors:  as larder_replace(); LARDER_TOO_LARGE: for the two together.
+ */
+LARDER_API enum larder_result larder_append(struct larder *cache, const void *key, size_t key_len,
+                                            const void *value, size_t value_len);
+LARDER_API enum larder_result larder_prepend(struct larder *cache, const void *key, size_t key_len,
+                                             const void *value, size_t value_len);
+
+/**
  * As larder_set(), if the item is still in the state that larder_get_cas() gave the id `cas` of.
  *
  * Errors:  LARDER_EXISTS: it has changed, or cas_disabled; LARDER_MISS: it is gone; LARDER_BAD_KEY;
- *          LARDER_TOO_LARGE, LARDER_NO_MEMORY: what is there stays.
+ *          LARDER_TOO_LARGE, LARDER_NO_MEMORY, LARDER_BAD_OPTION: what is there stays.
  */
 LARDER_API enum larder_result larder_cas(struct larder *cache, const void *key, size_t key_len,
                                          const void *value, size_t value_len, uint32_t ttl_s,
                                          uint64_t cas);
+
+enum larder_store_mode {
+    LARDER_STORE_SET,     /* as larder_set(); with `cas` as larder_cas() */
+    LARDER_STORE_ADD,     /* as larder_add() */
+    LARDER_STORE_REPLACE, /* as larder_replace(); with `cas` as larder_cas() */
+    LARDER_STORE_APPEND,  /* as larder_append(); `flags` and `ttl_s` are those of the item there */
+    LARDER_STORE_PREPEND, /* as larder_prepend(), likewise */
+};
+
+/** What larder_store() is to do.  Zeroed but for version, key and value it is a larder_set(). */
+struct larder_store {
+    uint32_t version; /* LARDER_STORE_VERSION */
+    /* in */
+    enum larder_store_mode mode;
+    const void *key;
+    size_t key_len;
+    const void *value;
+    size_t value_len;
+    uint32_t ttl_s;    /* as in larder_set() */
+    uint32_t flags;    /* client flags, kept with the item; 4 bytes each unless 0 */
+    uint64_t cas;      /* the id that the item must have; 0 for any, and in LARDER_STORE_ADD */
+    int late_is_stale; /* with `cas` of an older state: stores all the same, marked stale */
+    int vivify;        /* append, prepend: without an item, this becomes it */
+    /* out, on LARDER_OK */
+    uint64_t cas_new;     /* the id that the item has now; 0 with cas_disabled */
+    size_t value_len_new; /* of the whole value */
+};
+#define LARDER_STORE_VERSION 1u
+
+/** Stores in any of the ways that there are.  Errors: those of the call that the mode names, and
+ * LARDER_BAD_OPTION for an unknown version or mode. */
+LARDER_API enum larder_result larder_store(struct larder *cache, struct larder_store *store);
+
+/* -- changing ---------------------------------------------------------------------------------- */
 
 /**
  * Adds `delta` to a value that is a decimal number, wrapping at 2^64; larder_decr() takes it away,
@@ -156,16 +372,58 @@ LARDER_API enum larder_result larder_incr(struct larder *cache, const void *key,
 LARDER_API enum larder_result larder_decr(struct larder *cache, const void *key, size_t key_len,
                                           uint64_t delta, uint64_t *value);
 
+/**
+ * The same; without an item they store the number `initial`, for `ttl_s` seconds, 0 for no end.
+ *
+ * Errors:  LARDER_NOT_NUMBER; LARDER_BAD_KEY; LARDER_NO_MEMORY; LARDER_REFUSED; LARDER_EXISTS:
+ * others kept storing and deleting it meanwhile.
+ */
+LARDER_API enum larder_result larder_incr_or_add(struct larder *cache, const void *key,
+                                                 size_t key_len, uint64_t delta, uint64_t initial,
+                                                 uint32_t ttl_s, uint64_t *value);
+LARDER_API enum larder_result larder_decr_or_add(struct larder *cache, const void *key,
+                                                 size_t key_len, uint64_t delta, uint64_t initial,
+                                                 uint32_t ttl_s, uint64_t *value);
+
 /** Gives an item `ttl_s` seconds from now, 0 for no end.  Errors: LARDER_MISS; LARDER_BAD_KEY. */
 LARDER_API enum larder_result larder_touch(struct larder *cache, const void *key, size_t key_len,
                                            uint32_t ttl_s);
+
+/** Errors: LARDER_MISS; LARDER_BAD_KEY. */
+LARDER_API enum larder_result larder_delete(struct larder *cache, const void *key, size_t key_len);
+
+/** As larder_delete(), if the item has the id `cas`.  Errors: LARDER_EXISTS: it has another, or
+ * cas_disabled; LARDER_MISS; LARDER_BAD_KEY. */
+LARDER_API enum larder_result larder_delete_cas(struct larder *cache, const void *key,
+                                                size_t key_len, uint64_t cas);
+
+/**
+ * Marks an item stale: it is still served, larder_fetch() says that it is stale, and tells one
+ * caller to make it anew.
+ *
+ * ttl_s   seconds that it may still be served; 0: as long as it would have been
+ *
+ * Errors:  LARDER_MISS; LARDER_BAD_KEY; LARDER_NO_MEMORY.
+ */
+LARDER_API enum larder_result larder_mark_stale(struct larder *cache, const void *key,
+                                                size_t key_len, uint32_t ttl_s);
 
 /** Makes all that is stored a miss, at once.  Its memory comes back as stores and larder_maintain()
  * need it. */
 LARDER_API_VOID void larder_flush(struct larder *cache);
 
-/** Errors: LARDER_MISS; LARDER_BAD_KEY. */
-LARDER_API enum larder_result larder_delete(struct larder *cache, const void *key, size_t key_len);
+/**
+ * Makes all that is stored under keys that begin with `prefix` a miss, at once.
+ *
+ * prefix, prefix_len   0 to LARDER_KEY_LEN_MAX bytes
+ *
+ * Errors:  LARDER_BAD_KEY; LARDER_BAD_OPTION: cas_disabled; LARDER_NO_MEMORY: of 256 prefixes
+ * memory has not come back yet, which larder_maintain() does.
+ */
+LARDER_API enum larder_result larder_flush_prefix(struct larder *cache, const void *prefix,
+                                                  size_t prefix_len);
+
+/* -- looking at it ----------------------------------------------------------------------------- */
 
 /** What larder_stats() fills.  `version` is the caller's, in. */
 struct larder_stats {
@@ -180,11 +438,60 @@ struct larder_stats {
     uint64_t stores;
     uint64_t evictions;
     uint64_t expired; /* items whose memory came back because their time was over */
+    uint64_t views;   /* of long values, held now */
 };
 #define LARDER_STATS_VERSION 1u
 
-/** Errors: LARDER_BAD_OPTION for an unknown version. */
+/** Errors: LARDER_BAD_OPTION for an unknown version; LARDER_SYSTEM. */
 LARDER_API enum larder_result larder_stats(struct larder *cache, struct larder_stats *stats);
+
+/** Takes one figure; `name` is borrowed for the call. */
+typedef void larder_stat_fn(void *arg, const char *name, uint64_t value);
+/** Tells all figures by name; memcached's names where it has such a figure (curr_items, get_hits,
+ * evictions, limit_maxbytes ...).  `visit` may call the library.  Errors: LARDER_SYSTEM. */
+LARDER_API enum larder_result larder_stats_visit(struct larder *cache, larder_stat_fn *visit,
+                                                 void *arg);
+/** One figure by its name.  Errors: LARDER_MISS: no such name; LARDER_SYSTEM. */
+LARDER_API enum larder_result larder_stat(struct larder *cache, const char *name, uint64_t *value);
+
+/** An item that larder_scan() met. */
+struct larder_item {
+    uint64_t cas; /* 0 with cas_disabled */
+    size_t value_len;
+    size_t size;     /* bytes: header, key, value */
+    int64_t ttl_s;   /* seconds left; -1 for no end */
+    uint32_t idle_s; /* since its last use, or store */
+    uint32_t flags;
+    int fetched; /* read since it was stored */
+    uint32_t key_len;
+    unsigned char key[LARDER_KEY_LEN_MAX + 2]; /* key_len bytes; a NUL behind them */
+};
+
+/**
+ * Goes through all items, some with each call.  Every item that is there from the first call to the
+ * last is told once; one that is stored or removed meanwhile may be told or not.
+ *
+ * cursor      in and out; 0 to begin, and 0 again when all have been told.  A plain number: it may
+ *             be kept for as long as the cache is open
+ * items       out, the caller's
+ * items_max   LARDER_SCAN_ITEMS at least
+ * items_len   out; may be 0 with more to come
+ *
+ * Errors:  LARDER_BAD_OPTION: `items_max`.
+ */
+LARDER_API enum larder_result larder_scan(struct larder *cache, uint64_t *cursor,
+                                          struct larder_item *items, size_t items_max,
+                                          size_t *items_len);
+
+/* -- running ----------------------------------------------------------------------------------- */
+
+/**
+ * Raises or lowers the limit, bytes.  A lower one takes effect in steps, with larder_maintain().
+ *
+ * Errors:  LARDER_BAD_OPTION: less than 1 MiB, or than what the index takes; or above the largest
+ * one that the cache can have: 32 GiB, or what it was opened with if that is more.
+ */
+LARDER_API enum larder_result larder_set_memory_limit(struct larder *cache, uint64_t memory_limit);
 
 /** Does a slice (about 100 us) of the work that stores leave: expired memory, page moves. Optional;
  * returns whether there is more at once. */

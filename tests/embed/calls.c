@@ -1,7 +1,7 @@
 /* A C host: every call, its answers and its errors, one cache and several. */
 #include "larder.h"
 
-#include "embed/calls.h"
+#include "embed/cache.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -10,53 +10,6 @@
 
 #define LONG_VALUE (300u * 1024) /* bytes; longer than any chunk, so that it comes in pieces */
 #define WAIT_S     10u           /* for a lifetime of a second to be over */
-
-static struct larder *
-open_cache(uint64_t memory_limit)
-{
-    struct larder_options options = LARDER_OPTIONS_INIT;
-    options.memory_limit = memory_limit;
-    struct larder *cache = NULL;
-    enum larder_result result = larder_open(&options, &cache);
-    if (result != LARDER_OK) {
-        printf("larder_open: %s\n", larder_result_text(result));
-        exit(1);
-    }
-    return cache;
-}
-
-static enum larder_result
-set(struct larder *cache, const char *key, const char *value)
-{
-    return larder_set(cache, key, strlen(key), value, strlen(value), 0);
-}
-
-/* The value under the key as a string; "<miss>" and the like for what is no value. */
-static const char *
-get(struct larder *cache, const char *key)
-{
-    static char value[1024];
-    size_t len = 0;
-    enum larder_result result = larder_get(cache, key, strlen(key), value, sizeof(value) - 1, &len);
-    if (result == LARDER_MISS) {
-        return "<miss>";
-    }
-    if (result != LARDER_OK) {
-        return larder_result_text(result);
-    }
-    value[len] = '\0';
-    return value;
-}
-
-static void
-fill(uint8_t *bytes, size_t len, unsigned seed)
-{
-    uint32_t state = seed * 2654435761u + 1;
-    for (size_t i = 0; i < len; i++) {
-        state = state * 1664525u + 1013904223u;
-        bytes[i] = (uint8_t)(state >> 24);
-    }
-}
 
 static void
 results_have_texts(void)
@@ -67,6 +20,7 @@ results_have_texts(void)
     LARDER_RESULTS(HAS_TEXT)
 #undef HAS_TEXT
     CHECK(larder_result_text((enum larder_result)1000) != NULL);
+    CHECK(larder_version()[0] >= '0' && larder_version()[0] <= '9');
 }
 
 static void
@@ -99,17 +53,26 @@ open_refuses_options_out_of_range(void)
     options = good;
     options.growth_factor = 17.0;
     CHECK(larder_open(&options, &cache) == LARDER_BAD_OPTION);
+    CHECK(larder_open(&good, NULL) == LARDER_BAD_OPTION);
     CHECK(cache == NULL);
 
-    options = good;
+    memset(&options, 0xa5, sizeof(options));
+    CHECK(larder_options_init(&options, LARDER_OPTIONS_VERSION + 1) == LARDER_BAD_OPTION);
+    CHECK(larder_options_init(NULL, LARDER_OPTIONS_VERSION) == LARDER_BAD_OPTION);
+    CHECK(larder_options_init(&options, LARDER_OPTIONS_VERSION) == LARDER_OK);
+    CHECK(options.version == good.version && options.memory_limit == good.memory_limit &&
+          options.item_size_max == good.item_size_max && options.growth_factor == 0.0 &&
+          !options.evictions_disabled && !options.cas_disabled && options.gone == NULL);
     options.memory_limit = 1024 * 1024;
     options.item_size_max = 1024;
     options.growth_factor = 1.25;
     CHECK(larder_open(&options, &cache) == LARDER_OK);
     CHECK(set(cache, "a", "1") == LARDER_OK);
     CHECK(strcmp(get(cache, "a"), "1") == 0);
-    larder_close(&cache);
+    CHECK(larder_close(&cache) == LARDER_OK);
     CHECK(cache == NULL);
+    CHECK(larder_close(&cache) == LARDER_OK);
+    CHECK(larder_close(NULL) == LARDER_OK);
 }
 
 static void
@@ -158,6 +121,8 @@ keys_have_1_to_250_bytes(void)
         CHECK(larder_touch(cache, key, bad[i], 1) == LARDER_BAD_KEY);
     }
     CHECK(larder_get(cache, NULL, 1, buf, sizeof(buf), &len) == LARDER_BAD_KEY);
+    CHECK(larder_get(cache, "a", 1, NULL, 1, &len) == LARDER_BAD_OPTION);
+    CHECK(larder_set(cache, "a", 1, NULL, 1, 0) == LARDER_BAD_OPTION);
     larder_close(&cache);
 }
 
