@@ -12,6 +12,7 @@
 
 struct prefix_stats;
 struct follower;
+struct snapshots;
 struct watch;
 
 /** What `version` and STAT version say: the server that ours stands in for.  Our own is STAT
@@ -63,6 +64,7 @@ struct server_stats {
     struct prefix_stats *prefixes;   /* stats detail, admin/prefix.h; NULL counts nothing */
     struct watch *watch;             /* admin/watch.h; NULL: nobody can watch */
     const struct follower *follower; /* admin/follower.h; NULL: there is none */
+    struct snapshots *snapshots;     /* admin/snapshots.h; NULL: none can be taken */
     int64_t started_at;              /* unix seconds */
     unsigned workers_count;
     struct worker_stats *workers[STATS_WORKERS_MAX];

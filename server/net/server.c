@@ -209,7 +209,10 @@ on_wake(evutil_socket_t fd, short what, void *arg)
     /* relaxed: ordered by wake_post() and wake_clear() */
     if (atomic_load_explicit(&server->stop, memory_order_relaxed) != SERVER_RUNS) {
         (void)event_base_loopbreak(server->base);
-    } else if (server_has_room(server)) {
+        return;
+    }
+    snapshot_thread_start_if_asked(server);
+    if (server_has_room(server)) {
         server_resume_accepting(server);
     }
 }
@@ -624,6 +627,7 @@ server_start(struct server *server, struct cache *cache, struct server_stats *st
                  server->settings->threads, strerror(saved));
         return SERVER_NO_RESOURCES;
     }
+    snapshot_thread_serve(server);
     /* Last: whoever can connect is served, and can be told to stop by the signals. */
     return start_listeners(server, error);
 }
@@ -670,9 +674,11 @@ server_run(struct server *server)
         listener_pause(server->listeners.at[i]);
     }
     tell(server, SERVER_EVENT_STOPPING);
+    snapshot_thread_refuse(server);
     stop_workers(server, graceful ? WORKER_FINISH : WORKER_STOP, graceful);
     maintainer_join(server);
     log_thread_join(server);
+    snapshot_thread_join(server);
     if (graceful) {
         log_line("all background threads stopped");
     }
@@ -697,6 +703,7 @@ server_destroy(struct server *server)
     stop_workers(server, WORKER_STOP, false);
     maintainer_join(server);
     log_thread_join(server);
+    snapshot_thread_join(server);
     for (unsigned i = 0; i < server->workers_len; i++) {
         worker_close(&server->workers[i]);
     }
