@@ -4,6 +4,7 @@
 #include "admin/hotkeys.h"
 #include "admin/metrics.h"
 #include "admin/prefix.h"
+#include "admin/snapshots.h"
 #include "admin/stats.h"
 #include "admin/tune.h"
 #include "admin/watch.h"
@@ -12,6 +13,7 @@
 #include "base/rng.h"
 #include "engine/cache.h"
 #include "hook_setup.h"
+#include "load_setup.h"
 #include "logins.h"
 #include "net/metrics_server.h"
 #include "net/server.h"
@@ -145,6 +147,7 @@ serve(struct settings *settings, struct service *service, struct server *server,
     char error[SERVER_ERROR_CAP] = "";
     int code = OPTIONS_EXIT_BAD;
     bool pid_written = false;
+    bool stopped = false;
     hold_signals();
     if (settings->lock_memory && mlockall(LOCK_ALL) != 0) {
         log_line("warning: -k invalid, mlockall() failed: %s", strerror(errno));
@@ -165,10 +168,16 @@ serve(struct settings *settings, struct service *service, struct server *server,
     stats.started_at = clock_unix_s();
     stats.prefixes = prefix_stats_create(settings->prefix_delimiter);
     stats.hotkeys = create_hotkeys();
-    if (stats.prefixes == NULL || stats.hotkeys == NULL) {
+    stats.snapshots = snapshots_create();
+    if (stats.prefixes == NULL || stats.hotkeys == NULL || stats.snapshots == NULL) {
         log_line("out of memory");
         goto done;
     }
+    code = load_setup_run(cache, settings, stats.snapshots, service, &stopped);
+    if (code != 0 || stopped) {
+        goto done;
+    }
+    code = OPTIONS_EXIT_BAD;
     if (settings->drop_privileges) {
         if (!sandbox_process()) {
             code = OPTIONS_EXIT_OS;
@@ -214,6 +223,9 @@ done:
     server_destroy(server);
     hook_setup_end(&hook);
     hotkeys_destroy(stats.hotkeys);
+    if (stats.snapshots != NULL) {
+        snapshots_destroy(stats.snapshots);
+    }
     if (stats.prefixes != NULL) {
         prefix_stats_destroy(stats.prefixes);
     }
@@ -281,6 +293,7 @@ start(struct settings *settings)
     /* Both until the server's loop takes them: a hangup must not end a server that is about to
      * start. */
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a snapshot that is too long for a file fails, not the server */
     (void)signal(SIGHUP, SIG_IGN);
     int code = service_open(&service);
     if (code != 0) {

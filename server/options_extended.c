@@ -100,6 +100,8 @@ static const struct suboption suboptions[] = {
 #endif
     { "mysql_hook", SUB_TEXT, FIELD(mysql_hook), 0, 0, "a file of rules, see larder-hook(5)" },
     { "metrics", SUB_ADDRESS, FIELD(metrics), 0, 0, "address:port" },
+    { "load", SUB_TEXT, FIELD(load_file), 0, 0, "absolute path of a snapshot" },
+    { "load_if_there", SUB_TEXT, FIELD(load_if_there), 0, 0, "absolute path of a snapshot" },
     { "sock_cookie_id", SUB_UNSIGNED, FIELD(sock_cookie_id), 0, UINT32_MAX,
       "sock_cookie_id takes a 32bit number" },
 #ifdef HAVE_TLS

@@ -22,6 +22,7 @@
 #define FIRST_SOCKET    3       /* the protocol's */
 #define TEXT_CAP        256u    /* bytes of a datagram */
 #define TELL_SECONDS    1       /* that a manager who does not read holds the server up */
+#define START_MORE_US   60000000u /* asked for again each second while a snapshot is read */
 #define WATCHDOG_MIN_US 2000000 /* the server's tick comes once a second */
 #define WATCHDOG_MAX_US INT64_MAX
 #define UNKNOWN_NAME    "no name"
@@ -180,6 +181,15 @@ tell(const struct service *service, const char *text, int flags)
         log_line("NOTIFY_SOCKET: cannot tell \"%.*s\": %s", (int)strcspn(text, "\n"), text,
                  strerror(errno));
     }
+}
+
+void
+service_starting(const struct service *service, uint64_t items)
+{
+    char text[TEXT_CAP];
+    snprintf(text, sizeof(text), "EXTEND_TIMEOUT_USEC=%u\nSTATUS=Loading: %" PRIu64 " items",
+             START_MORE_US, items);
+    tell(service, text, MSG_DONTWAIT);
 }
 
 void

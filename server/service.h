@@ -11,6 +11,7 @@
 #include "net/server.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define SERVICE_SOCKETS_MAX 64u
 
@@ -36,6 +37,8 @@ void service_close(struct service *service);
 __attribute__((warn_unused_result)) int service_hand_over(struct service *service,
                                                           struct server *server);
 
+/** It is still reading a snapshot: more time for the start is asked for. */
+void service_starting(const struct service *service, uint64_t items);
 /** The server serves.  forked: in another process than the one that was started (-d). */
 void service_ready(const struct service *service, const struct settings *settings, bool forked);
 /** server_event_fn; arg: struct service. */

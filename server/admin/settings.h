@@ -85,6 +85,8 @@ struct settings {
     uint32_t slab_sizes[SLAB_SIZES_MAX]; /* -o slab_sizes, bytes, rising; in place of -f and -n */
     unsigned slab_sizes_len;             /* 0 for none */
     const char *mysql_hook;              /* -o mysql_hook: file of rules; NULL for none */
+    const char *load_file;               /* -o load: a snapshot; NULL for none */
+    const char *load_if_there;           /* -o load_if_there: the same, and it may be missing */
     uint32_t item_size_max;              /* -I, bytes */
     bool cas_disabled;                   /* -C */
     bool evict_for_bytes;                /* -o evict_for */

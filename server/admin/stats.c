@@ -18,6 +18,7 @@
 #include "admin/stats_priv.h"
 
 #include "admin/prefix.h"
+#include "admin/snapshots.h"
 #include "admin/watch.h"
 #include "base/assert.h"
 #include "engine/stats.h"
@@ -525,4 +526,7 @@ stats_larder(struct server_stats *stats, stat_emit_fn *emit, void *arg)
     stats_put_u64(&out, "unsent_bytes", sums[AT(response_bytes)]);
     stats_put_u64(&out, "udp_requests_dropped", sums[AT(udp_requests_dropped)]);
     stats_put_u64(&out, "udp_replies_lost", sums[AT(udp_replies_lost)]);
+    if (stats->snapshots != NULL) {
+        snapshots_emit(stats->snapshots, emit, arg);
+    }
 }

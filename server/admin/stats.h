@@ -13,6 +13,7 @@
 struct prefix_stats;
 struct follower;
 struct hotkeys;
+struct snapshots;
 struct watch;
 
 /** What `version` and STAT version say: the server that ours stands in for.  Our own is STAT
@@ -65,6 +66,7 @@ struct server_stats {
     struct watch *watch;             /* admin/watch.h; NULL: nobody can watch */
     struct hotkeys *hotkeys;         /* admin/hotkeys.h; NULL: keys are never counted */
     const struct follower *follower; /* admin/follower.h; NULL: there is none */
+    struct snapshots *snapshots;     /* admin/snapshots.h; NULL: none can be taken */
     int64_t started_at;              /* unix seconds */
     unsigned workers_count;
     struct worker_stats *workers[STATS_WORKERS_MAX];

@@ -22,6 +22,7 @@ enum lock_rank {
     LOCK_RANK_TLS = 14,           /* net: the certificates in use */
     LOCK_RANK_HOOK = 15,          /* mysql: orders to the hook, its state */
     LOCK_RANK_HOOK_WAIT = 16,     /* mysql: who waits for a transaction */
+    LOCK_RANK_SNAPSHOT = 17,      /* admin: who has asked for a snapshot, how far it is */
     LOCK_RANK_WATCH = 18,         /* admin: the watchers of the log, and who writes it */
     LOCK_RANK_WORKER = 20,        /* net: a worker's mailbox */
     LOCK_RANK_LOGINS = 22,        /* admin: who may log in */

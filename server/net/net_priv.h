@@ -1,9 +1,9 @@
 /* What the files of net/ share: the server, its workers, their connections.
  *
  * Threads: the main thread accepts, keeps time and gets the signals; a worker runs the connections
- * dealt to it; one thread does the cache's background work.  The main thread's loop is libevent's,
- * a worker's net/poll.h.  Every loop is one thread's: threads reach each other through a mailbox
- * under a lock, and a descriptor that wakes the loop.
+ * dealt to it; one thread does the cache's background work, one comes with a snapshot and goes with
+ * it.  The main thread's loop is libevent's, a worker's net/poll.h.  Every loop is one thread's:
+ * threads reach each other through a mailbox under a lock, and a descriptor that wakes the loop.
  */
 #ifndef LARDER_NET_NET_PRIV_H
 #define LARDER_NET_NET_PRIV_H
@@ -84,14 +84,14 @@ struct arrival {
     uint8_t listener;
 };
 
-#define WORKER_WAITERS_MAX 256u /* connections of a worker that wait for a transaction */
+#define WORKER_WAITERS_MAX 256u /* connections of a worker that wait, see waiters */
 
 enum worker_order {
     WORKER_STOP = 1,   /* close all connections and end */
     WORKER_FINISH = 2, /* run what has been received, send what is to be sent, and end */
     WORKER_SWEEP = 4,  /* look for connections that were idle too long */
     WORKER_WATCH = 8,  /* run the watchers: there are lines of the log for them */
-    WORKER_HOOK = 16,  /* run who waits for a transaction: some wait is over */
+    WORKER_HOOK = 16,  /* run who waits for a transaction or a snapshot: some wait is over */
 };
 
 /** Locking key: the worker's thread, but for (l) worker->lock; conns and conns_len are written by
@@ -127,7 +127,8 @@ struct worker {
     struct conn *running; /* has its turn right now */
     struct conn *watchers[WATCHERS_MAX]; /* connections that watch the log */
     unsigned watchers_len;
-    struct conn *waiters[WORKER_WAITERS_MAX]; /* connections in `hook wait`, or just out of one */
+    struct conn *waiters[WORKER_WAITERS_MAX]; /* connections in `hook wait` or `larder
+                                                 snapshot`, or just out of one */
     unsigned waiters_len;
     uint8_t close_reason; /* enum watch_reason of the turn that ends with a close */
     struct conn **queue;  /* connections in phase QUEUED, in order */
@@ -192,6 +193,9 @@ struct server {
     struct wake log_wake;
     bool log_wake_open;
     _Atomic bool log_stop; /* (a) relaxed: log_wake orders it */
+
+    pthread_t snapshot_thread; /* of the last snapshot */
+    bool snapshot_thread_open;
 };
 
 /* -- server.c, for listener.c: the main thread ------------------------------------------------- */
@@ -282,6 +286,17 @@ void server_log_error(struct server *server, int fd, const char *text);
  * statistics. */
 __attribute__((warn_unused_result)) bool log_thread_start(struct server *server);
 void log_thread_join(struct server *server);
+
+/* -- snapshot_thread.c: the main thread -------------------------------------------------------- */
+
+/** From here on snapshots can be asked for. */
+void snapshot_thread_serve(struct server *server);
+/** No more: the one that is being written ends soon. */
+void snapshot_thread_refuse(struct server *server);
+/** Starts the thread, if a snapshot has been asked for. */
+void snapshot_thread_start_if_asked(struct server *server);
+/** Refuses, and waits for the thread's end. */
+void snapshot_thread_join(struct server *server);
 
 /* -- census.c ---------------------------------------------------------------------------------- */
 

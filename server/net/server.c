@@ -210,7 +210,10 @@ on_wake(evutil_socket_t fd, short what, void *arg)
     /* relaxed: ordered by wake_post() and wake_clear() */
     if (atomic_load_explicit(&server->stop, memory_order_relaxed) != SERVER_RUNS) {
         (void)event_base_loopbreak(server->base);
-    } else if (server_has_room(server)) {
+        return;
+    }
+    snapshot_thread_start_if_asked(server);
+    if (server_has_room(server)) {
         server_resume_accepting(server);
     }
 }
@@ -639,6 +642,7 @@ server_start(struct server *server, struct cache *cache, struct server_stats *st
                  server->settings->threads, strerror(saved));
         return SERVER_NO_RESOURCES;
     }
+    snapshot_thread_serve(server);
     /* Last: whoever can connect is served, and can be told to stop by the signals. */
     return start_listeners(server, error);
 }
@@ -685,9 +689,11 @@ server_run(struct server *server)
         listener_pause(server->listeners.at[i]);
     }
     tell(server, SERVER_EVENT_STOPPING);
+    snapshot_thread_refuse(server);
     stop_workers(server, graceful ? WORKER_FINISH : WORKER_STOP, graceful);
     maintainer_join(server);
     log_thread_join(server);
+    snapshot_thread_join(server);
     if (server->metrics != NULL) {
         metrics_server_stop(server->metrics);
     }
@@ -715,6 +721,7 @@ server_destroy(struct server *server)
     stop_workers(server, WORKER_STOP, false);
     maintainer_join(server);
     log_thread_join(server);
+    snapshot_thread_join(server);
     metrics_server_close(server->metrics);
     for (unsigned i = 0; i < server->workers_len; i++) {
         worker_close(&server->workers[i]);

@@ -1,4 +1,5 @@
-/* Commands that memcached does not have: `larder flush_prefix` and `larder scan`. */
+/* Commands that memcached does not have: `larder flush_prefix` and `larder scan`; for `larder
+ * snapshot` see run_snapshot.c. */
 #include "config.h"
 
 #include "session/session_priv.h"
@@ -121,6 +122,9 @@ larder_run(struct session *session, const struct request *request)
     const char *text = "ERROR\r\n";
     if (count > 0 && word_is(&request->args[0], "scan")) {
         return request->noreply ? STEP_ON : run_scan(session, request, count);
+    }
+    if (count > 0 && word_is(&request->args[0], "snapshot")) {
+        return snapshot_run(session, request, count);
     }
     if (count > 0 && word_is(&request->args[0], "flush_prefix")) {
         text = flush_prefix(worker, request, count);

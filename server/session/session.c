@@ -127,14 +127,15 @@ session_drop_work(struct session *session)
     sasl_drop(session);
     watch_drop(session);
     hook_drop(session);
+    snapshot_drop(session);
 }
 
 #define CAN(state) (1u << (state))
 static const uint16_t session_ways[] = {
     [SESSION_COMMAND] = CAN(SESSION_GET_LINE) | CAN(SESSION_VALUE) | CAN(SESSION_VALUE_END) |
                         CAN(SESSION_SWALLOW) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_LOGIN) |
-                        CAN(SESSION_WATCH) | CAN(SESSION_HOOK_WAIT) | CAN(SESSION_DUMP) |
-                        CAN(SESSION_CLOSED),
+                        CAN(SESSION_WATCH) | CAN(SESSION_HOOK_WAIT) | CAN(SESSION_SNAPSHOT_WAIT) |
+                        CAN(SESSION_DUMP) | CAN(SESSION_CLOSED),
     [SESSION_DUMP] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_GET_LINE] = CAN(SESSION_COMMAND) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_CLOSED),
     [SESSION_VALUE] =
@@ -145,6 +146,7 @@ static const uint16_t session_ways[] = {
     [SESSION_LOGIN] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_WATCH] = CAN(SESSION_CLOSED),
     [SESSION_HOOK_WAIT] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
+    [SESSION_SNAPSHOT_WAIT] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_CLOSED] = 0,
 };
 
@@ -209,14 +211,16 @@ skip_line_run(struct session *session)
     return STEP_ON;
 }
 
-/** Whether the answer goes on for as long as the client listens, or as the cache is large.  Such
- * commands are not run for a datagram, and not answered, as with memcached. */
+/** Whether the answer goes on for as long as the client listens, or as the cache is large, or comes
+ * late.  Such commands are not run for a datagram, and not answered, as with memcached. */
 static bool
 answers_with_a_stream(const struct request *request)
 {
     return request->op == REQUEST_WATCH ||
            (request->op == REQUEST_HOOK && request->args_count > 0 &&
             word_is(&request->args[0], "wait")) ||
+           (request->op == REQUEST_LARDER && request->args_count > 0 &&
+            word_is(&request->args[0], "snapshot")) ||
            (request->op == REQUEST_LRU_CRAWLER && request->args_count > 0 &&
             (word_is(&request->args[0], "metadump") || word_is(&request->args[0], "mgdump")));
 }
@@ -451,6 +455,9 @@ run_states(struct session *session)
         case SESSION_HOOK_WAIT:
             step = hook_wait_run(session);
             break;
+        case SESSION_SNAPSHOT_WAIT:
+            step = snapshot_wait_run(session);
+            break;
         case SESSION_CLOSED:
             break;
         }
@@ -467,6 +474,7 @@ static const uint8_t shown_while_waiting[] = {
     [SESSION_VALUE] = SHOWN_NREAD,     [SESSION_VALUE_END] = SHOWN_NREAD,
     [SESSION_SWALLOW] = SHOWN_SWALLOW, [SESSION_SKIP_LINE] = SHOWN_SWALLOW,
     [SESSION_WATCH] = SHOWN_WATCH,     [SESSION_HOOK_WAIT] = SHOWN_WATCH,
+    [SESSION_SNAPSHOT_WAIT] = SHOWN_WATCH,
     [SESSION_CLOSED] = SHOWN_CLOSING,
 };
 
@@ -495,13 +503,13 @@ session_end(struct session *session)
 bool
 session_watches(const struct session *session)
 {
-    return session->state == SESSION_WATCH || session->state == SESSION_HOOK_WAIT;
+    return session->state == SESSION_WATCH || session_waits(session);
 }
 
 bool
 session_waits(const struct session *session)
 {
-    return session->state == SESSION_HOOK_WAIT;
+    return session->state == SESSION_HOOK_WAIT || session->state == SESSION_SNAPSHOT_WAIT;
 }
 
 enum session_next

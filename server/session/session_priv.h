@@ -33,6 +33,7 @@
  *     LOGIN      a login (-Y, -S)                 COMMAND, CLOSED
  *     WATCH      lines of the log to send         CLOSED
  *     HOOK_WAIT  a transaction to be applied      COMMAND, CLOSED
+ *     SNAPSHOT_WAIT  a snapshot to be whole       COMMAND, CLOSED
  *     CLOSED     nothing                          -
  *
  * A session begins in LOGIN when the server asks for one, else in COMMAND.  With -S it goes back
@@ -49,6 +50,7 @@ enum session_state {
     SESSION_LOGIN,
     SESSION_WATCH,
     SESSION_HOOK_WAIT,
+    SESSION_SNAPSHOT_WAIT,
     SESSION_CLOSED,
 };
 
@@ -244,6 +246,7 @@ struct session {
         uint64_t swallow_left;       /* SWALLOW, LOGIN */
         struct watcher *watcher;     /* WATCH; owned */
         struct hook_wait *hook_wait; /* HOOK_WAIT; owned */
+        struct snapshot_wait *snapshot_wait; /* SNAPSHOT_WAIT; owned */
     };
 };
 _Static_assert(sizeof(struct session) <= 112, "an idle connection is small");
@@ -607,7 +610,7 @@ const char *crawler_run(struct session *session, const struct request *request);
 enum step dump_run(struct session *session);
 /** Ends a dump in the middle. */
 void dump_drop(struct session *session);
-/** Commands of our own: flush_prefix, scan. */
+/** Commands of our own: flush_prefix, scan, snapshot. */
 enum step larder_run(struct session *session, const struct request *request);
 enum step stats_run(struct session *session, const struct request *request);
 /** hook; puts the answer itself, if there is one yet. */
@@ -616,6 +619,12 @@ enum step hook_run(struct session *session, const struct request *request);
 enum step hook_wait_run(struct session *session);
 /** Ends a wait, if the session is in one. */
 void hook_drop(struct session *session);
+/** larder snapshot. */
+enum step snapshot_run(struct session *session, const struct request *request, unsigned count);
+/** SNAPSHOT_WAIT. */
+enum step snapshot_wait_run(struct session *session);
+/** Ends a wait, if the session is in one; the snapshot goes on. */
+void snapshot_drop(struct session *session);
 enum step stats_run_binary(struct session *session, const struct binary_request *request);
 bool word_is(const struct span *word, const char *text);
 /** Digits alone, up to `max`. */

@@ -1,0 +1,223 @@
+#include "config.h"
+
+#include "admin/snapshots.h"
+
+#include "admin/stats_priv.h"
+#include "base/assert.h"
+#include "base/lock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum snapshots_state {
+    SNAPSHOTS_IDLE,
+    SNAPSHOTS_WAIT_FOR_THREAD,
+    SNAPSHOTS_WRITING,
+};
+
+/** Locking key: the lock, but for what is (c) constant while threads run. */
+struct snapshots {
+    struct lock lock;
+    enum snapshots_state state;
+    bool stopping;
+    void (*wake)(void *arg);
+    void *wake_arg;
+    snapshots_tell_fn *tell; /* of who waits for it; NULL for nobody */
+    void *tell_arg;
+    char path[SNAPSHOT_PATH_MAX + 1];
+    struct snapshot_figures figures; /* of the one that is written, or of the last */
+    /* the last one */
+    char error[SNAPSHOT_ERROR_CAP]; /* empty for none */
+    int64_t ended_at;
+    uint64_t took_us;
+    uint64_t ok_count;
+    uint64_t failed_count;
+    /* of the start */
+    char load_path[SNAPSHOT_PATH_MAX + 1]; /* (c) empty for none */
+    struct snapshot_figures load_figures;  /* (c) */
+    uint64_t load_us;                      /* (c) */
+};
+
+struct snapshots *
+snapshots_create(void)
+{
+    struct snapshots *snapshots = calloc(1, sizeof(*snapshots));
+    if (snapshots != NULL) {
+        lock_init(&snapshots->lock, LOCK_RANK_SNAPSHOT);
+    }
+    return snapshots;
+}
+
+void
+snapshots_destroy(struct snapshots *snapshots)
+{
+    assert(snapshots->state != SNAPSHOTS_WRITING);
+    lock_fini(&snapshots->lock);
+    free(snapshots);
+}
+
+/* -- who asks ---------------------------------------------------------------------------------- */
+
+static bool
+path_is_good(const char *path, size_t len)
+{
+    if (len == 0 || len > SNAPSHOT_PATH_MAX || path[0] != '/' || path[len - 1] == '/') {
+        return false;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)path[i] <= ' ' || path[i] == 0x7f) {
+            return false; /* no name of a file, or not to be shown in a line */
+        }
+    }
+    return true;
+}
+
+enum snapshots_answer
+snapshots_ask(struct snapshots *snapshots, const void *path, size_t path_len,
+              snapshots_tell_fn *tell, void *arg)
+{
+    if (!path_is_good(path, path_len)) {
+        return SNAPSHOTS_BAD_PATH;
+    }
+    lock_acquire(&snapshots->lock);
+    enum snapshots_answer answer = SNAPSHOTS_ASKED;
+    if (snapshots->wake == NULL) {
+        answer = SNAPSHOTS_NOBODY;
+    } else if (snapshots->state != SNAPSHOTS_IDLE) {
+        answer = SNAPSHOTS_BUSY;
+    } else {
+        snapshots->state = SNAPSHOTS_WAIT_FOR_THREAD;
+        snapshots->tell = tell;
+        snapshots->tell_arg = arg;
+        snapshots->figures = (struct snapshot_figures){ 0 };
+        memcpy(snapshots->path, path, path_len);
+        snapshots->path[path_len] = '\0';
+        snapshots->wake(snapshots->wake_arg);
+    }
+    lock_release(&snapshots->lock);
+    return answer;
+}
+
+void
+snapshots_forget(struct snapshots *snapshots, const void *arg)
+{
+    lock_acquire(&snapshots->lock);
+    if (snapshots->tell != NULL && snapshots->tell_arg == arg) {
+        snapshots->tell = NULL;
+    }
+    lock_release(&snapshots->lock);
+}
+
+static void
+emit_load(const struct snapshots *snapshots, const struct stats_out *out)
+{
+    const struct snapshot_figures *figures = &snapshots->load_figures;
+    if (snapshots->load_path[0] == '\0') {
+        return;
+    }
+    stats_put(out, "load_file", snapshots->load_path);
+    stats_put_u64(out, "load_items", figures->items);
+    stats_put_u64(out, "load_bytes", figures->bytes);
+    stats_put_u64(out, "load_us", snapshots->load_us);
+    stats_put_u64(out, "load_expired", figures->expired);
+    stats_put_u64(out, "load_too_large", figures->too_large);
+    stats_put_u64(out, "load_no_room", figures->no_room);
+}
+
+void
+snapshots_emit(struct snapshots *snapshots, stat_emit_fn *emit, void *arg)
+{
+    struct stats_out out = { emit, arg, "" };
+    lock_acquire(&snapshots->lock);
+    struct snapshots now = *snapshots;
+    lock_release(&snapshots->lock);
+    const char *result = now.ok_count + now.failed_count == 0 ? "none" : "ok";
+    stats_put_u64(&out, "snapshot_writing", now.state != SNAPSHOTS_IDLE);
+    stats_put_u64(&out, "snapshot_items", now.figures.items);
+    stats_put_u64(&out, "snapshot_bytes", now.figures.bytes);
+    stats_put_u64(&out, "snapshot_us", now.took_us);
+    stats_put_u64(&out, "snapshot_ended_at", (uint64_t)now.ended_at);
+    stats_put(&out, "snapshot_result", now.error[0] != '\0' ? now.error : result);
+    stats_put_u64(&out, "snapshots_ok", now.ok_count);
+    stats_put_u64(&out, "snapshots_failed", now.failed_count);
+    if (now.path[0] != '\0') {
+        stats_put(&out, "snapshot_file", now.path);
+    }
+    emit_load(&now, &out);
+}
+
+/* -- who writes -------------------------------------------------------------------------------- */
+
+void
+snapshots_serve(struct snapshots *snapshots, void (*wake)(void *arg), void *arg)
+{
+    lock_acquire(&snapshots->lock);
+    snapshots->wake = wake;
+    snapshots->wake_arg = arg;
+    snapshots->stopping = wake == NULL;
+    lock_release(&snapshots->lock);
+}
+
+bool
+snapshots_are_asked(struct snapshots *snapshots)
+{
+    lock_acquire(&snapshots->lock);
+    bool asked = snapshots->state == SNAPSHOTS_WAIT_FOR_THREAD;
+    lock_release(&snapshots->lock);
+    return asked;
+}
+
+void
+snapshots_begin(struct snapshots *snapshots, char *path)
+{
+    lock_acquire(&snapshots->lock);
+    assert(snapshots->state == SNAPSHOTS_WAIT_FOR_THREAD);
+    snapshots->state = SNAPSHOTS_WRITING;
+    memcpy(path, snapshots->path, sizeof(snapshots->path));
+    lock_release(&snapshots->lock);
+}
+
+bool
+snapshots_progress(struct snapshots *snapshots, const struct snapshot_figures *figures)
+{
+    lock_acquire(&snapshots->lock);
+    snapshots->figures = *figures;
+    bool go_on = !snapshots->stopping;
+    lock_release(&snapshots->lock);
+    return go_on;
+}
+
+void
+snapshots_end(struct snapshots *snapshots, enum snapshot_result result,
+              const struct snapshot_figures *figures, const char *error, int64_t ended_at,
+              uint64_t took_us)
+{
+    bool ok = result == SNAPSHOT_OK;
+    lock_acquire(&snapshots->lock);
+    assert(snapshots->state != SNAPSHOTS_IDLE);
+    snapshots->state = SNAPSHOTS_IDLE;
+    snapshots->figures = *figures;
+    snapshots->error[0] = '\0';
+    if (!ok) {
+        strncat(snapshots->error, error, sizeof(snapshots->error) - 1);
+    }
+    snapshots->ended_at = ended_at;
+    snapshots->took_us = took_us;
+    snapshots->ok_count += ok;
+    snapshots->failed_count += !ok;
+    if (snapshots->tell != NULL) {
+        snapshots->tell(snapshots->tell_arg, snapshots->error);
+        snapshots->tell = NULL;
+    }
+    lock_release(&snapshots->lock);
+}
+
+void
+snapshots_note_load(struct snapshots *snapshots, const char *path,
+                    const struct snapshot_figures *figures, uint64_t took_us)
+{
+    snapshots->load_path[0] = '\0';
+    strncat(snapshots->load_path, path, sizeof(snapshots->load_path) - 1);
+    snapshots->load_figures = *figures;
+    snapshots->load_us = took_us;
+}

@@ -1,0 +1,70 @@
+/* Snapshots of a server: who has asked for one, how far it is, and what the last one came to.  One
+ * at a time.  The thread that writes it is net/snapshot_thread.c's.
+ *
+ *     state     waits for                       may go to
+ *     IDLE      snapshots_ask()                 ASKED
+ *     ASKED     a thread                        WRITING, IDLE
+ *     WRITING   its end                         IDLE
+ */
+#ifndef LARDER_ADMIN_SNAPSHOTS_H
+#define LARDER_ADMIN_SNAPSHOTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "admin/stats.h"
+#include "engine/snapshot.h"
+
+struct snapshots;
+
+/** NULL without memory. */
+struct snapshots *snapshots_create(void);
+void snapshots_destroy(struct snapshots *snapshots);
+
+/* -- who asks: any thread ---------------------------------------------------------------------- */
+
+enum snapshots_answer {
+    SNAPSHOTS_ASKED,
+    SNAPSHOTS_BUSY,     /* another is being written */
+    SNAPSHOTS_BAD_PATH, /* not absolute, too long, or with bytes that are none of a name */
+    SNAPSHOTS_NOBODY,   /* there is no thread to write it: the server has not begun, or stops */
+};
+
+/**
+ * Tells how it has ended; `error` is empty for well, else a line, borrowed for the call.  With
+ * LOCK_RANK_SNAPSHOT held: may take a worker's lock, and must not call back.
+ */
+typedef void snapshots_tell_fn(void *arg, const char *error);
+
+/** tell   NULL: nobody waits for it */
+enum snapshots_answer snapshots_ask(struct snapshots *snapshots, const void *path, size_t path_len,
+                                    snapshots_tell_fn *tell, void *arg);
+/** Who asked does not wait any more: when it returns, the callback has run or will never run.  The
+ * snapshot goes on. */
+void snapshots_forget(struct snapshots *snapshots, const void *arg);
+
+/** Figures for `stats larder`. */
+void snapshots_emit(struct snapshots *snapshots, stat_emit_fn *emit, void *arg);
+
+/* -- who writes -------------------------------------------------------------------------------- */
+
+/** From here on snapshots can be asked for; `wake` is told of it, from any thread.  NULL: no more,
+ * and the one that is being written ends soon. */
+void snapshots_serve(struct snapshots *snapshots, void (*wake)(void *arg), void *arg);
+/** Whether a thread is to be started. */
+bool snapshots_are_asked(struct snapshots *snapshots);
+/** ASKED to WRITING.  path: out, SNAPSHOT_PATH_MAX + 1 bytes. */
+void snapshots_begin(struct snapshots *snapshots, char *path);
+/** How far it is.  False: it is to stop. */
+bool snapshots_progress(struct snapshots *snapshots, const struct snapshot_figures *figures);
+/** To IDLE.  error: as snapshot_save()'s; ended_at: unix seconds; took_us: microseconds. */
+void snapshots_end(struct snapshots *snapshots, enum snapshot_result result,
+                   const struct snapshot_figures *figures, const char *error, int64_t ended_at,
+                   uint64_t took_us);
+
+/** What was read at the start.  Before other threads run. */
+void snapshots_note_load(struct snapshots *snapshots, const char *path,
+                         const struct snapshot_figures *figures, uint64_t took_us);
+
+#endif
