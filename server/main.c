@@ -293,7 +293,8 @@ start(struct settings *settings)
     /* Both until the server's loop takes them: a hangup must not end a server that is about to
      * start. */
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGXFSZ, SIG_IGN); /* a snapshot that is too long for a file fails, not the server */
+    (void)signal(SIGXFSZ,
+                 SIG_IGN); /* a snapshot that is too long for a file fails, not the server */
     (void)signal(SIGHUP, SIG_IGN);
     int code = service_open(&service);
     if (code != 0) {

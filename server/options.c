@@ -629,9 +629,9 @@ options_free(struct settings *settings)
     free(settings->config_text);
     settings->config_text = NULL;
     const char **const owned[] = { &settings->ssl_chain_cert, &settings->ssl_key,
-                                   &settings->ssl_ciphers, &settings->ssl_ca_cert,
-                                   &settings->mysql_hook,    &settings->metrics,
-                                   &settings->load_file,     &settings->load_if_there };
+                                   &settings->ssl_ciphers,    &settings->ssl_ca_cert,
+                                   &settings->mysql_hook,     &settings->metrics,
+                                   &settings->load_file,      &settings->load_if_there };
     for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++) {
         free((char *)(uintptr_t)*owned[i]);
         *owned[i] = NULL;

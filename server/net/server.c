@@ -21,7 +21,7 @@
 #define MAINTAIN_PERIOD_MS      10   /* between two looks of the cache at its background work */
 #define MAINTAIN_PERIOD_IDLE_MS 50   /* when it has had nothing pressing to do for long */
 #define MAINTAIN_IDLE_AFTER     200u /* calls without pressing work that count as long */
-#define MAINTAIN_PAUSE_US                                                                          \
+#define MAINTAIN_PAUSE_US \
     300u                           /* between two slices of pressing work, or lru_crawler_sleep if \
                                       that is more: the workers go first */
 #define DESCRIPTORS_PER_WORKER 3u  /* loop and wake-up, one spare */

@@ -469,13 +469,12 @@ run_states(struct session *session)
 
 /** What is shown of a session between two runs, by its state. */
 static const uint8_t shown_while_waiting[] = {
-    [SESSION_COMMAND] = SHOWN_READ,    [SESSION_GET_LINE] = SHOWN_READ,
-    [SESSION_LOGIN] = SHOWN_READ,      [SESSION_DUMP] = SHOWN_WRITE,
-    [SESSION_VALUE] = SHOWN_NREAD,     [SESSION_VALUE_END] = SHOWN_NREAD,
-    [SESSION_SWALLOW] = SHOWN_SWALLOW, [SESSION_SKIP_LINE] = SHOWN_SWALLOW,
-    [SESSION_WATCH] = SHOWN_WATCH,     [SESSION_HOOK_WAIT] = SHOWN_WATCH,
-    [SESSION_SNAPSHOT_WAIT] = SHOWN_WATCH,
-    [SESSION_CLOSED] = SHOWN_CLOSING,
+    [SESSION_COMMAND] = SHOWN_READ,        [SESSION_GET_LINE] = SHOWN_READ,
+    [SESSION_LOGIN] = SHOWN_READ,          [SESSION_DUMP] = SHOWN_WRITE,
+    [SESSION_VALUE] = SHOWN_NREAD,         [SESSION_VALUE_END] = SHOWN_NREAD,
+    [SESSION_SWALLOW] = SHOWN_SWALLOW,     [SESSION_SKIP_LINE] = SHOWN_SWALLOW,
+    [SESSION_WATCH] = SHOWN_WATCH,         [SESSION_HOOK_WAIT] = SHOWN_WATCH,
+    [SESSION_SNAPSHOT_WAIT] = SHOWN_WATCH, [SESSION_CLOSED] = SHOWN_CLOSING,
 };
 
 /** A closed session whose client goes on: it is told once why nothing more is answered. */
