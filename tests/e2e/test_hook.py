@@ -423,6 +423,31 @@ def check_kill(db):
         assert it.stat("gaps") == "0"
 
 
+def check_filtered_system_calls(db):
+    """-o drop_privileges: the hook connects again, and keeps its state file."""
+    if b"drop_privileges:" not in run(["-h"]).stdout:
+        raise Skip("larder is built without seccomp")
+    place = Place([db], state=True)
+    with hooked(db, place, "-o", "drop_privileges") as it:
+        make_tables(it.sql)
+        it.settle()
+        for round in range(2):
+            it.fill(f"user:{round}", "user:99")
+            reconnects = it.count("reconnects")
+            for (number,) in it.sql("SELECT ID FROM INFORMATION_SCHEMA.PROCESSLIST WHERE USER = 'hook'"):
+                with contextlib.suppress(SqlError):
+                    it.sql(f"KILL {number}")
+            it.sql(f"INSERT INTO shop.users VALUES ({round}, 'a', 'b')")
+            wait_until(lambda: it.count("reconnects") > reconnects, "another connection")
+            it.wait_for("streaming")
+            it.settle()
+            assert not it.has(f"user:{round}") and it.has("user:99")
+        assert it.count("save_errors") == 0
+        wait_until(lambda: os.path.exists(place.state_file), "the state file")
+        with open(f"/proc/{it.server.pid}/status") as file:
+            assert "Seccomp:\t2\n" in file.read()
+
+
 def check_freeze(db):
     """A server that is silent is found out; past the grace time nothing old is served."""
     with hooked(db) as it:
