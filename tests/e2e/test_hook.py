@@ -47,7 +47,7 @@ class Place:
         with open(self.rules, "w") as file:
             file.write(
                 f'source = {{ hosts = ({names}); user = "{user}"; password_file = "{password}"; tls = "off";'
-                f" heartbeat_ms = 250; timeout_ms = 1000; grace_ms = {grace_ms}; holdoff_ms = 1000; {source} }};\n"
+                f" heartbeat_ms = 250; timeout_ms = 3000; grace_ms = {grace_ms}; holdoff_ms = 1000; {source} }};\n"
                 f"tables = ( {tables} );\n"
             )
 
