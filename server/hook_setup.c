@@ -69,11 +69,6 @@ hook_setup_start(struct hook_setup *setup, struct cache *cache, const struct set
         log_line("-o mysql_hook cannot be had with -C: what is void is told by its CAS id");
         return OPTIONS_EXIT_USAGE;
     }
-    if (settings->drop_privileges) {
-        log_line("-o mysql_hook cannot be had with -o drop_privileges: it opens connections to"
-                 " servers");
-        return OPTIONS_EXIT_USAGE;
-    }
     if (!rules_load(settings->mysql_hook, &setup->rules, error, sizeof(error))) {
         log_line("%s", error);
         return OPTIONS_EXIT_USAGE;

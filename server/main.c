@@ -194,7 +194,10 @@ serve(struct settings *settings, struct service *service, struct server *server,
             goto done;
         }
         stats.follower = &hook.follower;
-        code = OPTIONS_EXIT_BAD;
+    }
+    if (settings->drop_privileges && !sandbox_sockets()) {
+        code = OPTIONS_EXIT_OS;
+        goto done;
     }
     server_on_metrics(server, &metrics);
     struct event_targets targets = { service, stats.hotkeys };

@@ -28,11 +28,6 @@ static const char *const denied[] = {
     "unshare",
     "chroot",
     "pivot_root",
-    /* sockets */
-    "socket",
-    "socketpair",
-    "bind",
-    "connect",
     /* other processes */
     "ptrace",
     "process_vm_readv",
@@ -103,6 +98,9 @@ static const char *const denied[] = {
     "io_uring_enter",
     "io_uring_register",
 };
+
+/** New sockets; the MySQL hook alone connects again and again. */
+static const char *const sockets[] = { "socket", "socketpair", "bind", "connect" };
 
 /** All that a worker does: sockets that it was given, memory, time, its loop, and files that it
  * reads: certificates, locales, what OpenSSL and SASL look up. */
@@ -348,6 +346,14 @@ sandbox_process(void)
     return load(filter, rc, "the process");
 }
 
+bool
+sandbox_sockets(void)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    int rc = filter != NULL ? add_all(filter, SCMP_ACT_ERRNO(EPERM), sockets, COUNT(sockets)) : 0;
+    return load(filter, rc, "the process");
+}
+
 /** A filter that leaves a list of calls. */
 static bool
 filter_thread(bool accepts, const char *whom)
@@ -367,6 +373,9 @@ filter_thread(bool accepts, const char *whom)
     }
     if (filter != NULL && rc == 0) {
         rc = add_all(filter, SCMP_ACT_ERRNO(EPERM), denied, COUNT(denied));
+    }
+    if (filter != NULL && rc == 0) {
+        rc = add_all(filter, SCMP_ACT_ERRNO(EPERM), sockets, COUNT(sockets));
     }
     return load(filter, rc, whom);
 }
@@ -400,6 +409,12 @@ sandbox_process(void)
 {
     log_line("-o drop_privileges: this build of larder has no seccomp");
     return false;
+}
+
+bool
+sandbox_sockets(void)
+{
+    return sandbox_process();
 }
 
 bool

@@ -1,8 +1,9 @@
 /* -o drop_privileges: what a process that serves strangers does not need is taken from it.
  *
  * A filter of system calls (seccomp) for the process, inherited by every thread, takes away:
- * programs, processes, new sockets, tracing, changing users, and what only loads code into the
- * kernel.  A second one for each worker, which reads what clients send, leaves a list of calls
+ * programs, processes, tracing, changing users, and what only loads code into the kernel.  A second
+ * one takes new sockets away, also from every thread but those of the MySQL hook, which are started
+ * before it and connect to their server again when that was gone.  A third one for each worker, which reads what clients send, leaves a list of calls
  * alone.  A call that is taken away fails with EPERM, one that the workers' list does not know with
  * ENOSYS, as on a kernel that has it not: the C library then does without.
  */
@@ -11,9 +12,11 @@
 
 #include <stdbool.h>
 
-/** The calling thread, and those that it starts from here on.  After the sockets are bound.  false
- * after having told why. */
+/** The calling thread, and those that it starts from here on.  false after having told why. */
 __attribute__((warn_unused_result)) bool sandbox_process(void);
+
+/** The same, in addition: no new sockets.  After those of the server are bound. */
+__attribute__((warn_unused_result)) bool sandbox_sockets(void);
 
 /** The calling thread, in addition.  false after having told why. */
 __attribute__((warn_unused_result)) bool sandbox_worker(void);

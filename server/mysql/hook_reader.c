@@ -157,10 +157,12 @@ static bool
 has_native_cascades(struct hook *hook)
 {
     char text[16];
-    return !hook->source.link.is_mariadb &&
-           (link_query_text(&hook->source.link, "SELECT @@global.innodb_native_foreign_keys", text,
-                            sizeof(text)) != LINK_OK ||
-            strcmp(text, "1") == 0);
+    if (hook->source.link.is_mariadb) {
+        return cascade_is_native(true, NULL);
+    }
+    enum link_result result = link_query_text(
+        &hook->source.link, "SELECT @@global.innodb_native_foreign_keys", text, sizeof(text));
+    return cascade_is_native(false, result == LINK_OK ? text : NULL);
 }
 
 static void

@@ -178,8 +178,13 @@ read_text(struct rules_reader *reader, struct bytes text)
     } else {
         const char *reason = config_error_text(&config);
         int line = config_error_line(&config);
-        rules_fail(reader, line > 0 ? (unsigned)line : 0, "%s",
-                   reason == NULL ? "out of memory for the rules" : reason);
+        bool is_twice = reason != NULL && strcmp(reason, "duplicate setting name") == 0;
+        rules_fail(reader, line > 0 ? (unsigned)line : 0, "%s%s",
+                   reason == NULL ? "out of memory for the rules" : reason,
+                   reason == NULL ? ""
+                   : is_twice     ? "; once in a group is right"
+                                  : ", here or above; settings are name = value; with ( ... ) for"
+                                    " lists and { ... } for groups");
     }
     config_destroy(&config);
     return is_read;

@@ -187,7 +187,8 @@ read_action(struct rules_reader *reader, const config_setting_t *group, struct r
         rule->action = (enum rule_action)i;
     }
     if (key == NULL) {
-        return rules_fail(reader, rule->line, "a rule without delete, stale or set");
+        return rules_fail(reader, rule->line,
+                          "a rule without delete, stale or set; delete = \"key:{id}\" is one");
     }
     return compile_template(reader, key_line, names[rule->action], key,
                             rule->action == RULE_SET ? TEMPLATE_FOR_STORE_KEY : TEMPLATE_FOR_KEY,

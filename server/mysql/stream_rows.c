@@ -23,7 +23,7 @@ stream_table_map(struct stream *stream, const struct event_table_map *map)
     }
 }
 
-/** tables_child_fn */
+/** cascade_child_fn */
 static void
 widen_child(void *arg, struct bytes database, struct bytes name)
 {
@@ -39,9 +39,11 @@ static void
 note_rows(struct stream *stream, const struct table *table, enum event_rows_op op)
 {
     struct stream_transaction *txn = &stream->txn;
+    /* A table that a foreign key changes, too, is mapped once more: the second map stays without. */
     for (unsigned i = 0; i < stream->map_count; i++) {
         if (stream->maps[i].id == table->id) {
             stream->maps[i].has_rows = true;
+            break;
         }
     }
     if (op == EVENT_ROWS_WRITE) {

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define CHANGE_WAIT_S "0.5"
-#define CHAIN_MAX     64u /* tables between a change and where it leads by foreign keys */
 
 struct tables {
     const struct rules *rules;
@@ -403,71 +402,16 @@ read_graph(struct tables *tables)
     return &tables->graph;
 }
 
-static bool
-is_among(uint64_t name, const uint64_t *names, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        if (names[i] == name) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool
 tables_may_cascade(struct tables *tables, uint64_t child, const uint64_t *changed,
                    unsigned changed_count)
 {
-    const struct schema_graph *graph = read_graph(tables);
-    uint64_t chain[CHAIN_MAX] = { child };
-    unsigned chain_count = 1;
-    if (!graph->is_known) {
-        return true;
-    }
-    for (unsigned at = 0; at < chain_count; at++) {
-        if (!schema_graph_shows(graph, chain[at])) {
-            return true;
-        }
-        for (uint32_t i = 0; i < graph->count; i++) {
-            const struct schema_foreign_key *key = &graph->keys[i];
-            if (key->child != chain[at] || is_among(key->parent, chain + 1, chain_count - 1)) {
-                continue;
-            }
-            if (is_among(key->parent, changed, changed_count) || chain_count == CHAIN_MAX) {
-                return true;
-            }
-            chain[chain_count++] = key->parent;
-        }
-    }
-    return false;
+    return cascade_may_reach(read_graph(tables), child, changed, changed_count);
 }
 
 bool
-tables_children(struct tables *tables, uint64_t parent, bool is_delete, tables_child_fn *child,
+tables_children(struct tables *tables, uint64_t parent, bool is_delete, cascade_child_fn *child,
                 void *arg)
 {
-    const struct schema_graph *graph = read_graph(tables);
-    uint64_t chain[CHAIN_MAX] = { parent };
-    unsigned chain_count = 1;
-    if (!graph->is_known) {
-        return false;
-    }
-    for (unsigned at = 0; at < chain_count; at++) {
-        for (uint32_t i = 0; i < graph->count; i++) {
-            const struct schema_foreign_key *key = &graph->keys[i];
-            bool acts = at > 0 || (is_delete ? key->on_delete : key->on_update);
-            if (key->parent != chain[at] || !acts || is_among(key->child, chain, chain_count)) {
-                continue;
-            }
-            if (chain_count == CHAIN_MAX || key->child_names == NULL) {
-                return false;
-            }
-            chain[chain_count++] = key->child;
-            const char *name = key->child_names + strlen(key->child_names) + 1;
-            child(arg,
-                  (struct bytes){ (const uint8_t *)key->child_names, strlen(key->child_names) },
-                  (struct bytes){ (const uint8_t *)name, strlen(name) });
-        }
-    }
-    return true;
+    return cascade_children(read_graph(tables), parent, is_delete, child, arg);
 }

@@ -11,6 +11,7 @@
 #ifndef LARDER_MYSQL_TABLES_H
 #define LARDER_MYSQL_TABLES_H
 
+#include "mysql/cascade.h"
 #include "mysql/gtid.h"
 #include "mysql/plan.h"
 #include "mysql/schema.h"
@@ -63,11 +64,9 @@ bool tables_altered(struct tables *tables, struct bytes database, struct bytes n
 /** Whether a table map of this table without rows may mean changes that are not logged. */
 bool tables_may_cascade(struct tables *tables, uint64_t child, const uint64_t *changed,
                         unsigned changed_count);
-/** Takes a table that a change of its parent changes too. */
-typedef void tables_child_fn(void *arg, struct bytes database, struct bytes name);
 /** All tables that an update or a delete of `parent` changes by foreign keys.  False: not known. */
-bool tables_children(struct tables *tables, uint64_t parent, bool is_delete, tables_child_fn *child,
-                     void *arg);
+bool tables_children(struct tables *tables, uint64_t parent, bool is_delete,
+                     cascade_child_fn *child, void *arg);
 /** Foreign keys may have changed. */
 void tables_graph_changed(struct tables *tables);
 

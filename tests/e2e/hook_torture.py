@@ -3,13 +3,12 @@
 
 Each row has a version that only grows.  Writers change rows through several connections; readers ask the cache, and on
 a miss read the database and store what they saw: plainly (set), or with a token (mg N, ms C).  Meanwhile connections
-are killed, the server is frozen, its log is rotated and purged, it is restarted, the hook is paused.  After that it is
-quiet; when everything has been applied and the plain stores of the last moment have gone (2 hold-offs and 2 s), nothing
+are killed, the server is frozen, its log is rotated and purged, also while the hook is away, it is restarted, the hook
+is paused, commits wait for a replica that does not answer (semi-synchronous replication).  After that it is quiet; when everything has been applied and the plain stores of the last moment have gone (2 hold-offs and 2 s), nothing
 that the cache holds may be older than the database.
 
 HOOK_TORTURE_SECONDS  how long (60)    HOOK_TORTURE_FAMILY  mariadb or mysql    HOOK_TORTURE_SEED
-HOOK_TORTURE_FENCE    "arrival" takes the fence away: with HOOK_TORTURE_SEMISYNC=1 (MariaDB) it must fail, and the test
-                      says so
+HOOK_TORTURE_FENCE    "arrival" takes the fence away: values that are stale then are what it is there for
 """
 
 import os
@@ -36,6 +35,8 @@ TABLES = """
     { on = "any"; stale = "s:{id}"; },
     { on = "insert,update"; set = "w:{id}"; value = "{version}"; } ); }
 """
+FAULTS = {"kill": 3, "rotate": 2, "freeze": 1, "pause": 1, "purge": 1, "gap": 1, "restart": 1, "stall": 1}
+SEMISYNC = {"mariadb": "rpl_semi_sync_master", "mysql": "rpl_semi_sync_source"}
 LOST = (OSError, ConnectionError, SqlError, ValueError, IndexError)
 
 
@@ -44,7 +45,8 @@ class Torture:
         self.db, self.server, self.seed = db, server, seed
         self.stop = threading.Event()
         self.calm = threading.Event()
-        self.counts = {"writes": 0, "hits": 0, "plain": 0, "token": 0, "refused": 0, "faults": 0}
+        self.counts = {"writes": 0, "hits": 0, "plain": 0, "token": 0, "refused": 0}
+        self.faults_done = dict.fromkeys(FAULTS, 0)
         self.errors = []
 
     def loop(self, work, number):
@@ -121,9 +123,37 @@ class Torture:
             if len(sql("SHOW BINARY LOGS")) == 1:
                 return
 
-    def fault(self, dice):
-        kind = dice.choice(("kill", "kill", "kill", "rotate", "rotate", "freeze", "pause", "purge", "restart"))
-        self.counts["faults"] += 1
+    def gap(self, dice):
+        """What happened while the hook was away is purged."""
+        with self.server.client() as client, self.db.connect(timeout=10) as sql:
+            def count(name):
+                return int(client.stats("hook")["hook_" + name])
+
+            wait_until(lambda: client.stats("hook")["hook_state"] == "streaming", "the stream", 15)
+            gaps, writes = count("gaps"), self.counts["writes"]
+            client.exchange(b"hook pause\r\n", b"OK\r\n")
+            try:
+                wait_until(lambda: self.counts["writes"] > writes + 20, "writes", 15)
+                self.purge(sql)
+                time.sleep(dice.random())
+            finally:
+                client.exchange(b"hook resume\r\n", b"OK\r\n")
+            wait_until(lambda: count("gaps") > gaps, "the gap", 15)
+
+    def stall(self, dice):
+        """Commits are in the log, and cannot be seen before their time for a replica's answer is over."""
+        setting = SEMISYNC[self.db.family]
+        with self.db.connect(timeout=10) as sql:
+            if self.db.family == "mysql" and not sql("SELECT 1 FROM mysql.plugin WHERE name = 'rpl_semi_sync_source'"):
+                sql("INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'")
+            sql(f"SET GLOBAL {setting}_timeout = {dice.randrange(100, 700)}, GLOBAL {setting}_wait_point = AFTER_SYNC")
+            sql(f"SET GLOBAL {setting}_enabled = ON")
+            try:
+                time.sleep(dice.random() * 1.5)
+            finally:
+                sql(f"SET GLOBAL {setting}_enabled = OFF")
+
+    def fault(self, dice, kind):
         with self.db.connect(timeout=3) as sql:
             if kind == "kill":
                 for (number,) in sql("SELECT ID FROM INFORMATION_SCHEMA.PROCESSLIST WHERE USER = 'hook'"):
@@ -141,20 +171,28 @@ class Torture:
             with self.server.client() as client:
                 client.exchange(b"hook pause\r\n", b"OK\r\n")
                 time.sleep(dice.random() * 2)
-                if dice.random() < 0.3:
-                    with self.db.connect() as sql:
-                        self.purge(sql)
                 client.exchange(b"hook resume\r\n", b"OK\r\n")
+        elif kind == "gap":
+            self.gap(dice)
         elif kind == "restart":
             self.db.restart() if dice.random() < 0.7 else (self.db.kill(), self.db.start())
+        elif kind == "stall":
+            self.stall(dice)
+        self.faults_done[kind] += 1
 
     def faults(self):
         dice = random.Random(self.seed)
+        kinds = [kind for kind, weight in FAULTS.items() for _ in range(weight)]
+        first = list(FAULTS)  # each once, as far as there is time
+        dice.shuffle(first)
         while not self.calm.wait(0.5 + dice.random() * 2):
+            kind = first.pop() if first else dice.choice(kinds)
             try:
-                self.fault(dice)
-            except LOST:
-                pass
+                self.fault(dice, kind)
+            except LOST as error:
+                print(f"fault {kind}: {error}", flush=True)
+            except AssertionError as error:
+                self.errors.append(f"fault {kind}: {error}")
 
     # -- the verdict
 
@@ -220,7 +258,7 @@ def torture(make, options=(), fence=None, with_faults=True, prepare=None):
             shown = {name: figures["hook_" + name] for name in (
                 "rows", "reconnects", "gaps", "epoch_bumps", "token_voided", "holdoff_shortened", "fence_us_p50",
                 "fence_us_p99", "fence_timeouts", "lag_us", "decode_errors")}  # fmt: skip
-            print(it.counts, shown, f"{held} values held, {len(bad)} stale", flush=True)
+            print(it.counts, it.faults_done, shown, f"{held} values held, {len(bad)} stale", flush=True)
             return bad, held, it
 
 

@@ -292,7 +292,7 @@ def filters(pid):
             status = file.read()
         mode = int(re.search(r"^Seccomp:\t(\d)", status, re.M)[1])
         count = re.search(r"^Seccomp_filters:\t(\d+)", status, re.M)
-        found.append(int(count[1]) if count else (1 if mode == 2 else 0))
+        found.append(int(count[1]) if count else (2 if mode == 2 else 0))
     return sorted(found)
 
 
@@ -300,10 +300,10 @@ def test_dropped_privileges_filter_every_thread():
     need_seccomp()
     with Server(["-t", "3", "-o", "drop_privileges"], env=SANITIZER_ENV) as server:
         # Each worker begins with its own, which may be a moment after the first connection is accepted.
-        wait_until(lambda: filters(server.pid).count(2) >= 3, "the filters of the workers")
-        assert filters(server.pid)[0] >= 1, filters(server.pid)
+        wait_until(lambda: filters(server.pid).count(3) >= 3, "the filters of the workers")
+        assert filters(server.pid)[0] >= 2, filters(server.pid)
     with Server(["-t", "3", "-o", "drop_privileges,relaxed_privileges"], env=SANITIZER_ENV) as server:
-        assert set(filters(server.pid)) == {1}, filters(server.pid)
+        assert set(filters(server.pid)) == {2}, filters(server.pid)
     with Server() as server:
         assert set(filters(server.pid)) == {0}, filters(server.pid)
     assert settings_of(["-o", "drop_privileges"], env=SANITIZER_ENV)["drop_privileges"] == "yes"

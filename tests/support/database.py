@@ -23,7 +23,7 @@ import time
 from server import TIMEOUT_S, Skip, free_port
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-START_S = 60.0 * float(os.environ.get("TEST_TIMEOUT_SCALE", "1"))
+START_S = 120.0 * float(os.environ.get("TEST_TIMEOUT_SCALE", "1"))
 
 
 class SqlError(Exception):

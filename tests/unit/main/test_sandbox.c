@@ -140,6 +140,15 @@ static void *
 in_process_filter(void *arg)
 {
     struct probes *probes = arg;
+    note(probes, "filter", sandbox_process() && sandbox_sockets() ? 0 : -1);
+    probe_all(probes);
+    return NULL;
+}
+
+static void *
+in_hook_filter(void *arg)
+{
+    struct probes *probes = arg;
     note(probes, "filter", sandbox_process() ? 0 : -1);
     probe_all(probes);
     return NULL;
@@ -149,7 +158,7 @@ static void *
 in_worker_filter(void *arg)
 {
     struct probes *probes = arg;
-    note(probes, "filter", sandbox_process() && sandbox_worker() ? 0 : -1);
+    note(probes, "filter", sandbox_process() && sandbox_sockets() && sandbox_worker() ? 0 : -1);
     probe_all(probes);
     return NULL;
 }
@@ -199,6 +208,20 @@ START_TEST(sandbox_of_the_process_takes_programs_and_sockets)
 }
 END_TEST
 
+START_TEST(sandbox_of_the_hook_leaves_sockets)
+{
+    struct probes probes;
+    run_filtered(in_hook_filter, &probes);
+    expect_done(&probes, "filter");
+    expect_done(&probes, "socket");
+    expect_refused(&probes, "connect", EINVAL);
+    static const char *const taken[] = { "system", "execve", "fork", "ptrace", "setuid" };
+    for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+        expect_refused(&probes, taken[i], EPERM);
+    }
+}
+END_TEST
+
 START_TEST(sandbox_of_a_worker_leaves_a_list_of_calls)
 {
     struct probes probes;
@@ -233,6 +256,7 @@ main(void)
     suite_add_tcase(suite, tcase);
 #ifdef HAVE_SECCOMP
     tcase_add_test(tcase, sandbox_of_the_process_takes_programs_and_sockets);
+    tcase_add_test(tcase, sandbox_of_the_hook_leaves_sockets);
     tcase_add_test(tcase, sandbox_of_a_worker_leaves_a_list_of_calls);
     tcase_add_test(tcase, sandbox_of_one_thread_leaves_others_alone);
 #endif

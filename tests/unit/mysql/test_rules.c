@@ -127,7 +127,8 @@ static const struct {
       "f:2: online_ddl: more than 8 '+' in a pattern" },
     { "online_ddl = \"(a)\\\\1\";", "f:2: online_ddl: '\\1' in a pattern; back references" },
     { "state_file = ( );", "f:2: state_file is a list; it must be a text" },
-    { "fence = \"visible\"; fence = \"arrival\";", "f:2: duplicate setting name" },
+    { "fence = \"visible\"; fence = \"arrival\";",
+      "f:2: duplicate setting name; once in a group is right" },
 };
 
 START_TEST(a_wrong_setting_is_said)
@@ -182,7 +183,7 @@ static const struct {
     { RULE("on = \"update()\";"), "f:4: update(...) in on takes names" },
     { RULE("on = \"update(a,,b)\";"), "f:4: update(...) in on takes names" },
     { RULE("on = \"update(a,b,A)\";"), "f:4: 'A' twice in update(...)" },
-    { ANY(""), "f:4: a rule without delete, stale or set" },
+    { ANY(""), "f:4: a rule without delete, stale or set; delete = \"key:{id}\" is one" },
     { ANY("when = 5;"), "f:4: unknown setting 'when' in a rule; there are on, delete, stale, set" },
     { ANY("delete = \"k:{a}\"; set = \"k:{a}\";"), "f:4: delete and set in one rule" },
     { ANY("stale = \"k:{a}\"; delete = \"k:{a}\";"), "f:4: delete and stale in one rule" },
@@ -239,7 +240,8 @@ static const struct {
     { "\n\"x", "f:2: a text without its closing '\"'" },
     { "\n/* x", "f:2: a comment without its closing '*/'" },
     { "\n((((((((((", "f:2: brackets within more than 8 others" },
-    { "\nx y", "f:2: syntax error" },
+    { "\nx y",
+      "f:2: syntax error, here or above; settings are name = value; with ( ... ) for lists and { ... } for groups" },
     { "\xef\xbb\xbfsource", "f:1: begins with a byte order mark" },
 };
 
