@@ -23,7 +23,7 @@ static const char help_serving[] =
     "-U, --udp-port=<num>      UDP port (default: 0, off; -1: any free one); without -p it is the TCP port, too\n"
     "-s, --unix-socket=<file>  UNIX socket to listen on; without -p and -l no TCP port is opened\n"
     "-a, --unix-mask=<mask>    access mask for the UNIX socket, in octal (default: 700)\n"
-    "-A, --enable-shutdown     enable the \"shutdown\" command\n"
+    "-A, --enable-shutdown     enable the commands \"shutdown\" and \"larder snapshot\"\n"
     "-l, --listen=<addr>       address to listen on: <host>[:<port>], [<v6>]:<port>, * for any (default: any);\n"
     "                          several split by , or ; or in several -l; before an address may stand\n"
     "                          notls:, btls: (TLS), mtls: (TLS, clients with a certificate),\n"
@@ -91,6 +91,8 @@ static const char help_extended[] =
     "                         what its changes make wrong\n"
     "                         (--hook-check <file>: tries the rules; --hook-print <file> [log...]: shows what\n"
     "                         they do)\n"
+    "   - load:               file written by \"larder snapshot\": start with its items\n"
+    "   - load_if_there:      the same, and it may be missing\n"
     "   - modern:             nothing more than the defaults\n"
     "   - no_modern:          the defaults of memcached 1.4, as far as they are settings\n";
 

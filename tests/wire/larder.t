@@ -1,4 +1,4 @@
-# Commands that memcached does not have: larder flush_prefix, larder scan.
+# Commands that memcached does not have: larder flush_prefix, larder scan, and who may give larder snapshot.
 
 case larder alone and with unknown words
 > larder
@@ -110,6 +110,25 @@ case scan: what is wrong
 < CLIENT_ERROR bad command line format
 < CLIENT_ERROR bad command line format
 < CLIENT_ERROR bad command line format
+< MN
+
+case snapshot is for those who may stop the server, or who log in
+> larder snapshot /tmp/items
+> larder snapshot
+> larder snapshot /tmp/items noreply
+> mn
+< SERVER_ERROR: snapshot not enabled
+< SERVER_ERROR: snapshot not enabled
+< MN
+
+server -A
+case snapshot takes one path
+> larder snapshot
+> larder snapshot /a /b
+> larder snapshot noreply
+> mn
+< CLIENT_ERROR usage: larder snapshot <file>
+< CLIENT_ERROR usage: larder snapshot <file>
 < MN
 
 server -F -X
