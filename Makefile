@@ -427,7 +427,7 @@ $(E2E_RESULTS): $(R)/%: tests/% $(OUT)/larder $(E2E_HELPERS)
 	@$(RUN_TEST) $(if $(filter %.py,$<),$(PYTHON)) $<
 
 $(filter $(R)/e2e/test_clients_%,$(E2E_RESULTS)): $(CLIENT_PROGRAMS)
-$(filter $(R)/e2e/test_load.py,$(E2E_RESULTS)): $(OUT)/larder-load
+$(filter $(R)/e2e/test_load.py $(R)/e2e/test_bench_tools.py,$(E2E_RESULTS)): $(OUT)/larder-load
 
 COUNT = LARDER=$(CURDIR)/$(OUT)/larder PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/count \
     --flags '$(CFLAGS) $(LTO_FLAGS) $(VARIANT_FLAGS) $(LDFLAGS)'
@@ -517,6 +517,12 @@ bench-memtier: $(OUT)/larder
 	@LARDER=$(CURDIR)/$(OUT)/larder PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/memtier \
 	    $(if $(filter-out 0,$(FULL)),--full) --json $(B)/bench/memtier.json --chart $(B)/bench/memtier.svg
 
+PEER_BENCHES := connections fairness tls workers
+.PHONY: $(PEER_BENCHES:%=bench-%)
+$(PEER_BENCHES:%=bench-%): bench-%: $(OUT)/larder $(OUT)/larder-load
+	@LARDER=$(CURDIR)/$(OUT)/larder LARDER_LOAD=$(CURDIR)/$(OUT)/larder-load PYTHONDONTWRITEBYTECODE=1 \
+	    $(PYTHON) bench/$* --json $(B)/bench/$*.json
+
 # -- with a profile -------------------------------------------------------------------------------------
 
 # Builds once to learn, trains, and builds again with what was learnt.  A compiler cache would give objects
@@ -581,6 +587,9 @@ help:
 # @make bench-compare  BASE=revision: this tree against another, interleaved
 # @make bench-count    instructions per operation, beside bench/counts.txt; UPDATE=1 writes that
 # @make bench-memtier  memtier_benchmark against memcached, 2 minutes; FULL=1: the whole matrix
+# @make bench-connections bench-fairness bench-tls bench-workers
+# @                    against memcached, too, a minute each: storms of connections, idle and busy ones; a client beside a
+# @                    greedy one; handshakes and requests of TLS; one worker and two on two processors
 # @make pgo            build/pgo/larder: with the profile of a training run; `make install VARIANT=pgo`
 # @make tidy           layers, exported names, headers; lists the longest files and functions
 # @make format         clang-format over all sources
