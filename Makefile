@@ -433,7 +433,7 @@ $(E2E_RESULTS): $(R)/%: tests/% $(OUT)/larder $(E2E_HELPERS)
 
 $(filter $(R)/e2e/test_clients_%,$(E2E_RESULTS)): $(CLIENT_PROGRAMS)
 $(filter $(R)/e2e/test_bench_tools.py,$(E2E_RESULTS)): $(STORE_PROGRAMS)
-$(filter $(R)/e2e/test_load.py,$(E2E_RESULTS)): $(OUT)/larder-load
+$(filter $(R)/e2e/test_load.py $(R)/e2e/test_bench_tools.py,$(E2E_RESULTS)): $(OUT)/larder-load
 
 COUNT = LARDER=$(CURDIR)/$(OUT)/larder PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/count \
     --flags '$(CFLAGS) $(LTO_FLAGS) $(VARIANT_FLAGS) $(LDFLAGS)'
@@ -540,6 +540,12 @@ bench-stall: $(OUT)/larder $(OUT)/larder-load
 bench-expire: $(OUT)/larder
 	@LARDER=$(CURDIR)/$(OUT)/larder PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/expire --json $(B)/bench/expire.json
 
+PEER_BENCHES := connections fairness tls workers
+.PHONY: $(PEER_BENCHES:%=bench-%)
+$(PEER_BENCHES:%=bench-%): bench-%: $(OUT)/larder $(OUT)/larder-load
+	@LARDER=$(CURDIR)/$(OUT)/larder LARDER_LOAD=$(CURDIR)/$(OUT)/larder-load PYTHONDONTWRITEBYTECODE=1 \
+	    $(PYTHON) bench/$* --json $(B)/bench/$*.json
+
 # -- with a profile -------------------------------------------------------------------------------------
 
 # Builds once to learn, trains, and builds again with what was learnt.  A compiler cache would give objects
@@ -607,6 +613,9 @@ help:
 # @make bench-library  the library beside GHashTable with a mutex and memcached on a unix socket; FULL=1: 10 million items
 # @make bench-stall    longest waits while the index grows, pages move, items expire...; 3 minutes; FULL=1: 20 M items
 # @make bench-expire   evictions of live items beside expired ones, against an oracle
+# @make bench-connections bench-fairness bench-tls bench-workers
+# @                    against memcached, too, a minute each: storms of connections, idle and busy ones; a client beside a
+# @                    greedy one; handshakes and requests of TLS; one worker and two on two processors
 # @make pgo            build/pgo/larder: with the profile of a training run; `make install VARIANT=pgo`
 # @make tidy           layers, exported names, headers; lists the longest files and functions
 # @make format         clang-format over all sources

@@ -3,6 +3,7 @@
 Nothing waits without an end: START_S for a server to accept, STOP_S for it to go.
 """
 
+import glob
 import os
 import re
 import shutil
@@ -43,6 +44,16 @@ def has_tls(binary):
     return re.search(r"^-Z\b", output, re.MULTILINE) is not None
 
 
+def make_certificate(directory):
+    """A certificate that nobody trusts, and its key; None where openssl is not there."""
+    if not shutil.which("openssl"):
+        return None
+    paths = os.path.join(directory, "certificate.pem"), os.path.join(directory, "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-out", paths[0], "-keyout", paths[1]], check=True, capture_output=True, timeout=STOP_S)
+    return paths
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -76,6 +87,19 @@ class Server:
         with open(f"/proc/{self.pid}/stat", encoding="ascii", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def cpu_us(self):
+        """The same in microseconds, exact: what the kernel's scheduler has counted for each thread that lives."""
+        total_ns = 0
+        for path in glob.glob(f"/proc/{self.pid}/task/*/schedstat"):
+            with open(path, encoding="ascii") as file:
+                total_ns += int(file.read().split()[0])
+        return total_ns / 1000
+
+    def rss(self):
+        """Bytes of resident memory."""
+        with open(f"/proc/{self.pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def _accepts(self):
         try:

@@ -16,6 +16,7 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 BENCH = os.path.join(ROOT, "bench")
 sys.path[:0] = [os.path.join(ROOT, "tests", "support"), BENCH]
 sys.dont_write_bytecode = True
+import servers  # noqa: E402
 from server import TIMEOUT_S, Server, Skip, larder_binary, run_tests  # noqa: E402
 
 # Plays memtier_benchmark: notes its options, and gives the next of the canned results.
@@ -150,6 +151,84 @@ def test_memtier_lists_every_dimension():
         assert any(part in name for name in names), part
 
 
+class FakeArguments:
+    rounds, seconds, json = 3, 1, None
+
+
+def test_rounds_give_ratios_of_medians_and_the_worse_spread():
+    import rounds
+
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        comparison = rounds.Comparison((("speed", "how fast"), ("cost", "how dear"), ("other", "else")), FakeArguments)
+        comparison.binaries = {"larder": "a", "memcached": "b"}
+        results = {"a": iter([300, 330, 270]), "b": iter([100, 90, 110])}
+        order = []
+
+        def run(side, binary):
+            order.append(side)
+            return {"speed": next(results[binary]), "cost": 2 if side == "larder" else None}
+
+        comparison.measure("row", run)
+    assert order == ["larder", "memcached", "memcached", "larder", "larder", "memcached"], order
+    figures = comparison.rows[0]["figures"]
+    assert figures["speed"]["ratio"] == 3.0 and abs(figures["speed"]["memcached"]["spread"] - 0.2) < 1e-9, figures
+    assert figures["cost"]["ratio"] is None and figures["cost"]["memcached"] is None, figures
+    text = output.getvalue()
+    assert re.search(r"how fast +larder +300.00 +memcached +100.00 +ratio +3.00 \( 20%\)", text), text
+    assert re.search(r"how dear +larder +2.00 +memcached +-$", text, re.MULTILINE), text
+    assert "else" not in text, text
+
+
+def run_against_itself(*arguments, name_of_row, figures):
+    """Runs a tool with larder in both parts; the figures of this row must be there, above 0 and finite."""
+    load_binary = os.path.join(os.path.dirname(larder_binary()), "larder-load")
+    with tempfile.TemporaryDirectory(prefix="larder-bench-") as directory:
+        report = os.path.join(directory, "report.json")
+        done = run_tool([*arguments, "--rounds", "1", "--seconds", "0.2", "--json", report],
+                        os.environ["PATH"].split(os.pathsep), MEMCACHED=larder_binary(), LARDER=larder_binary(),
+                        LARDER_LOAD=load_binary)
+        assert done.returncode == 0, done.stdout + done.stderr
+        with open(report, encoding="utf-8") as file:
+            rows = {row["name"]: row for row in json.load(file)["rows"]}
+    for figure in figures:
+        for side in ("larder", "memcached"):
+            value = rows[name_of_row]["figures"][figure][side]["median"]
+            assert 0 < value < 1e9, (name_of_row, figure, side, value)
+    return rows
+
+
+def test_connections_are_stormed_idle_and_busy():
+    rows = run_against_itself("connections", "--storm", "50", "--idle", "200", "--busy", "20",
+                              name_of_row="storm of 50 connections", figures=("all_ms", "p50_ms", "p99_ms", "cpu_us"))
+    assert rows["storm of 50 connections"]["figures"]["broken"]["larder"]["median"] == 0, rows
+    assert rows["20 busy connections"]["figures"]["ops_per_s"]["ratio"] > 0, rows
+    assert "idle_bytes" in rows["200 idle connections"]["figures"], rows
+
+
+def test_fairness_is_measured_beside_a_greedy_client():
+    rows = run_against_itself("fairness", name_of_row="beside 1 greedy clients",
+                              figures=("p50_ms", "p99_ms", "max_ms", "greedy_per_s"))
+    assert rows["beside 0 greedy clients"]["figures"]["greedy_per_s"]["larder"] is None, rows
+
+
+def test_workers_are_compared_with_one():
+    rows = run_against_itself("workers", "--threads", "1,2", "--processors", "1",
+                              name_of_row="get, 32 connections, pipeline 16, -t 2", figures=("ops_per_s", "cpu_us", "p99_us"))
+    assert len(rows) == 6, rows
+
+
+def test_tls_is_measured_with_both_versions():
+    if not servers.has_tls(larder_binary()) or not shutil.which("openssl"):
+        raise Skip("larder was built without TLS, or openssl is not installed")
+    rows = run_against_itself("tls", "--clients", "1", name_of_row="TLS 1.3, full handshakes", figures=("per_s", "cpu_us"))
+    for version in ("TLS 1.2", "TLS 1.3"):
+        for kind, part in (("full", 0.0), ("resumed", 1.0)):
+            figures = rows[f"{version}, {kind} handshakes"]["figures"]
+            assert figures["resumed"]["larder"]["median"] == part, figures
+    assert rows["gets over TLS, 32 connections, pipeline 16"]["figures"]["request_us"]["ratio"] > 0, rows
+
+
 def test_the_workloads_get_the_replies_that_they_expect():
     import workloads
 
@@ -188,7 +267,7 @@ def check_counts(before, *measured, made_for=None):
     count.shutil.which = lambda name: name
     count.conditions = lambda binary, flags: here
     count.read_counts = lambda path: (made_for or here, before)
-    count.count = lambda binary: {name: count.collections.Counter(all=figure) for name, figure in next(runs).items()}
+    count.count = lambda binary, _: {name: count.collections.Counter(all=figure) for name, figure in next(runs).items()}
     arguments, sys.argv = sys.argv, ["count", "--check"]
     output = io.StringIO()
     try:
