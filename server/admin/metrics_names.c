@@ -222,9 +222,8 @@ const struct metrics_row metrics_rows[] = {
          "The last transaction that was received, by domain (MariaDB), server (MySQL) or file."),
     WITH(HOOK, "hook_gtid_applied", "hook_gtid_applied", GAUGE, POSITION, NULL,
          "The last transaction that is applied, likewise."),
-    PLAIN(
-        HOOK, "hook_lag_us", "hook_lag_us", GAUGE,
-        "Microseconds from a row's change being visible to its last deletion here, at worst lately."),
+    PLAIN(HOOK, "hook_lag_us", "hook_lag_us", GAUGE,
+          "Microseconds from arrival to the last deletion, the longest lately."),
     PLAIN(HOOK, "hook_behind_s", "hook_behind_s", GAUGE,
           "Seconds behind the log while catching up."),
     PLAIN(HOOK, "hook_fence_us_p50", "hook_fence_us_p50", GAUGE,

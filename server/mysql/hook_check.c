@@ -169,10 +169,13 @@ check_cascades(struct check *check, const char *name, uint64_t hash)
     }
     for (uint32_t i = 0; i < check->graph.count; i++) {
         if (check->graph.keys[i].child == hash) {
+            bool is_shown = schema_graph_shows(&check->graph, check->graph.keys[i].parent);
             say(check, FINDING_NOTE,
                 "%s: a foreign key changes it without rows in the log (MariaDB, MySQL before 9.6):"
-                " all its keys are voided then",
-                name);
+                " all its keys are voided then%s",
+                name,
+                is_shown ? ""
+                         : ", and with any change, as its parent cannot be seen: grant SELECT");
             return;
         }
     }

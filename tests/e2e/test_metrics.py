@@ -78,9 +78,9 @@ class Scraped:
 
 
 @contextlib.contextmanager
-def scraped(*args):
+def scraped(*args, env=None):
     port = free_port()
-    with Server(["-o", f"metrics=127.0.0.1:{port}", *args]) as server:
+    with Server(["-o", f"metrics=127.0.0.1:{port}", *args], env=env) as server:
         yield Scraped(server, port)
 
 
@@ -283,7 +283,8 @@ def test_a_unix_socket_is_another_place():
 def test_it_works_with_filtered_system_calls():
     if b"drop_privileges:" not in run(["-h"]).stdout:
         raise Skip("larder is built without seccomp")
-    with scraped("-o", "drop_privileges") as it:
+    # Where the filters are in force, LeakSanitizer cannot trace its own process.
+    with scraped("-o", "drop_privileges", env={"ASAN_OPTIONS": "detect_leaks=0"}) as it:
         for _ in range(3):
             assert parse(it.get())[0]["memcached_up", ()] == 1
         assert it.ask("GET", "/")[0] == 404

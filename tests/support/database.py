@@ -229,6 +229,7 @@ class Database:
             "--innodb-flush-log-at-trx-commit=2",
             "--sync-binlog=0",
             f"--pid-file={self.folder}/pid",
+            f"--tmpdir={self.folder}",  # names there can clash with another server's
             *user,
             *self.options,
         ]
@@ -305,7 +306,7 @@ def mariadb(*options):
     def install_data(folder):
         _run(
             [install, "--no-defaults", f"--datadir={folder}", "--auth-root-authentication-method=normal",
-             "--skip-test-db", *user],
+             f"--tmpdir={os.path.dirname(folder)}", "--skip-test-db", *user],
             "mariadb-install-db",
         )  # fmt: skip
 

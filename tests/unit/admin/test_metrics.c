@@ -291,7 +291,7 @@ START_TEST(a_server_s_page_has_all_groups)
     ck_assert_int_eq(cache_store_write(stats.cache, thread, &item, "x", 1), CACHE_OK);
     ck_assert_int_eq(cache_store_commit(stats.cache, thread, &item, CACHE_SET, 0, NULL), CACHE_OK);
 
-    metrics_finish(&metrics, &(size_t){ 0 });
+    free(metrics_finish(&metrics, &(size_t){ 0 }));
     size_t len = 0;
     char *bytes = metrics_page(&stats, &len);
     ck_assert_ptr_nonnull(bytes);

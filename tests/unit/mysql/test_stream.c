@@ -256,6 +256,88 @@ START_TEST(native_foreign_keys_that_are_not_known_void_all_keys)
 }
 END_TEST
 
+/** Feeds a statement as MySQL logs it, without a checksum. */
+static enum stream_result
+feed_statement(struct stream *stream, const char *sql)
+{
+    static const char database[] = "shop";
+    uint8_t event[512] = { 0 };
+    size_t sql_len = strlen(sql);
+    size_t len = EVENT_HEADER_LEN + 13 + sizeof(database) + sql_len;
+    ck_assert_uint_le(len, sizeof(event));
+    event[4] = 2; /* QUERY_EVENT */
+    event[9] = (uint8_t)len;
+    event[10] = (uint8_t)(len >> 8);
+    event[EVENT_HEADER_LEN + 8] = sizeof(database) - 1;
+    memcpy(event + EVENT_HEADER_LEN + 13, database, sizeof(database));
+    memcpy(event + EVENT_HEADER_LEN + 13 + sizeof(database), sql, sql_len);
+    enum stream_result result =
+        stream_event(stream, (struct bytes){ guard_copy(event, len), len }, 0);
+    guard_free_all();
+    return result;
+}
+
+static const struct {
+    const char *statements; /* split by | */
+    const char *text;       /* what the sink sees; a point ends a transaction */
+    unsigned ddl;
+} statements[] = {
+    { "BEGIN|SAVEPOINT s|COMMIT", ".\n", 0 },
+    { "BEGIN|ROLLBACK", ".\n", 0 },
+    { "CREATE USER u@h|GRANT SELECT ON shop.* TO u@h", "", 0 },
+    { "DROP TABLE users", "void k:\n.\n", 1 },
+    { "/* by hand */ TRUNCATE users", "void k:\n.\n", 1 },
+    { "DROP DATABASE shop", "void k:\n.\n", 1 },
+    { "ALTER TABLE users ADD COLUMN x INT", "void k:\n.\n", 1 },
+    { "something that nobody knows", "void k:\n.\n", 1 },
+    { "UPDATE users SET id = 2", "void k:\n.\n", 0 },
+    { "BEGIN|UPDATE users SET id = 2|COMMIT", "void k:\n.\n", 0 },
+    /* copies that a tool makes and swaps */
+    { "CREATE TABLE _users_gho (id INT)", ".\n", 1 },
+    { "DROP TABLE _users_del", ".\n", 1 },
+    { "/* tool */ RENAME TABLE users TO _users_del, _users_gho TO users", "void k:\n.\n", 1 },
+    /* MySQL's CREATE TABLE ... SELECT: its rows follow */
+    { "CREATE TABLE users (id INT) START TRANSACTION|COMMIT", "void k:\n.\n", 1 },
+    { "DROP TABLE elsewhere.users|DROP DATABASE elsewhere", ".\n.\n", 2 },
+    /* XA as statements: what is kept is done at COMMIT, and nobody knows what was prepared before
+     */
+    { "XA START 'a'|XA END 'a'|XA PREPARE 'a'|XA COMMIT 'a'", ".\n.\n", 0 },
+    { "XA START 'a'|XA END 'a'|XA PREPARE 'a'|XA ROLLBACK 'a'", ".\n.\n", 0 },
+    { "XA START 'a'|XA END 'a'|XA COMMIT 'a' ONE PHASE", ".\n", 0 },
+    { "XA COMMIT 'b'", "void k:\n.\n", 0 },
+    { "XA ROLLBACK 'b'", ".\n", 0 },
+};
+
+START_TEST(statements_do_what_they_are_about)
+{
+    struct rules *rules = rules_of(
+        "source = { hosts = (\"none\"); user = \"u\"; tls = \"off\"; online_ddl = \"_.*_(gho|del)\"; };"
+        "tables = ( { name = \"shop.users\"; rules = ("
+        " { on = \"any\"; delete = \"k:{id}\"; } ); } );");
+    struct seen seen;
+    struct stream *stream = stream_of(rules, &seen);
+    struct bytes file = load("mysql/checksum_none.bin");
+    size_t first_len = bytes_u32(file.at + BINLOG_FILE_MAGIC_LEN + 9);
+    ck_assert_int_eq(
+        feed(stream, (struct bytes){ file.at, BINLOG_FILE_MAGIC_LEN + first_len }, UINT32_MAX),
+        STREAM_ON); /* the description of the format */
+    char copy[256];
+    snprintf(copy, sizeof(copy), "%s", statements[_i].statements);
+    for (char *at = copy; at != NULL;) {
+        char *end = strchr(at, '|');
+        if (end != NULL) {
+            *end++ = '\0';
+        }
+        ck_assert_int_eq(feed_statement(stream, at), STREAM_ON);
+        at = end;
+    }
+    ck_assert_str_eq(seen.text, statements[_i].text);
+    ck_assert_uint_eq(metric_get(&stream_counts(stream)->ddl), statements[_i].ddl);
+    stream_destroy(stream);
+    rules_destroy(rules);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -267,6 +349,7 @@ main(void)
     tcase_add_test(tcase, a_sink_that_stops_ends_the_log);
     tcase_add_test(tcase, a_voiding_of_everything_is_one_per_transaction);
     tcase_add_loop_test(tcase, xa_transactions_act_when_they_commit, 0, 2);
+    tcase_add_loop_test(tcase, statements_do_what_they_are_about, 0, COUNT(statements));
     tcase_add_test(tcase, native_foreign_keys_that_are_not_known_void_all_keys);
     tcase_add_loop_test(tcase, statements_in_the_log_void_all_keys, 0, 2);
     Suite *suite = suite_create("mysql/stream");
