@@ -415,7 +415,8 @@ turn_on(struct hotkeys *hotkeys, uint64_t now_us)
 bool
 hotkeys_report(struct hotkeys *hotkeys, stat_emit_fn *emit, void *arg)
 {
-    struct tally tallies[MEASURES] = { { NULL } };
+    struct tally tallies[MEASURES];
+    memset(tallies, 0, sizeof(tallies));
     lock_acquire(&hotkeys->lock);
     uint64_t now_us = hotkeys->options.now_us();
     hotkeys->asked_at_us = now_us;
