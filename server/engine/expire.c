@@ -13,6 +13,7 @@
 #define GENERATIONS_URGENT \
     (ITEM_GENERATIONS / 2)     /* unswept, at which also a sweep that is off goes on */
 #define SWEEP_SLICE_PAGES 512u /* pages looked at in one slice, if their time has not come */
+#define DEAD_AHEAD        16u  /* dead items whose buckets are fetched before the first is freed */
 
 void
 expire_init(struct cache *cache)
@@ -69,18 +70,39 @@ page_is_due(const struct cache *cache, const struct page *page, uint32_t now_s)
            page->swept_stamp != sweep_stamp(cache);
 }
 
-/** Frees a dead item; what it counts is the caller's. */
-static bool
-free_dead(struct cache *cache, struct size_class *class, uint32_t ref, const struct item *item,
-          uint32_t shape)
+/** Dead items of a page, whose buckets are on their way from memory: each would be waited for,
+ * under the class's lock.  While that is held none of their chunks can become another item's, and
+ * what is dead stays dead. */
+struct dead_batch {
+    uint32_t count;
+    uint32_t ref[DEAD_AHEAD];
+    uint64_t hash[DEAD_AHEAD];
+};
+
+static void
+note_dead(struct cache *cache, struct dead_batch *dead, uint32_t ref, uint64_t hash)
 {
-    if (!cache_unlink(cache, cache_item_hash(cache, item, shape), ref)) {
-        return false;
+    __builtin_prefetch(table_bucket(&cache->table, hash), 1);
+    dead->ref[dead->count] = ref;
+    dead->hash[dead->count++] = hash;
+}
+
+/** Frees them, but for those that someone else was faster with; returns how many. */
+static uint32_t
+free_dead(struct cache *cache, struct size_class *class, struct dead_batch *dead)
+{
+    uint32_t freed = 0;
+    for (uint32_t i = 0; i < dead->count; i++) {
+        if (cache_unlink(cache, dead->hash[i], dead->ref[i])) {
+            const struct item *item = cache_item(cache, dead->ref[i]);
+            class->expired_unfetched += !(item_access(item) & ACCESS_FETCHED);
+            evict_tell_dead(cache, item, item_shape(item));
+            cache_free_item(cache, dead->ref[i], class->id);
+            freed++;
+        }
     }
-    class->expired_unfetched += !(item_access(item) & ACCESS_FETCHED);
-    evict_tell_dead(cache, item, shape);
-    cache_free_item(cache, ref, class->id);
-    return true;
+    dead->count = 0;
+    return freed;
 }
 
 /** Frees all the dead on one page, and sets its time anew; returns how many.  Class's lock held. */
@@ -93,6 +115,7 @@ reclaim_page(struct cache *cache, struct size_class *class, uint32_t number)
     uint32_t chunks = slab_page_chunks(cache, number);
     uint32_t expire_min = UINT32_MAX;
     uint32_t freed = 0;
+    struct dead_batch dead = { 0 };
     /* Up first, then down to what is found: a time that a store notes meanwhile is not lost. */
     atomic_store_explicit(&page->expire_min, UINT32_MAX,
                           memory_order_relaxed); /* relaxed: one number */
@@ -105,11 +128,15 @@ reclaim_page(struct cache *cache, struct size_class *class, uint32_t number)
         }
         uint32_t expire_s = item_expire_s(item);
         if (cache_is_dead(cache, item, shape, now_s)) {
-            freed += free_dead(cache, class, ref, item, shape);
+            note_dead(cache, &dead, ref, cache_item_hash(cache, item, shape));
+            if (dead.count == DEAD_AHEAD) {
+                freed += free_dead(cache, class, &dead);
+            }
         } else if (expire_s != 0 && expire_s < expire_min) {
             expire_min = expire_s;
         }
     }
+    freed += free_dead(cache, class, &dead);
     page->swept_stamp = stamp;
     lower(&page->expire_min, expire_min);
     return freed;

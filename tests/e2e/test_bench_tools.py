@@ -358,5 +358,54 @@ def test_a_lost_item_ends_the_measurement():
     assert done.returncode == 1 and "is lost or wrong" in done.stderr, done
 
 
+def test_atomics_of_one_thread_leave_out_what_it_calls():
+    count = load("count")
+    with tempfile.TemporaryDirectory() as directory:
+        write_program(directory, "objdump", "#!/bin/sh\nprintf '    10:\\tlock xadd %%eax,(%%rdi)\\n    14:\\tmov %%eax,%%ebx\\n"
+                      "    18:\\txchg %%eax,(%%rdi)\\n    1a:\\txchg %%ax,%%ax\\n'\n")
+        dump = os.path.join(directory, "dump")
+        with open(dump, "w", encoding="utf-8") as file:
+            file.write("positions: instr\nob=/code\nfn=set\n0x10 3\n0x14 5\n0x1a 7\ncalls=1 0x18\n0x10 100\nfn=unlock\n0x18 2\n")
+        path = os.environ["PATH"]
+        os.environ["PATH"] = f"{directory}{os.pathsep}{path}"
+        try:
+            costs, total = count.thread_atomics(dump)
+        finally:
+            os.environ["PATH"] = path
+    assert costs == {"set": 3, "unlock": 2} and total == 17, (costs, total)
+
+
+def test_expire_has_an_oracle_that_evicts_only_without_a_free_place():
+    oracle = load("expire").Oracle(100)
+    for _ in range(4):  # the cache is full: each takes another one's place
+        oracle.store(10, 2)
+    assert oracle.evictions == 4
+    for _ in range(4):
+        oracle.store(12, 0)  # the places of those that have expired
+    assert oracle.evictions == 4
+    oracle.store(12, 0)
+    assert oracle.evictions == 5
+
+
+def test_stall_merges_rounds_and_keeps_the_longest_wait():
+    merge = load("stall").merge
+    parts = [{op: {"p50_us": p50, "p99_us": 5.0, "p999_us": 6.0, "max_us": longest} for op in ("get", "set")}
+             for p50, longest in ((1.0, 9.0), (3.0, 70.0), (2.0, 8.0))]
+    assert merge(parts)["set"] == {"p50_us": 2.0, "p99_us": 5.0, "p999_us": 6.0, "max_us": 70.0}
+
+
+def test_stall_probes_a_server_by_its_events():
+    stall = load("stall")
+    if not os.access(stall.LOAD, os.X_OK):
+        raise Skip("build/larder-load is not there: make bench-load")
+    size = stall.Size(False)
+    size.run_s = 0.5
+    size.items = 20000
+    for event in ("idle", "dump", "limit"):
+        waits, floor = stall.EVENTS[event](larder_binary(), size)
+        for side in (waits, floor):
+            assert all(0 < side[op]["p50_us"] <= side[op]["max_us"] for op in ("get", "set")), (event, side)
+
+
 if __name__ == "__main__":
     run_tests(globals())
