@@ -110,7 +110,7 @@ meta_is_command(const uint8_t *bytes, size_t len)
  *
  * PARSE_DONE  `out` holds a command or, with META_ERROR, what is wrong with the line; errors are
  *             told whether the line has a `q` or not
- * PARSE_MORE  no LF yet; nothing moved, `out` as it was
+ * PARSE_MORE  no LF yet; nothing moved, `out` does not count
  * Never answers PARSE_BAD.
  *
  * cur   borrowed; meta_is_command() has said yes to its bytes
