@@ -84,6 +84,7 @@ struct settings {
     uint32_t slab_sizes[SLAB_SIZES_MAX]; /* -o slab_sizes, bytes, rising; in place of -f and -n */
     unsigned slab_sizes_len;             /* 0 for none */
     const char *mysql_hook;              /* -o mysql_hook: file of rules; NULL for none */
+    const char *memory_file;             /* -e; NULL for none */
     uint32_t item_size_max;              /* -I, bytes */
     bool cas_disabled;                   /* -C */
     bool large_pages;                    /* -L */

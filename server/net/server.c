@@ -651,7 +651,7 @@ stop_workers(struct server *server, enum worker_order order, bool progress)
     }
 }
 
-void
+bool
 server_run(struct server *server)
 {
     uint8_t stop = SERVER_RUNS;
@@ -676,6 +676,7 @@ server_run(struct server *server)
     if (graceful) {
         log_line("all background threads stopped");
     }
+    return graceful;
 }
 
 void
