@@ -29,6 +29,13 @@
     512u /* of the limit: the low part of a file that keeps its blocks, see cool() */
 #define LIMIT_HUGE_PAGES ((uint64_t)1 << 30) /* bytes; from here on huge pages are asked for */
 
+static uint64_t
+load(const _Atomic uint64_t *number)
+{
+    return atomic_load_explicit(
+        number, memory_order_relaxed); /* relaxed: a level, exact under the lock only */
+}
+
 static void *
 reserve(size_t bytes)
 {
@@ -61,19 +68,22 @@ reserve_range(struct pages *pages, uint64_t limit)
     return false;
 }
 
-/** Puts the file in the place of the range's anonymous memory: sparse, as long as the limit, and
- * longer when pages behind that are taken. */
+/** Puts the file in the place of the range's anonymous memory. */
 static bool
-map_file(struct pages *pages, uint64_t limit)
+map_file(struct pages *pages)
 {
-    struct stat now;
-    if (fstat(pages->fd, &now) != 0 ||
-        ((uint64_t)now.st_size < limit && ftruncate(pages->fd, (off_t)limit) != 0)) {
-        return false;
-    }
     void *at = mmap(pages->base, pages->reserved, PROT_READ | PROT_WRITE,
                     MAP_SHARED | MAP_FIXED | MAP_NORESERVE, pages->fd, 0);
     return at != MAP_FAILED;
+}
+
+bool
+pages_lengthen_file(struct pages *pages)
+{
+    struct stat now;
+    off_t wanted = (off_t)load(&pages->limit);
+    return fstat(pages->fd, &now) == 0 &&
+           (now.st_size >= wanted || ftruncate(pages->fd, wanted) == 0);
 }
 
 /** Takes the blocks of a part of the file; false with errno when its file system has none left. */
@@ -147,7 +157,7 @@ pages_init(struct pages *pages, uint64_t limit, bool large_pages, const struct p
     pages->page_max =
         (uint32_t)((pages->reserved >> pages->page_shift) - 1); /* the last one guards item reads */
     pages->page = reserve(sizeof(struct page) * pages->page_max);
-    if (pages->page == NULL || (pages->fd >= 0 && !map_file(pages, limit))) {
+    if (pages->page == NULL || (pages->fd >= 0 && !map_file(pages))) {
         int error = errno;
         if (pages->page != NULL) {
             munmap(pages->page, sizeof(struct page) * pages->page_max);
@@ -169,7 +179,10 @@ pages_init(struct pages *pages, uint64_t limit, bool large_pages, const struct p
         madvise(pages->base, pages->reserved, MADV_HUGEPAGE);
     }
 #endif
-    if (large_pages && !populate(pages, limit)) {
+    /* A file with items is not changed before they are found good. */
+    bool is_new = file == NULL || file->page_shift == 0;
+    if ((file != NULL && is_new && !pages_lengthen_file(pages)) ||
+        (large_pages && is_new && !populate(pages, limit))) {
         int error = errno;
         pages_fini(pages);
         errno = error;
@@ -191,13 +204,6 @@ static uint64_t
 page_cost(const struct pages *pages)
 {
     return pages_page_size(pages) + sizeof(struct page);
-}
-
-static uint64_t
-load(const _Atomic uint64_t *number)
-{
-    return atomic_load_explicit(
-        number, memory_order_relaxed); /* relaxed: a level, exact under the lock only */
 }
 
 static void

@@ -100,6 +100,9 @@ bool pages_may_take(struct pages *pages);
 /** Gives a page's memory back to the kernel, and leaves its cost charged: returns the bytes. */
 uint64_t pages_give_for_charge(struct pages *pages, uint32_t page);
 
+/** Makes a file that had items as long as the limit, sparse: one without is so from the start.  It
+ * grows further with the pages behind that.  Errors: false with errno. */
+bool pages_lengthen_file(struct pages *pages);
 /** The file system may have room again; about once a second. */
 void pages_retry_file(struct pages *pages);
 

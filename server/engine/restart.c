@@ -366,6 +366,12 @@ begin_warm(const struct cache_options *options, struct memory_file *file, uint8_
             cache_destroy(cache);
             return NULL;
         }
+        pages_set_limit(&cache->pages, options->memory_limit);
+        if (!pages_lengthen_file(&cache->pages)) {
+            say(start->text, "%.200s cannot be made longer: %s", path, strerror(errno));
+            cache_destroy(cache);
+            return NULL;
+        }
         start->kind = CACHE_START_WARM;
         start->items = meta.items;
         start->saved_ns = (int64_t)meta.saved_ns;
@@ -439,7 +445,6 @@ restart_create(const struct cache_options *options)
     }
     cache->file = file;
     if (start->kind == CACHE_START_WARM) {
-        pages_set_limit(&cache->pages, options->memory_limit);
         cache_flush_if_due(cache);
         shrink(cache);
         start->items = count_items(cache);

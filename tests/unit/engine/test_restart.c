@@ -764,10 +764,11 @@ is_untouched(void)
     return same;
 }
 
+/* A larger limit than the image's: the file does not grow either before it is found good. */
 static struct cache_options
 image_options(void)
 {
-    struct cache_options options = options_of(1 * RIG_MB);
+    struct cache_options options = options_of(2 * RIG_MB);
     options.item_size_max = 256 << 10;
     return options;
 }
