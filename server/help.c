@@ -43,6 +43,7 @@ static const char help_memory[] =
     "-n, --slab-min-size=<bytes> min space used for key and value\n"
     "-L, --enable-largepages   ask for large memory pages, and take all memory at the start\n"
     "-k, --lock-memory         lock down all paged memory\n"
+    "-e, --memory-file=<file>  items lie in <file>, on a tmpfs at best, and outlive a stop by SIGUSR1\n"
     "-C, --disable-cas         no CAS ids: 8 bytes less per item\n";
 
 static const char help_process[] =

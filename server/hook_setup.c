@@ -8,6 +8,7 @@
 #include "options.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 static const char *
 follower_state(void *arg)
@@ -56,8 +57,29 @@ follower_wait_cancel(void *arg, uint64_t ticket)
     hook_wait_cancel(arg, ticket);
 }
 
+/** Whether a file was written after a time, unix nanoseconds, or is not there. */
+static bool
+is_newer(const char *path, int64_t than_ns)
+{
+    struct stat now;
+    return stat(path, &now) != 0 ||
+           (int64_t)now.st_mtim.tv_sec * 1000000000 + now.st_mtim.tv_nsec > than_ns;
+}
+
+/** Whether the cache began with items that may have missed a change: without a position of when
+ * they were saved or before, or under other rules. */
+static bool
+may_be_stale(const struct cache_start *start, const struct rules *rules, const char *rules_path)
+{
+    const char *state_file = rules->source.state_file;
+    return start->kind == CACHE_START_WARM && start->items > 0 &&
+           (state_file == NULL || is_newer(state_file, start->saved_ns) ||
+            is_newer(rules_path, start->saved_ns));
+}
+
 int
-hook_setup_start(struct hook_setup *setup, struct cache *cache, const struct settings *settings)
+hook_setup_start(struct hook_setup *setup, struct cache *cache, const struct settings *settings,
+                 const struct cache_start *start)
 {
     char error[RULES_ERROR_MAX > HOOK_ERROR_CAP ? RULES_ERROR_MAX : HOOK_ERROR_CAP];
 #ifndef HAVE_HOOK
@@ -80,6 +102,7 @@ hook_setup_start(struct hook_setup *setup, struct cache *cache, const struct set
         .rules = setup->rules,
         .cache = cache,
         .item_size_max = settings->item_size_max,
+        .distrusts_items = may_be_stale(start, setup->rules, settings->mysql_hook),
     };
     switch (hook_open(&options, &setup->hook, error)) {
     case HOOK_OK:

@@ -20,9 +20,13 @@ struct hook_setup {
  * Reads the rules and starts the hook.  0, or the exit code after having told the operator why.
  *
  * Before any other thread uses the cache, and before anybody can connect.
+ *
+ * start   what the cache begins with
  */
-__attribute__((warn_unused_result)) int
-hook_setup_start(struct hook_setup *setup, struct cache *cache, const struct settings *settings);
+__attribute__((warn_unused_result)) int hook_setup_start(struct hook_setup *setup,
+                                                         struct cache *cache,
+                                                         const struct settings *settings,
+                                                         const struct cache_start *start);
 void hook_setup_end(struct hook_setup *setup);
 
 /**

@@ -65,8 +65,8 @@ check_settings(const struct settings *settings)
 }
 
 int
-load_setup_run(struct cache *cache, const struct settings *settings, struct snapshots *snapshots,
-               const struct service *service, bool *stopped)
+load_setup_run(struct cache *cache, const struct settings *settings, bool warm,
+               struct snapshots *snapshots, const struct service *service, bool *stopped)
 {
     *stopped = false;
     const char *path = settings->load_file != NULL ? settings->load_file : settings->load_if_there;
@@ -76,6 +76,11 @@ load_setup_run(struct cache *cache, const struct settings *settings, struct snap
     int code = check_settings(settings);
     if (code != 0) {
         return code;
+    }
+    if (warm) {
+        log_line("-o load: %.300s is not read: -e has brought the items back as they were last",
+                 path);
+        return 0;
     }
     struct cache_thread *thread = cache_thread_open(cache);
     if (thread == NULL) {

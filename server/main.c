@@ -51,7 +51,7 @@ __attribute__((visibility("default"))) const char *malloc_conf =
 _Static_assert(TLS_ERROR_CAP <= SERVER_ERROR_CAP, "one buffer takes either");
 
 static struct cache *
-create_cache(const struct settings *settings, struct watch *watch)
+create_cache(const struct settings *settings, struct watch *watch, struct cache_start *start)
 {
     struct cache_options options = {
         /* relaxed: no other thread runs yet */
@@ -69,8 +69,36 @@ create_cache(const struct settings *settings, struct watch *watch)
         .hash_seed = rng_system(),
         .now = clock_unix_s(),
         .observer = watch != NULL ? watch_observer(watch) : NULL,
+        .memory_file = settings->memory_file,
+        .start = start,
     };
     return cache_create(&options);
+}
+
+/** Why there is no cache; the exit code. */
+static int
+tell_no_cache(const struct settings *settings, const struct cache_start *start)
+{
+    if (start->kind == CACHE_START_REFUSED) {
+        log_line("-e: %s", start->text);
+        return OPTIONS_EXIT_MEMORY_FILE;
+    }
+    /* relaxed: no other thread runs yet */
+    log_line(
+        "no memory for a cache of %llu bytes (-m): %s",
+        (unsigned long long)atomic_load_explicit(&settings->memory_limit, memory_order_relaxed),
+        strerror(errno));
+    return OPTIONS_EXIT_BAD;
+}
+
+/** Keeps the items for the next start; the exit code. */
+static int
+save_cache(struct cache *cache, int code)
+{
+    char text[CACHE_START_TEXT_MAX];
+    bool saved = cache_save(cache, text);
+    log_line("-e: %s", text);
+    return saved || code != 0 ? code : OPTIONS_EXIT_OS;
 }
 
 /** NULL with -W, and without memory. */
@@ -144,24 +172,27 @@ serve(struct settings *settings, struct service *service, struct server *server,
     static struct server_stats stats;
     struct hook_setup hook = { .hook = NULL };
     struct metrics_source metrics = { .page = metrics_page, .content_type = METRICS_CONTENT_TYPE };
+    struct cache_start cache_start = { .kind = CACHE_START_NEW };
     char error[SERVER_ERROR_CAP] = "";
     int code = OPTIONS_EXIT_BAD;
     bool pid_written = false;
+    bool keeps_items = false;
     bool stopped = false;
     hold_signals();
     if (settings->lock_memory && mlockall(LOCK_ALL) != 0) {
         log_line("warning: -k invalid, mlockall() failed: %s", strerror(errno));
     }
     stats.watch = create_watch(settings);
-    struct cache *cache = create_cache(settings, stats.watch);
+    struct cache *cache = create_cache(settings, stats.watch, &cache_start);
     if (cache == NULL) {
-        /* relaxed: no other thread runs yet */
-        log_line(
-            "no memory for a cache of %llu bytes (-m): %s",
-            (unsigned long long)atomic_load_explicit(&settings->memory_limit, memory_order_relaxed),
-            strerror(errno));
+        code = tell_no_cache(settings, &cache_start);
         goto done;
     }
+    if (cache_start.text[0] != '\0') {
+        log_line("-e: %s", cache_start.text);
+    }
+    /* Items that were saved are saved again also when this start comes to nothing. */
+    keeps_items = cache_start.kind == CACHE_START_WARM;
     tune_apply(settings, cache);
     stats.cache = cache;
     stats.settings = settings;
@@ -173,7 +204,7 @@ serve(struct settings *settings, struct service *service, struct server *server,
         log_line("out of memory");
         goto done;
     }
-    code = load_setup_run(cache, settings, stats.snapshots, service, &stopped);
+    code = load_setup_run(cache, settings, keeps_items, stats.snapshots, service, &stopped);
     if (code != 0 || stopped) {
         goto done;
     }
@@ -189,7 +220,7 @@ serve(struct settings *settings, struct service *service, struct server *server,
         }
     }
     if (settings->mysql_hook != NULL) {
-        code = hook_setup_start(&hook, cache, settings);
+        code = hook_setup_start(&hook, cache, settings, &cache_start);
         if (code != 0) {
             goto done;
         }
@@ -216,7 +247,7 @@ serve(struct settings *settings, struct service *service, struct server *server,
     /* relaxed: one number */
     process_tell_ready(ready_fd,
                        atomic_load_explicit(&settings->verbosity, memory_order_relaxed) > 0);
-    server_run(server);
+    keeps_items = server_run(server) && settings->memory_file != NULL;
     code = 0;
     if (pid_written) {
         process_remove_pid(settings->pid_file);
@@ -233,6 +264,7 @@ done:
         prefix_stats_destroy(stats.prefixes);
     }
     if (cache != NULL) {
+        code = keeps_items ? save_cache(cache, code) : code;
         cache_destroy(cache);
     }
     if (stats.watch != NULL) {

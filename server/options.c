@@ -230,11 +230,10 @@ static bool
 refuse(struct parser *parser, int option)
 {
     const char *what =
-        option == 'S'   ? "-S (--enable-sasl): this build of larder has no SASL, which needs"
-                          " libsasl2-dev when it is configured"
-        : option == 'e' ? "-e (--memory-file): this build of larder has no restartable cache"
-                        : "-Z (--enable-ssl): this build of larder has no TLS, which needs"
-                          " libssl-dev when it is configured";
+        option == 'S' ? "-S (--enable-sasl): this build of larder has no SASL, which needs"
+                        " libsasl2-dev when it is configured"
+                      : "-Z (--enable-ssl): this build of larder has no TLS, which needs"
+                        " libssl-dev when it is configured";
     return options_fail(parser, OPTIONS_EXIT_USAGE, "%s", what);
 }
 
@@ -277,6 +276,9 @@ take_option(struct parser *parser, int option, const char *text)
         return true;
     case 'D':
         return take_prefix_delimiter(parser, text);
+    case 'e':
+        settings->memory_file = text;
+        return true;
     case 'f':
         return take_factor(parser, text);
     case 'F':

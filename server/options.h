@@ -10,6 +10,8 @@
 #define OPTIONS_EXIT_USAGE 64 /* a bad combination; what this build does not have */
 #define OPTIONS_EXIT_USER  67 /* -u names nobody */
 #define OPTIONS_EXIT_OS    71 /* cannot listen; limits of the system */
+/* The file of -e cannot be used: the status that a shell shows for memcached's abort(). */
+#define OPTIONS_EXIT_MEMORY_FILE 134
 
 #define OPTIONS_THREADS_MAX 1000u /* -t: below STATS_WORKERS_MAX and CACHE_THREADS_MAX */
 

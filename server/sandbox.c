@@ -151,6 +151,7 @@ static const char *const worker_allowed[] = {
     "madvise",
     "mincore",
     "msync",
+    "fallocate", /* of the memory file (-e): the one file that is open to be written */
     "membarrier",
     "mlock",
     "mlock2",

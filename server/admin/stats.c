@@ -470,7 +470,7 @@ settings_engine(const struct settings *settings, const struct stats_out *out)
     } else {
         stats_put(out, "num_napi_ids", "(null)"); /* as the original prints an unset one */
     }
-    stats_put(out, "memory_file", "(null)");
+    stats_put(out, "memory_file", settings->memory_file != NULL ? settings->memory_file : "(null)");
     stats_put_u64(out, "client_flags_size", sizeof(uint32_t));
     stats_put(out, "evict_for", settings->evict_for_bytes ? "bytes" : "objects"); /* ours */
 }
@@ -514,6 +514,9 @@ stats_larder(struct server_stats *stats, stat_emit_fn *emit, void *arg)
     stats_put_u64(&out, "pages_bytes", cache.pages_bytes);
     stats_put_u64(&out, "pages_free", cache.pages_free);
     stats_put_u64(&out, "pages_moved", cache.pages_moved);
+    if (stats->settings->memory_file != NULL) {
+        stats_put_u64(&out, "memory_file_refusals", cache.file_refusals);
+    }
     stats_put_u64(&out, "index_bytes", cache.index_bytes);
     stats_put_u64(&out, "index_buckets", cache.index_buckets);
     stats_put_u64(&out, "item_bytes", cache.bytes);

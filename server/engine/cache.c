@@ -5,6 +5,8 @@
 #include "base/assert.h"
 #include "engine/cache_priv.h"
 #include "engine/large.h"
+#include "engine/memory_file.h"
+#include "engine/restart.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -150,6 +152,12 @@ register_membarrier(void)
 struct cache *
 cache_create(const struct cache_options *options)
 {
+    return options->memory_file != NULL ? restart_create(options) : cache_build(options, NULL);
+}
+
+struct cache *
+cache_build(const struct cache_options *options, const struct pages_file *file)
+{
     assert(options->memory_limit >= MEMORY_LIMIT_MIN);
     assert(options->item_size_max >= 1024 && options->item_size_max <= CACHE_ITEM_SIZE_LIMIT);
     struct cache *cache = calloc(1, sizeof(*cache));
@@ -158,13 +166,15 @@ cache_create(const struct cache_options *options)
     }
     cache->magic = CACHE_MAGIC;
     cache->options = *options;
+    cache->options.memory_file = NULL; /* the caller's, as `start` */
+    cache->options.start = NULL;
     cache->cas_size = options->cas_disabled ? 0 : 8;
     cache->clock_base = options->now - CLOCK_START_S;
     cache->membarrier = register_membarrier();
     atomic_init(&cache->now_s, CLOCK_START_S);
     atomic_init(&cache->epoch, 1);
     atomic_init(&cache->cas_last, 1); /* the first id given is 2, as clients have seen it */
-    if (!pages_init(&cache->pages, options->memory_limit, options->large_pages)) {
+    if (!pages_init(&cache->pages, options->memory_limit, options->large_pages, file)) {
         goto fail_pages;
     }
     if (!slab_classes_init(cache)) {
@@ -231,6 +241,7 @@ cache_destroy(struct cache *cache)
     table_fini(&cache->table);
     slab_classes_fini(cache);
     pages_fini(&cache->pages);
+    memory_file_close(cache->file);
     cache->magic = 0;
     free(cache);
 }
@@ -346,9 +357,9 @@ begin_generation(struct cache *cache)
     atomic_fetch_add_explicit(&cache->sweep_stamp, 1, memory_order_relaxed);
 }
 
-/** Does a flush whose time has come.  One thread gets to do it. */
-static void
-flush_if_due(struct cache *cache)
+/** One thread gets to do it. */
+void
+cache_flush_if_due(struct cache *cache)
 {
     uint32_t at_s =
         atomic_load_explicit(&cache->flush_at_s, memory_order_relaxed); /* relaxed: one number */
@@ -367,7 +378,8 @@ cache_set_now(struct cache *cache, int64_t now)
     if (now_s > (int64_t)before && now_s < UINT32_MAX) {
         atomic_store_explicit(&cache->now_s, (uint32_t)now_s,
                               memory_order_relaxed); /* relaxed: as cache_now_s() */
-        flush_if_due(cache);
+        cache_flush_if_due(cache);
+        pages_retry_file(&cache->pages);
     }
 }
 

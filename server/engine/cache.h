@@ -77,12 +77,47 @@ struct cache_options {
     uint64_t hash_seed;              /* random */
     int64_t now;                     /* unix time in seconds */
     struct cache_observer *observer; /* engine/hook.h; borrowed; NULL for none */
+    /* Path of a file that the items lie in, for cache_save(); beside it <path>.meta.  NULL for none.
+     * Borrowed for the call. */
+    const char *memory_file;
+    struct cache_start *start; /* out: what was found there; NULL without memory_file */
+};
+
+/** What a cache with a memory file begins with. */
+enum cache_start_kind {
+    CACHE_START_NEW,     /* nothing: there was no file, or an empty one */
+    CACHE_START_WARM,    /* the items of cache_save() */
+    CACHE_START_CLEAN,   /* nothing: the file is ours, but its items are of no use; text says why */
+    CACHE_START_REFUSED, /* no cache: the file is not what it should be, and stays as it is */
+};
+
+#define CACHE_START_TEXT_MAX 512u /* bytes, NUL included */
+
+struct cache_start {
+    enum cache_start_kind kind;
+    uint64_t items;   /* with CACHE_START_WARM */
+    int64_t saved_ns; /* the same: when, unix nanoseconds */
+    char text[CACHE_START_TEXT_MAX]; /* for the log; empty with CACHE_START_NEW */
 };
 
 /**
- * Errors: NULL when the kernel has no address space or memory to give; errno tells why.
+ * With a memory file whose items were saved under options that fit, the cache has these items: their
+ * CAS ids, times to live, marks and uses too.  The time until now counts as if the cache had lived.
+ * The limit may be another one.
+ *
+ * Errors: NULL when the kernel has no address space or memory to give; errno tells why.  NULL with
+ * start->kind CACHE_START_REFUSED.
  */
 struct cache *cache_create(const struct cache_options *options);
+/**
+ * Leaves the items to the next cache_create() with the same memory_file.  The last call before
+ * cache_destroy(): all threads have been closed, all pins and stores given back.
+ *
+ * text   CACHE_START_TEXT_MAX bytes; what was saved, or why it could not be
+ *
+ * Errors: false when the files can't be written: then the next start is a clean one.
+ */
+bool cache_save(struct cache *cache, char *text);
 /** All threads have been closed, all pins and stores given back. */
 void cache_destroy(struct cache *cache);
 

@@ -92,6 +92,7 @@ struct cache {
     uint8_t *class_by_size;        /* class id by item bytes / 8, rounded up */
     struct size_class *size_class; /* [1 .. classes] */
     struct sizes *sizes;           /* NULL unless track_sizes */
+    struct memory_file *file;      /* NULL without options.memory_file; owned */
     struct lock stats_lock;
     struct cache_stats *stats_base; /* (s) the counters at the last reset; NULL for none */
     struct lock threads_lock;
@@ -203,6 +204,11 @@ bool cache_unlink(struct cache *cache, uint64_t hash, uint32_t ref);
  * holds, 0 for none. False for a long item that is pinned: its chunks come back with the last pin.
  */
 bool cache_free_item(struct cache *cache, uint32_t ref, uint8_t held_class);
+
+/** cache_create() for one that lies in a file, or NULL, whose items are not looked at. */
+struct cache *cache_build(const struct cache_options *options, const struct pages_file *file);
+/** Begins a new generation if one is due: cache_flush() with a time to come. */
+void cache_flush_if_due(struct cache *cache);
 
 /** Unix seconds or CACHE_NEVER to a cache second, and back. */
 uint32_t cache_expire_s(const struct cache *cache, int64_t expires_at);

@@ -154,6 +154,13 @@ evict_note_new(struct cache *cache, struct size_class *class, uint32_t ref, uint
     return queue_push(cache, &class->queue, (struct queue_entry){ ref, (uint32_t)hash });
 }
 
+void
+evict_note_restored(struct cache *cache, struct size_class *class, uint32_t ref, uint64_t hash)
+{
+    /* Without memory for the note, evict_main() finds the item. */
+    (void)queue_push(cache, &class->queue, (struct queue_entry){ ref, (uint32_t)hash });
+}
+
 /* -- ghosts ---------------------------------------------------------------------------------------
  *
  *     entry  bits  meaning

@@ -69,6 +69,9 @@ enum ghost_age ghosts_take(struct cache *cache, struct size_class *class, uint64
 /** Notes a new item, not yet visible, at the young end of the small queue.  False when there is no
  * memory for the note. */
 bool evict_note_new(struct cache *cache, struct size_class *class, uint32_t ref, uint64_t hash);
+/** Notes an item of the small queue that was there before the cache stopped. */
+void evict_note_restored(struct cache *cache, struct size_class *class, uint32_t ref,
+                         uint64_t hash);
 /** Frees at least one chunk of the class, if anything in it can be evicted.  Class's lock held;
  * bounded. */
 bool evict_one(struct cache *cache, struct size_class *class);

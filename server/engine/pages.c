@@ -5,7 +5,10 @@
 #include "base/assert.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define RESERVE_MAX ((size_t)4 << 30) /* bytes; shadow memory makes address space dear */
@@ -22,7 +25,16 @@
 #define PAGE_SHIFT_LARGE  16u
 #define LIMIT_MIDDLE      ((uint64_t)8 << 20)  /* bytes; from here on 32 KiB */
 #define LIMIT_LARGE       ((uint64_t)24 << 20) /* bytes; from here on 64 KiB */
-#define LIMIT_HUGE_PAGES  ((uint64_t)1 << 30)  /* bytes; from here on huge pages are asked for */
+#define UNPUNCHED_SHARE \
+    512u /* of the limit: the low part of a file that keeps its blocks, see cool() */
+#define LIMIT_HUGE_PAGES ((uint64_t)1 << 30) /* bytes; from here on huge pages are asked for */
+
+static uint64_t
+load(const _Atomic uint64_t *number)
+{
+    return atomic_load_explicit(
+        number, memory_order_relaxed); /* relaxed: a level, exact under the lock only */
+}
 
 static void *
 reserve(size_t bytes)
@@ -56,15 +68,88 @@ reserve_range(struct pages *pages, uint64_t limit)
     return false;
 }
 
-bool
-pages_init(struct pages *pages, uint64_t limit, bool large_pages)
+/** Puts the file in the place of the range's anonymous memory. */
+static bool
+map_file(struct pages *pages)
 {
-    *pages = (struct pages){ .page_shift = limit < LIMIT_MIDDLE  ? PAGE_SHIFT_SMALL
-                                           : limit < LIMIT_LARGE ? PAGE_SHIFT_MIDDLE
-                                                                 : PAGE_SHIFT_LARGE,
-                             .ref_shift = REF_SHIFT_MIN };
-    while ((RESERVE_MAX << (pages->ref_shift - REF_SHIFT_MIN)) < 2 * limit) {
-        pages->ref_shift++;
+    void *at = mmap(pages->base, pages->reserved, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_FIXED | MAP_NORESERVE, pages->fd, 0);
+    return at != MAP_FAILED;
+}
+
+bool
+pages_lengthen_file(struct pages *pages)
+{
+    struct stat now;
+    off_t wanted = (off_t)load(&pages->limit);
+    return fstat(pages->fd, &now) == 0 &&
+           (now.st_size >= wanted || ftruncate(pages->fd, wanted) == 0);
+}
+
+/** Takes the blocks of a part of the file; false with errno when its file system has none left. */
+static bool
+take_blocks(struct pages *pages, size_t offset, size_t bytes)
+{
+    int rc;
+    do {
+        rc = fallocate(pages->fd, 0, (off_t)offset, (off_t)bytes);
+    } while (rc != 0 && errno == EINTR);
+    return rc == 0;
+}
+
+/** -L: all of the memory now. */
+static bool
+populate(struct pages *pages, uint64_t limit)
+{
+    size_t bytes = (size_t)(limit & ~(uint64_t)(RESERVE_ALIGN - 1));
+    if (pages->fd >= 0) {
+        return take_blocks(pages, 0, bytes);
+    }
+#ifdef MADV_POPULATE_WRITE
+    return madvise(pages->base, bytes, MADV_POPULATE_WRITE) == 0;
+#else
+    return true;
+#endif
+}
+
+unsigned
+pages_shift_of(uint64_t limit)
+{
+    return limit < LIMIT_MIDDLE  ? PAGE_SHIFT_SMALL
+           : limit < LIMIT_LARGE ? PAGE_SHIFT_MIDDLE
+                                 : PAGE_SHIFT_LARGE;
+}
+
+/** How far refs of a shift reach, bytes. */
+static size_t
+reach_of(unsigned ref_shift)
+{
+    return RESERVE_MAX << (ref_shift - REF_SHIFT_MIN);
+}
+
+static bool
+choose_shifts(struct pages *pages, uint64_t limit, const struct pages_file *file)
+{
+    pages->page_shift = pages_shift_of(limit);
+    pages->ref_shift = REF_SHIFT_MIN;
+    if (file == NULL || file->page_shift == 0) {
+        while (reach_of(pages->ref_shift) < 2 * limit) {
+            pages->ref_shift++;
+        }
+        return true;
+    }
+    pages->page_shift = file->page_shift;
+    pages->ref_shift = file->ref_shift;
+    return reach_of(pages->ref_shift) >= 2 * limit;
+}
+
+bool
+pages_init(struct pages *pages, uint64_t limit, bool large_pages, const struct pages_file *file)
+{
+    *pages = (struct pages){ .fd = file != NULL ? file->fd : -1 };
+    if (!choose_shifts(pages, limit, file)) {
+        errno = EFBIG;
+        return false;
     }
     if (!reserve_range(pages, limit)) {
         return false;
@@ -72,8 +157,13 @@ pages_init(struct pages *pages, uint64_t limit, bool large_pages)
     pages->page_max =
         (uint32_t)((pages->reserved >> pages->page_shift) - 1); /* the last one guards item reads */
     pages->page = reserve(sizeof(struct page) * pages->page_max);
-    if (pages->page == NULL) {
+    if (pages->page == NULL || (pages->fd >= 0 && !map_file(pages))) {
+        int error = errno;
+        if (pages->page != NULL) {
+            munmap(pages->page, sizeof(struct page) * pages->page_max);
+        }
         munmap(pages->base, pages->reserved);
+        errno = error;
         return false;
     }
     lock_init(&pages->lock, LOCK_RANK_PAGES);
@@ -89,15 +179,15 @@ pages_init(struct pages *pages, uint64_t limit, bool large_pages)
         madvise(pages->base, pages->reserved, MADV_HUGEPAGE);
     }
 #endif
-#ifdef MADV_POPULATE_WRITE
-    if (large_pages &&
-        madvise(pages->base, limit & ~(RESERVE_ALIGN - 1), MADV_POPULATE_WRITE) != 0) {
+    /* A file with items is not changed before they are found good. */
+    bool is_new = file == NULL || file->page_shift == 0;
+    if ((file != NULL && is_new && !pages_lengthen_file(pages)) ||
+        (large_pages && is_new && !populate(pages, limit))) {
         int error = errno;
         pages_fini(pages);
         errno = error;
         return false;
     }
-#endif
     return true;
 }
 
@@ -114,13 +204,6 @@ static uint64_t
 page_cost(const struct pages *pages)
 {
     return pages_page_size(pages) + sizeof(struct page);
-}
-
-static uint64_t
-load(const _Atomic uint64_t *number)
-{
-    return atomic_load_explicit(
-        number, memory_order_relaxed); /* relaxed: a level, exact under the lock only */
 }
 
 static void
@@ -153,38 +236,88 @@ change_free(struct pages *pages, int change)
                           memory_order_relaxed); /* relaxed: as load() */
 }
 
+static bool
+file_is_full(const struct pages *pages)
+{
+    return atomic_load_explicit(&pages->file_is_full, memory_order_relaxed); /* relaxed: a hint */
+}
+
 bool
 pages_may_take(struct pages *pages)
 {
     return atomic_load_explicit(&pages->free_count, memory_order_relaxed) >
                0 || /* relaxed: a hint */
-           load(&pages->used) + page_cost(pages) <= load(&pages->limit);
+           (load(&pages->used) + page_cost(pages) <= load(&pages->limit) && !file_is_full(pages));
+}
+
+/** A page without memory within the budget, or PAGE_NONE.  Under the lock. */
+static uint32_t
+take_empty(struct pages *pages)
+{
+    uint32_t page = PAGE_NONE;
+    if (load(&pages->used) + page_cost(pages) > load(&pages->limit) || file_is_full(pages)) {
+        return PAGE_NONE;
+    }
+    if (pages->cold_head != PAGE_NONE) {
+        page = pop(pages, &pages->cold_head);
+        pages->page[page].cold = false;
+    } else if (pages->fresh < pages->page_max) {
+        page = pages->fresh++;
+    }
+    if (page != PAGE_NONE) {
+        set_used(pages, load(&pages->used) + page_cost(pages));
+    }
+    return page;
+}
+
+/** The file has no blocks for a page that was just taken. */
+static void
+put_back(struct pages *pages, uint32_t page)
+{
+    /* relaxed, both: a hint and a figure */
+    atomic_store_explicit(&pages->file_is_full, true, memory_order_relaxed);
+    atomic_fetch_add_explicit(&pages->file_refusals, 1, memory_order_relaxed);
+    lock_acquire(&pages->lock);
+    pages->taken--;
+    pages->page[page].cold = true;
+    push(pages, &pages->cold_head, page);
+    set_used(pages, load(&pages->used) - page_cost(pages));
+    lock_release(&pages->lock);
 }
 
 uint32_t
 pages_take(struct pages *pages)
 {
     uint32_t page = PAGE_NONE;
+    bool is_empty = false;
     lock_acquire(&pages->lock);
     if (pages->free_head != PAGE_NONE) {
         page = pop(pages, &pages->free_head);
         change_free(pages, -1);
-    } else if (load(&pages->used) + page_cost(pages) <= load(&pages->limit)) {
-        if (pages->cold_head != PAGE_NONE) {
-            page = pop(pages, &pages->cold_head);
-            pages->page[page].cold = false;
-        } else if (pages->fresh < pages->page_max) {
-            page = pages->fresh++;
-        }
-        if (page != PAGE_NONE) {
-            set_used(pages, load(&pages->used) + page_cost(pages));
-        }
+    } else {
+        page = take_empty(pages);
+        is_empty = true;
     }
     if (page != PAGE_NONE) {
         pages->taken++;
     }
     lock_release(&pages->lock);
+    /* Outside of the lock: a file system on a disk may take its time. */
+    if (is_empty && page != PAGE_NONE && pages->fd >= 0 &&
+        !take_blocks(pages, (size_t)page << pages->page_shift, pages_page_size(pages))) {
+        put_back(pages, page);
+        return PAGE_NONE;
+    }
     return page;
+}
+
+void
+pages_retry_file(struct pages *pages)
+{
+    if (file_is_full(pages)) {
+        atomic_store_explicit(&pages->file_is_full, false,
+                              memory_order_relaxed); /* relaxed: a hint */
+    }
 }
 
 void
@@ -199,12 +332,26 @@ pages_give(struct pages *pages, uint32_t page)
     lock_release(&pages->lock);
 }
 
+/** Whether a page of a file keeps its blocks.  A reader that meets a bucket in the middle of a
+ * change may take the number of an overflow bucket for a ref (find.h), and looks at the low end of
+ * the range.  In a hole there, a full tmpfs has no page to show it. */
+static bool
+keeps_blocks(const struct pages *pages, uint32_t page)
+{
+    uint64_t reach = load(&pages->limit) / UNPUNCHED_SHARE << (pages->ref_shift - REF_SHIFT_MIN);
+    return pages->fd >= 0 && (uint64_t)page << pages->page_shift < reach;
+}
+
 /** Gives an unused page's memory back to the kernel. */
 static void
 cool(struct pages *pages, uint32_t page)
 {
-    madvise(pages->base + ((size_t)page << pages->page_shift), pages_page_size(pages),
-            MADV_DONTNEED);
+    if (!keeps_blocks(pages, page)) {
+        /* Of a file the blocks go too.  A file system that cannot do that has them still when the
+         * page is taken again. */
+        madvise(pages->base + ((size_t)page << pages->page_shift), pages_page_size(pages),
+                pages->fd >= 0 ? MADV_REMOVE : MADV_DONTNEED);
+    }
     pages->page[page].cold = true;
     push(pages, &pages->cold_head, page);
 }
@@ -285,6 +432,44 @@ pages_over_limit(struct pages *pages)
     }
     lock_release(&pages->lock);
     return over;
+}
+
+/* -- restoring ----------------------------------------------------------------------------------
+ */
+
+void
+pages_restore_begin(struct pages *pages, uint32_t next_fresh)
+{
+    assert(pages->fresh == 1 && pages->taken == 0);
+    assert(next_fresh >= 1 && next_fresh <= pages->page_max);
+    pages->fresh = next_fresh;
+}
+
+void
+pages_restore_taken(struct pages *pages)
+{
+    pages->taken++;
+    set_used(pages, load(&pages->used) + page_cost(pages));
+}
+
+void
+pages_restore_end(struct pages *pages)
+{
+    for (uint32_t page = pages->fresh; page-- > 1;) {
+        if (page_class(&pages->page[page]) == 0) {
+            pages->page[page].cold = true;
+            push(pages, &pages->cold_head, page);
+        }
+    }
+}
+
+void
+pages_cool_all(struct pages *pages)
+{
+    lock_acquire(&pages->lock);
+    while (cool_one(pages)) {
+    }
+    lock_release(&pages->lock);
 }
 
 void

@@ -5,6 +5,10 @@
  * madvise.  The budget counts pages taken, free pages that still hold memory, and what the index
  * and the queues charge.
  *
+ * The range may be a file, shared with whoever opens it next (restart.h).  Its blocks are taken as
+ * pages are, before anything is written there: a file system without room is one page less, and no
+ * SIGBUS.  Pages that lie in the pool without memory are holes.
+ *
  * A ref names 8 bytes (or more, in a large region) of the range by a 32-bit number; 0 names
  * nothing, since page 0 is never given out.
  */
@@ -47,27 +51,46 @@ struct page {
         expire_min; /* (a) no item expires before this cache second; UINT32_MAX for none */
 };
 
+/** A file that item memory lies in.  Page 0, which is never given out, is the owner's to write. */
+struct pages_file {
+    int fd;
+    /* What the refs in it were made with; 0 and 0 for a file without items. */
+    unsigned page_shift;
+    unsigned ref_shift;
+};
+
 /** Locking key:  (l) lock  (a) atomic  others constant. */
 struct pages {
     uint8_t *base;
+    int fd;          /* of the file, borrowed; -1 for none */
     size_t reserved; /* bytes */
     unsigned page_shift;
     unsigned ref_shift; /* a ref times 2^ref_shift is a byte offset */
     uint32_t page_max;  /* pages that the range holds */
     struct page *page;  /* of page_max */
     struct lock lock;
-    _Atomic uint64_t limit;      /* (a) bytes */
-    _Atomic uint64_t used;       /* (a) bytes, written under (l) */
-    uint32_t fresh;              /* (l) pages from this one on have never been used */
-    uint32_t free_head;          /* (l) free pages that hold memory */
-    uint32_t cold_head;          /* (l) free pages without */
-    _Atomic uint32_t free_count; /* (a) of the former, written under (l) */
-    uint32_t taken;              /* (l) pages in classes */
+    _Atomic uint64_t limit;         /* (a) bytes */
+    _Atomic uint64_t used;          /* (a) bytes, written under (l) */
+    uint32_t fresh;                 /* (l) pages from this one on have never been used */
+    uint32_t free_head;             /* (l) free pages that hold memory */
+    uint32_t cold_head;             /* (l) free pages without */
+    _Atomic uint32_t free_count;    /* (a) of the former, written under (l) */
+    uint32_t taken;                 /* (l) pages in classes */
+    _Atomic bool file_is_full;      /* (a) its file system had no block left: pages_retry_file() */
+    _Atomic uint64_t file_refusals; /* (a) times that it had none */
 };
 
-/** Errors: false with errno when no address space is to be had. */
-bool pages_init(struct pages *pages, uint64_t limit, bool large_pages);
+/**
+ * file   NULL, or where the pages lie; its shifts hold, if it has any
+ *
+ * Errors: false with errno when no address space is to be had, EFBIG when the file's refs do not
+ * reach as far as the limit.
+ */
+bool pages_init(struct pages *pages, uint64_t limit, bool large_pages,
+                const struct pages_file *file);
 void pages_fini(struct pages *pages);
+/** The shift of the page size that a limit asks for. */
+unsigned pages_shift_of(uint64_t limit);
 
 /** A page within the budget, or PAGE_NONE. */
 uint32_t pages_take(struct pages *pages);
@@ -76,6 +99,21 @@ void pages_give(struct pages *pages, uint32_t page);
 bool pages_may_take(struct pages *pages);
 /** Gives a page's memory back to the kernel, and leaves its cost charged: returns the bytes. */
 uint64_t pages_give_for_charge(struct pages *pages, uint32_t page);
+
+/** Makes a file that had items as long as the limit, sparse: one without is so from the start.  It
+ * grows further with the pages behind that.  Errors: false with errno. */
+bool pages_lengthen_file(struct pages *pages);
+/** The file system may have room again; about once a second. */
+void pages_retry_file(struct pages *pages);
+
+/** Pages from `next_fresh` on have never been used.  Before the first pages_take(); then
+ * pages_restore_taken() for those in classes, and pages_restore_end(). */
+void pages_restore_begin(struct pages *pages, uint32_t next_fresh);
+void pages_restore_taken(struct pages *pages);
+/** All that belong to no class are free, and without memory. */
+void pages_restore_end(struct pages *pages);
+/** Gives the memory of all free pages back. */
+void pages_cool_all(struct pages *pages);
 
 /** Counts `bytes` of other memory (index, queues) in; false when the budget has no room, and
  * `slack` more. */

@@ -272,6 +272,31 @@ slab_add_page(struct cache *cache, struct size_class *class, uint32_t number)
     return true;
 }
 
+bool
+slab_restore_page(struct cache *cache, struct size_class *class, uint32_t number,
+                  const struct slab_restored *restored)
+{
+    assert(restored->fresh <= class->per_page && restored->free_len <= restored->fresh);
+    if (!slab_add_page(cache, class, number)) {
+        return false;
+    }
+    struct page *page = &cache->pages.page[number];
+    uint32_t used = restored->fresh - restored->free_len;
+    page->fresh = (uint16_t)restored->fresh;
+    page->free_head = (uint16_t)restored->free_head;
+    page->free_count = (uint16_t)(class->per_page - used);
+    /* relaxed: no other thread yet */
+    atomic_store_explicit(&page->expire_min, restored->expire_min, memory_order_relaxed);
+    if (page->free_count == 0) {
+        partial_remove(cache, class, number);
+    }
+    class->free_chunks -= used;
+    class->used_chunks += used;
+    class->items += restored->items;
+    class->bytes += restored->bytes;
+    return true;
+}
+
 void
 slab_remove_page(struct cache *cache, struct size_class *class, uint32_t number)
 {

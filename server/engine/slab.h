@@ -80,6 +80,18 @@ uint32_t slab_take_free(struct cache *cache, struct size_class *class);
 void slab_put_free(struct cache *cache, struct size_class *class, uint32_t ref);
 /** Gives a class an unused page; false when there is no heap for its list. */
 bool slab_add_page(struct cache *cache, struct size_class *class, uint32_t page);
+/** What a page of a stopped cache holds. */
+struct slab_restored {
+    uint32_t fresh;     /* chunks from this one on have never been used */
+    uint32_t free_head; /* first free chunk + 1; 0 for none */
+    uint32_t free_len;  /* chunks in the list that begins there */
+    uint64_t items;
+    uint64_t bytes; /* of these */
+    uint32_t expire_min;
+};
+/** Gives a class a page with its chunks as they are; false when there is no heap for its list. */
+bool slab_restore_page(struct cache *cache, struct size_class *class, uint32_t page,
+                       const struct slab_restored *restored);
 /** Takes a page whose chunks are all free out of its class. */
 void slab_remove_page(struct cache *cache, struct size_class *class, uint32_t page);
 /** From here on no chunk of the page is given out; and back. */

@@ -118,6 +118,7 @@ read_all(struct cache *cache, struct cache_stats *out)
     out->index_buckets = table_count(&cache->table);
     out->index_growing = table_is_growing(&cache->table, load(&cache->items_hint));
     out->pages_moved = load(&cache->mover.moved);
+    out->file_refusals = load(&cache->pages.file_refusals);
     out->items_rescued = load(&cache->mover.rescued);
     /* relaxed, these: figures */
     out->page_moving =

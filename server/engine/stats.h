@@ -47,6 +47,7 @@ struct cache_stats {
     uint32_t page_size;  /* bytes */
     uint64_t pages_free; /* in the global pool */
     uint64_t pages_moved;
+    uint64_t file_refusals; /* times that the memory file could not grow */
     uint64_t items_rescued; /* moved to another page rather than evicted */
     bool page_moving;
     uint64_t bytes; /* of living items: header, key, value */

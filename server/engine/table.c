@@ -368,6 +368,25 @@ table_grow(struct table *table, uint64_t items)
     lock_release(&table->grow);
 }
 
+void
+table_presize(struct table *table, uint64_t items)
+{
+    assert(table_count(table) == BUCKETS_MIN && table->overflow_used == 0);
+    uint64_t want = items / LOAD_MAX + 1;
+    want = want < table->bucket_max ? want : table->bucket_max;
+    if (want <= BUCKETS_MIN) {
+        return;
+    }
+    uint64_t bytes = want * sizeof(struct bucket);
+    uint64_t step = CHARGE_BUCKETS * sizeof(struct bucket);
+    bytes = (bytes + step - 1) / step * step;
+    bool charged = pages_charge(table->pages, bytes - table->charged, UINT64_MAX / 4);
+    assert(charged);
+    table->charged = bytes;
+    /* relaxed: no other thread */
+    atomic_store_explicit(&table->count, (uint32_t)want, memory_order_relaxed);
+}
+
 bool
 table_take_starved(struct table *table)
 {

@@ -119,6 +119,9 @@ bool table_insert(struct table *table, struct bucket *head, uint16_t tag, uint32
  */
 void table_remove(struct table *table, const struct table_place *place);
 
+/** Makes an empty table as large as `items` will want it, whatever the budget.  No other thread
+ * uses it yet. */
+void table_presize(struct table *table, uint64_t items);
 /** Splits one bucket if there are more than `items` warrant.  Bounded; does nothing while another
  * thread splits. */
 void table_grow(struct table *table, uint64_t items);

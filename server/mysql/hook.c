@@ -213,6 +213,7 @@ make_hook(const struct hook_options *options)
     }
     hook->rules = options->rules;
     hook->cache = options->cache;
+    hook->distrusts_items = options->distrusts_items;
     rules_list_prefixes(hook->rules, &hook->prefixes);
     retry_init(&hook->retry, hook->rules->source.host_count);
     pthread_condattr_t attributes;

@@ -27,6 +27,7 @@ struct hook_options {
     const struct rules *rules; /* borrowed until hook_close() */
     struct cache *cache;       /* the same; no other thread uses it yet */
     uint64_t item_size_max;    /* bytes; a longer value is not written through */
+    bool distrusts_items;      /* the cache has items that the saved position may know nothing of */
 };
 
 /**

@@ -61,6 +61,7 @@ struct hook {
     uint32_t space;                     /* (r) */
     uint32_t server_id;                 /* (r) */
     bool must_void;                     /* (r) the log has a gap */
+    bool distrusts_items;               /* as hook_options; constant */
     bool follows_anew;                  /* (r) no position: begin at what the server has */
     bool is_followed;                   /* (r) this connection gives the log out */
     const struct rules_host *last_host; /* (r) that gave the log out; NULL: none yet */

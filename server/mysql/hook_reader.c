@@ -352,6 +352,12 @@ begin_from_state_file(struct hook *hook)
 {
     const char *path = hook->rules->source.state_file;
     hook->follows_anew = true;
+    if (hook->distrusts_items) {
+        log_line("hook: the cache has items of before, and no position that is surely as old:"
+                 " begins at what the server has");
+        note_gap(hook);
+        return;
+    }
     if (path == NULL) {
         return;
     }

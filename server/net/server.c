@@ -670,7 +670,7 @@ stop_workers(struct server *server, enum worker_order order, bool progress)
     }
 }
 
-void
+bool
 server_run(struct server *server)
 {
     uint8_t stop = SERVER_RUNS;
@@ -700,6 +700,7 @@ server_run(struct server *server)
     if (graceful) {
         log_line("all background threads stopped");
     }
+    return graceful;
 }
 
 void

@@ -87,8 +87,8 @@ __attribute__((warn_unused_result)) enum server_result server_start(struct serve
                                                                     bool signals, char *error);
 
 /** Serves on the calling thread until a stop is asked for; connections are closed when it returns.
- */
-void server_run(struct server *server);
+ * Whether the stop was a graceful one. */
+bool server_run(struct server *server);
 
 /** Makes server_run() return: at once, or when the workers have finished what they have received.
  * Any thread. */

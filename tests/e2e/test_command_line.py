@@ -270,7 +270,7 @@ OTHERWISE = [
     ("-b abc", 1, "-b abc:", GARBAGE),
     ("-I 2g", 64, "Cannot set item size limit higher than a gigabyte.", "our suffix"),
     ("-I 1.5m", 64, "Item max size cannot be less than 1024 bytes.", GARBAGE),
-    ("-e /nonexistent/x", 64, "-e (--memory-file):", "not built"),
+    ("-e /nonexistent/x", 134, "-e: failed to open file for mmap: /nonexistent/x:", "no core file"),
     ("--napi_ids=4", RUNS, "", "both spellings are taken"),
     ("--delimiter=:", RUNS, "", "a long name as all others have"),
     ("--config /nonexistent/x", 1, "--config /nonexistent/x: cannot be read", "ours alone"),

@@ -7,6 +7,8 @@ ONLY=kill,ddl runs these checks alone.
 import contextlib
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -711,6 +713,53 @@ def check_state_file(db):
     os.remove(place.state_file)
     with hooked(db, place) as it:
         assert it.count("rows") == 0 and it.stat("gaps") == "0"
+
+
+def check_warm_cache(db):
+    """Items of before the stop (-e) and a saved position: what changed meanwhile goes, the rest stays.  Without a
+    position that is as old as the items, or under other rules, all that the rules could have written goes."""
+    place = Place([db], state=True)
+    folder = tempfile.mkdtemp(prefix="larder-test-hook-")
+    words = ("-e", os.path.join(folder, "items"))
+    keys = ("user:1", "user:2", "other:1")
+
+    def stop(it):
+        it.server.signal(signal.SIGUSR1)
+        assert it.server.wait_for_exit() == 0, it.server.log()
+
+    def there(it):
+        assert "3 items are there again" in it.server.log(), it.server.log()
+        return [it.has(key) for key in keys]
+
+    def begin():
+        with hooked(db, place, *words) as it:
+            it.settle()
+            it.fill(*keys)
+            stop(it)
+
+    try:
+        with hooked(db, place, *words) as it:
+            make_tables(it.sql)
+            it.settle()
+            it.fill(*keys)
+            stop(it)
+        with db.connect() as sql:
+            sql("INSERT INTO shop.users VALUES (1, 'a', 'b')")
+        with hooked(db, place, *words) as it:
+            it.settle()
+            assert there(it) == [False, True, True] and it.stat("gaps") == "0"
+        for spoil in (
+            lambda: os.utime(place.state_file),  # of another cache that went on
+            lambda: os.remove(place.state_file),
+            lambda: os.utime(place.rules),
+        ):
+            begin()
+            spoil()
+            with hooked(db, place, *words) as it:
+                it.settle()
+                assert there(it) == [False, False, True] and it.stat("gaps") == "1"
+    finally:
+        shutil.rmtree(folder)
 
 
 def check_disk_full(db):

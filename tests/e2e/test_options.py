@@ -66,7 +66,6 @@ def status_kb(pid, name):
 
 # Of memcached's -h; what ours need not list.
 NOT_HERE = {
-    "memory-file": "no restart with memory yet",
     "napi_ids": "spelled --napi-ids as all others; taken",
     "enable-sasl": "may not be built",
     "auth-file": "likewise",

@@ -1,6 +1,10 @@
 /* The byte budget: what is taken, given back and charged, at the limit and one past it. */
 #include "unit/engine/rig.h"
 
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #define LIMIT (1 * RIG_MB)
 
 static struct pages pages;
@@ -20,7 +24,7 @@ page_cost(void)
 static void
 set_up(void)
 {
-    ck_assert(pages_init(&pages, LIMIT, false));
+    ck_assert(pages_init(&pages, LIMIT, false, NULL));
 }
 
 static void
@@ -41,7 +45,7 @@ static const struct {
 START_TEST(pages_are_small_where_the_limit_is)
 {
     struct pages other;
-    ck_assert(pages_init(&other, sizes[_i].limit, false));
+    ck_assert(pages_init(&other, sizes[_i].limit, false, NULL));
     ck_assert_uint_eq(pages_page_size(&other), sizes[_i].page_size);
     ck_assert_uint_ge(pages_limit_max(&other), sizes[_i].limit);
     pages_check(&other);
@@ -169,12 +173,147 @@ END_TEST
 START_TEST(large_pages_take_their_memory_at_once)
 {
     struct pages other;
-    ck_assert(pages_init(&other, 4 * RIG_MB, true));
+    ck_assert(pages_init(&other, 4 * RIG_MB, true, NULL));
     ck_assert_uint_ne(pages_take(&other), PAGE_NONE);
     pages_check(&other);
     pages_fini(&other);
 }
 END_TEST
+
+/* -- in a file ---------------------------------------------------------------------------------- */
+
+#define FILE_LIMIT (64 * RIG_MB)
+
+static struct pages filed;
+static int file_fd;
+
+static void
+file_set_up(void)
+{
+    char name[] = "/tmp/larder-pages-XXXXXX";
+    file_fd = mkstemp(name);
+    ck_assert_int_ge(file_fd, 0);
+    ck_assert_int_eq(unlink(name), 0);
+    struct pages_file file = { .fd = file_fd };
+    ck_assert(pages_init(&filed, FILE_LIMIT, false, &file));
+}
+
+static void
+file_tear_down(void)
+{
+    pages_check(&filed);
+    pages_fini(&filed);
+    close(file_fd);
+}
+
+static uint64_t
+file_blocks(void)
+{
+    struct stat now;
+    ck_assert_int_eq(fstat(file_fd, &now), 0);
+    return (uint64_t)now.st_blocks * 512;
+}
+
+START_TEST(a_page_of_a_file_is_the_file)
+{
+    uint8_t byte = 0;
+    uint32_t page = pages_take(&filed);
+    memset(pages_at(&filed, pages_ref(&filed, page, 0)), 0x5a, pages_page_size(&filed));
+    off_t at = (off_t)page << filed.page_shift;
+    ck_assert_int_eq(pread(file_fd, &byte, 1, at), 1);
+    ck_assert_uint_eq(byte, 0x5a);
+    ck_assert_int_eq(pread(file_fd, &byte, 1, at + (off_t)pages_page_size(&filed) - 1), 1);
+    ck_assert_uint_eq(byte, 0x5a);
+}
+END_TEST
+
+START_TEST(pages_of_a_file_take_blocks_and_give_them_back)
+{
+    enum { PAGES = 200 };
+    uint64_t before = file_blocks();
+    uint64_t size = pages_page_size(&filed);
+    uint32_t page[PAGES];
+    for (unsigned i = 0; i < PAGES; i++) {
+        page[i] = pages_take(&filed);
+        ck_assert_uint_ne(page[i], PAGE_NONE);
+        ck_assert_uint_ge(file_blocks(), before + (i + 1) * size); /* before a byte is written */
+    }
+    for (unsigned i = 0; i < PAGES; i++) {
+        memset(pages_at(&filed, pages_ref(&filed, page[i], 0)), 1, size);
+        pages_give(&filed, page[i]);
+    }
+    pages_cool_all(&filed);
+    pages_check(&filed);
+    ck_assert_uint_eq(atomic_load_explicit(&filed.used, memory_order_relaxed), 0);
+    /* The low end is kept, for readers that go astray; it is little. */
+    ck_assert_uint_le(file_blocks(), before + FILE_LIMIT / 512 + size);
+    /* A hole reads as zeros, and is a page again when it is taken. */
+    ck_assert_uint_eq(*pages_at(&filed, pages_ref(&filed, page[PAGES - 1], 0)), 0);
+    for (unsigned i = 0; i < PAGES; i++) {
+        ck_assert_uint_ne(pages_take(&filed), PAGE_NONE);
+    }
+    ck_assert_uint_ge(file_blocks(), PAGES * size);
+}
+END_TEST
+
+START_TEST(a_full_file_system_is_a_page_less)
+{
+    uint32_t page = pages_take(&filed);
+    ck_assert_uint_ne(page, PAGE_NONE);
+    uint64_t used = atomic_load_explicit(&filed.used, memory_order_relaxed);
+    /* A pipe has no blocks to give. */
+    int kept = dup(file_fd);
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    ck_assert_int_eq(dup2(ends[1], file_fd), file_fd);
+    ck_assert(pages_may_take(&filed));
+    ck_assert_uint_eq(pages_take(&filed), PAGE_NONE);
+    pages_check(&filed);
+    ck_assert(!pages_may_take(&filed)); /* not at each store */
+    ck_assert_uint_eq(pages_take(&filed), PAGE_NONE);
+    ck_assert_uint_eq(atomic_load_explicit(&filed.file_refusals, memory_order_relaxed), 1);
+    ck_assert_uint_eq(atomic_load_explicit(&filed.used, memory_order_relaxed), used);
+    pages_retry_file(&filed);
+    ck_assert(pages_may_take(&filed));
+    ck_assert_uint_eq(pages_take(&filed), PAGE_NONE);
+    ck_assert_uint_eq(atomic_load_explicit(&filed.file_refusals, memory_order_relaxed), 2);
+    /* Pages with memory are there all the same. */
+    pages_give(&filed, page);
+    ck_assert_uint_eq(pages_take(&filed), page);
+    ck_assert_int_eq(dup2(kept, file_fd), file_fd);
+    pages_retry_file(&filed);
+    ck_assert_uint_ne(pages_take(&filed), PAGE_NONE);
+    close(kept);
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
+START_TEST(refs_of_a_file_keep_their_unit)
+{
+    struct pages other;
+    struct pages_file file = { .fd = file_fd, .page_shift = 15, .ref_shift = 4 };
+    ck_assert(pages_init(&other, FILE_LIMIT, false, &file));
+    ck_assert_uint_eq(pages_page_size(&other), 32768);
+    ck_assert_uint_eq(other.ref_shift, 4);
+    pages_fini(&other);
+    file.ref_shift = 3;
+    ck_assert(!pages_init(&other, (uint64_t)40 << 30, false, &file));
+    ck_assert_int_eq(errno, EFBIG);
+}
+END_TEST
+
+static TCase *
+file_case(void)
+{
+    TCase *tcase = tcase_create("file");
+    tcase_add_checked_fixture(tcase, file_set_up, file_tear_down);
+    tcase_add_test(tcase, a_page_of_a_file_is_the_file);
+    tcase_add_test(tcase, pages_of_a_file_take_blocks_and_give_them_back);
+    tcase_add_test(tcase, a_full_file_system_is_a_page_less);
+    tcase_add_test(tcase, refs_of_a_file_keep_their_unit);
+    return tcase;
+}
 
 int
 main(void)
@@ -191,5 +330,12 @@ main(void)
     tcase_add_test(tcase, a_page_given_for_a_charge_leaves_its_cost_charged);
     tcase_add_test(tcase, a_ref_names_its_page_and_byte);
     tcase_add_test(tcase, large_pages_take_their_memory_at_once);
-    return rig_run("engine/pages", tcase);
+    Suite *suite = suite_create("engine/pages");
+    suite_add_tcase(suite, tcase);
+    suite_add_tcase(suite, file_case());
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

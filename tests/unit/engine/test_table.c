@@ -23,7 +23,7 @@ hash_of(void *arg, uint32_t ref)
 static void
 set_up(void)
 {
-    ck_assert(pages_init(&pages, 64 * RIG_MB, false));
+    ck_assert(pages_init(&pages, 64 * RIG_MB, false, NULL));
     ck_assert(table_init(&table, &pages, hash_of, hashes));
 }
 

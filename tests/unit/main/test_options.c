@@ -116,7 +116,6 @@ static const struct {
 #else
     { "-S", 64, "no SASL", "libsasl2-dev" },
 #endif
-    { "-e /x", 64, "no restartable cache", "-e" },
 #ifdef HAVE_TLS
     { "-Z", 64, "Error loading the certificate chain", "ssl_chain_cert" },
     { "-Z -o ssl_key=/x", 64, "Error loading the certificate chain", "ssl_chain_cert" },
@@ -341,6 +340,7 @@ START_TEST(logins_choose_the_protocol)
     struct options_report report;
     ck_assert_int_eq(parse("", &line, &s, &report), OPTIONS_RUN);
     ck_assert(s.auth_file == NULL && !s.sasl_enabled);
+    ck_assert(s.memory_file == NULL);
     options_free(&s);
     ck_assert_int_eq(parse("-Y /users", &line, &s, &report), OPTIONS_RUN);
     ck_assert_str_eq(s.auth_file, "/users");
@@ -401,10 +401,11 @@ START_TEST(short_options_arrive_in_settings)
     struct options_report report;
     const char *words =
         "-p 1234 -s /tmp/sock -a 0750 -A -l 127.0.0.1:5,[::1]:6;notls:localhost -l *:7 -d -r -u nobody "
-        "-m 100 -M -c 77 -k -vv -P /tmp/pid -f 1.5 -n 64";
+        "-m 100 -M -c 77 -k -vv -P /tmp/pid -f 1.5 -n 64 -e /tmp/mem";
     ck_assert_int_eq(parse(words, &line, &s, &report), OPTIONS_RUN);
     ck_assert_int_eq(s.port, 1234);
     ck_assert_str_eq(s.unix_path, "/tmp/sock");
+    ck_assert_str_eq(s.memory_file, "/tmp/mem");
     ck_assert_uint_eq(s.unix_mask, 0750);
     ck_assert(s.shutdown_enabled && s.daemonize && s.coredumps && s.evictions_disabled &&
               s.lock_memory);
