@@ -37,9 +37,9 @@ else
 PLAIN_GOALS := help clean distclean format deb check-deb
 ifneq ($(filter-out $(PLAIN_GOALS),$(or $(MAKECMDGOALS),all)),)
 include config.mk
-# The library needs less than the server.
-LIBRARY_LIBS := $(LIBS)
 LIBS += $(TLS_LIBS) $(SASL_LIBS) $(PACKING_LIBS)
+# The library needs no sandbox, and brings no heap.
+LIBRARY_LIBS := $(EVENT_LIBS) $(LIBS)
 endif
 
 configure: configure.ac
@@ -135,7 +135,7 @@ link_mysql := mysql engine base
 link_admin := admin engine base
 link_session := session admin proto engine base
 link_net := net session admin proto engine base
-link_embed := embed net session admin proto engine base
+link_embed := embed net session admin mysql proto engine base
 link_server := server embed net session admin mysql proto engine base
 link_load := load proto
 

@@ -154,6 +154,7 @@ make_shell(const struct larder_options *options)
     cache->item_size_max = options->item_size_max;
     cache->cas_disabled = options->cas_disabled != 0;
     cache->evictions_disabled = options->evictions_disabled != 0;
+    atomic_init(&cache->memory_limit, options->memory_limit);
     cache->gone = options->gone;
     cache->gone_arg = options->gone_arg;
     cache->observer =
@@ -297,7 +298,12 @@ larder_flush_prefix(struct larder *cache, const void *prefix, size_t prefix_len)
 enum larder_result
 larder_set_memory_limit(struct larder *cache, uint64_t memory_limit)
 {
-    return cache_set_memory_limit(cache->cache, memory_limit) ? LARDER_OK : LARDER_BAD_OPTION;
+    if (!cache_set_memory_limit(cache->cache, memory_limit)) {
+        return LARDER_BAD_OPTION;
+    }
+    atomic_store_explicit(&cache->memory_limit, memory_limit,
+                          memory_order_relaxed); /* relaxed: a figure */
+    return LARDER_OK;
 }
 
 int

@@ -36,6 +36,7 @@ struct larder {
     uint32_t item_size_max;         /* (c) bytes */
     bool cas_disabled;              /* (c) */
     bool evictions_disabled;        /* (c) */
+    _Atomic uint64_t memory_limit;  /* (a) bytes, as the host last said */
     _Atomic bool hooked;            /* (a) there is or was a hook */
     _Atomic uint32_t views;         /* (a) values that are held */
     _Atomic uint32_t users;         /* (a) servers and hooks that are open */

@@ -36,6 +36,8 @@ extern "C" {
 #define LARDER_KEY_LEN_MAX   250u   /* bytes */
 #define LARDER_VIEWS_MAX     65536u /* of long values, of one cache at a time */
 #define LARDER_SCAN_ITEMS    32u    /* room that larder_scan() needs */
+#define LARDER_ERROR_CAP     1024u  /* bytes that hold any error text, NUL included */
+#define LARDER_SERVE_THREADS 64u    /* the most that larder_serve() starts as workers */
 
 /* Every answer a call can give, with its text. */
 #define LARDER_RESULTS(X)                                                  \
@@ -49,7 +51,10 @@ extern "C" {
     X(LARDER_BAD_OPTION, "an option or an argument is out of its range")   \
     X(LARDER_SYSTEM, "the system refused; errno tells why")                \
     X(LARDER_REFUSED, "keys like this are not cached now")                 \
-    X(LARDER_BUSY, "a view, a server or a hook of the cache is open")
+    X(LARDER_BUSY, "a view, a server or a hook of the cache is open")      \
+    X(LARDER_BAD_FILE, "no saved cache, or a damaged one")                 \
+    X(LARDER_TIMEOUT, "the time is over")                                  \
+    X(LARDER_NOT_BUILT, "this build of the library cannot do it")
 
 enum larder_result {
 #define LARDER_RESULT_ENUM(name, text) name,
@@ -496,6 +501,141 @@ LARDER_API enum larder_result larder_set_memory_limit(struct larder *cache, uint
 /** Does a slice (about 100 us) of the work that stores leave: expired memory, page moves. Optional;
  * returns whether there is more at once. */
 LARDER_API_VOID int larder_maintain(struct larder *cache);
+
+/**
+ * Writes all living items to a file, which takes the place of `path` when it is whole and on the
+ * disk; other calls go on meanwhile.  What is at `path` is replaced only if it is such a file.
+ *
+ * path    its folder is there; the file is written beside it under another name until the end
+ * items   out, how many were written; may be NULL
+ * error   out, a text for the operator, cut to error_cap bytes (LARDER_ERROR_CAP is enough); NULL
+ *         with 0
+ *
+ * Errors:  LARDER_SYSTEM; LARDER_BAD_OPTION: the path; LARDER_BAD_FILE: what is at `path` is
+ * another kind of file; LARDER_BUSY: it is being written already.
+ */
+LARDER_API enum larder_result larder_save(struct larder *cache, const char *path, uint64_t *items,
+                                          char *error, size_t error_cap);
+
+/**
+ * Stores the items of a file that larder_save(), or a larder server, wrote, for the time that they
+ * have left and with their CAS ids; but not over items that are there already.
+ *
+ * items   out, how many were stored; may be NULL
+ * error   as in larder_save()
+ *
+ * Errors:  LARDER_BAD_FILE: no such file, or a damaged one, and what came before the damage is
+ * stored; LARDER_SYSTEM: there is none, or it cannot be read; LARDER_BAD_OPTION: the path.
+ */
+LARDER_API enum larder_result larder_load(struct larder *cache, const char *path, uint64_t *items,
+                                          char *error, size_t error_cap);
+
+/* -- serving ----------------------------------------------------------------------------------- */
+
+/** Takes one line for the operator, without a line end; any thread of the library's own. */
+typedef void larder_log_fn(void *arg, const char *line);
+
+/** Fill with LARDER_SERVE_OPTIONS_INIT or larder_serve_options_init(). */
+struct larder_serve_options {
+    uint32_t version;        /* LARDER_SERVE_OPTIONS_VERSION */
+    int port;                /* TCP; 0: one that the system chooses; -1: none */
+    const char *listen;      /* addresses, separated by commas; NULL for all */
+    const char *unix_path;   /* path of a unix socket; NULL for none */
+    uint32_t unix_mask;      /* its access mask, as 0700 */
+    uint32_t threads;        /* workers, 1 to LARDER_SERVE_THREADS */
+    uint32_t conns_max;      /* connections, at least 1; the host sees to its descriptors */
+    uint32_t idle_timeout_s; /* closes connections that are idle for so long; 0 for never */
+    int flush_disabled;      /* refuses flush_all to clients */
+    int dump_disabled;       /* refuses lists of keys to clients */
+    const char *tls_cert;    /* PEM file with the chain of certificates; NULL: no TLS */
+    const char *tls_key;     /* file of the key; NULL: it is in tls_cert */
+    const char *tls_ca;      /* PEM file to verify clients by; NULL: they are not asked */
+    larder_log_fn *log;      /* NULL: what would be logged is dropped */
+    void *log_arg;
+};
+#define LARDER_SERVE_OPTIONS_VERSION 1u
+#define LARDER_SERVE_OPTIONS_INIT                                                               \
+    {                                                                                           \
+        LARDER_SERVE_OPTIONS_VERSION, 0, "127.0.0.1", NULL, 0700, 4, 1024, 0, 0, 0, NULL, NULL, \
+            NULL, NULL, NULL                                                                    \
+    }
+
+/** Fills in the defaults; as larder_options_init(). */
+LARDER_API enum larder_result larder_serve_options_init(struct larder_serve_options *options,
+                                                        uint32_t version);
+
+/** Listeners and their threads.  Opaque. */
+struct larder_server;
+
+/**
+ * Serves the cache to clients of the memcached protocols (classic, meta and binary), by threads of
+ * its own that block all signals: one that accepts, `threads` workers, and one that does the work
+ * of larder_maintain().  When it returns clients can connect.  Several servers may serve one cache.
+ *
+ * options   borrowed for the call; NULL for the defaults: 127.0.0.1, a port that the system chooses
+ * server    out, the caller's until larder_server_stop(); set on LARDER_OK only
+ * error     as in larder_save()
+ *
+ * Errors:  LARDER_BAD_OPTION; LARDER_SYSTEM: an address is in use, a file cannot be read, ...;
+ * LARDER_NOT_BUILT: TLS.
+ */
+LARDER_API enum larder_result larder_serve(struct larder *cache,
+                                           const struct larder_serve_options *options,
+                                           struct larder_server **server, char *error,
+                                           size_t error_cap);
+
+/** The TCP port of the first socket; 0 without one. */
+LARDER_API int larder_server_port(const struct larder_server *server);
+
+/**
+ * Closes listeners and connections, and ends the threads; `*server` becomes NULL.
+ *
+ * graceful   commands that have been received are run, and their answers sent, first
+ */
+LARDER_API_VOID void larder_server_stop(struct larder_server **server, int graceful);
+
+/* -- following a database ---------------------------------------------------------------------- */
+
+/** What follows a MySQL or MariaDB server.  Opaque. */
+struct larder_hook;
+
+/**
+ * Follows a MySQL or MariaDB server by threads of its own, and voids in the cache what its changes
+ * make wrong, by the rules of a file: see larder-hook(5).  Returns when what the server has now is
+ * known, or it is clear that it cannot be reached: then keys of the rules are not cached until it
+ * can.  One hook for a cache, once in its life.
+ *
+ * rules_file   path
+ * log          as in struct larder_serve_options; NULL for none
+ * hook         out, the caller's until larder_hook_stop(); set on LARDER_OK only
+ * error        as in larder_serve()
+ *
+ * Errors:  LARDER_BAD_OPTION: the rules, or cas_disabled; LARDER_BUSY: there is or was a hook;
+ * LARDER_SYSTEM; LARDER_NOT_BUILT.
+ * Threads: no other call of this cache is under way.
+ */
+LARDER_API enum larder_result larder_hook_mysql(struct larder *cache, const char *rules_file,
+                                                larder_log_fn *log, void *log_arg,
+                                                struct larder_hook **hook, char *error,
+                                                size_t error_cap);
+
+/** connecting, catching-up, streaming, disconnected, paused or stopped; static storage. */
+LARDER_API const char *larder_hook_state(struct larder_hook *hook);
+
+/**
+ * Waits until a transaction, or a set of them, has been applied to the cache.
+ *
+ * gtid         as the server writes it
+ * timeout_ms   0: does not wait, and tells
+ *
+ * Errors:  LARDER_TIMEOUT; LARDER_BAD_OPTION: no GTID; LARDER_NO_MEMORY: too many wait.
+ */
+LARDER_API enum larder_result larder_hook_wait(struct larder_hook *hook, const char *gtid,
+                                               uint32_t timeout_ms);
+
+/** Saves how far it came and ends the threads; `*hook` becomes NULL.  The cache serves on, and
+ * nobody voids what gets wrong from here: flush it, or close it. */
+LARDER_API_VOID void larder_hook_stop(struct larder_hook **hook);
 
 #ifdef __cplusplus
 }

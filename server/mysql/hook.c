@@ -260,7 +260,7 @@ start_threads(struct hook *hook)
                                               hook_guard_main };
     pthread_t *const threads[] = { &hook->reader, &hook->applier, &hook->guard };
     while (hook->threads < 3 &&
-           pthread_create(threads[hook->threads], NULL, mains[hook->threads], hook) == 0) {
+           thread_start(threads[hook->threads], mains[hook->threads], hook) == 0) {
         hook->threads++;
     }
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);

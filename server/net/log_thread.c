@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "net/net_priv.h"
 
 #include <errno.h>
@@ -61,7 +62,7 @@ log_thread_start(struct server *server)
     }
     server->log_wake_open = true;
     watch_set_wake(server->stats->watch, post_wake, server);
-    int rc = pthread_create(&server->log_thread, NULL, log_thread_main, server);
+    int rc = thread_start(&server->log_thread, log_thread_main, server);
     errno = rc;
     server->log_thread_open = rc == 0;
     return server->log_thread_open;

@@ -312,7 +312,7 @@ maintainer_start(struct server *server)
         return false;
     }
     server->maintainer_wake_open = true;
-    int rc = pthread_create(&server->maintainer, NULL, maintainer_main, server);
+    int rc = thread_start(&server->maintainer, maintainer_main, server);
     errno = rc;
     server->maintainer_open = rc == 0;
     return server->maintainer_open;

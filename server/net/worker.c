@@ -415,7 +415,7 @@ worker_open(struct worker *worker, struct server *server)
 bool
 worker_start(struct worker *worker)
 {
-    int rc = pthread_create(&worker->thread, NULL, worker_main, worker);
+    int rc = thread_start(&worker->thread, worker_main, worker);
     errno = rc;
     worker->thread_open = rc == 0;
     return worker->thread_open;

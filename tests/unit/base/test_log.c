@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,6 +86,44 @@ START_TEST(log_line_without_stderr_does_nothing)
 }
 END_TEST
 
+static void
+keep_line(void *arg, const char *text)
+{
+    snprintf(arg, LINE_MAX_LEN, "%s", text);
+}
+
+static void *
+log_in_thread(void *arg)
+{
+    log_line("from %s", (const char *)arg);
+    return NULL;
+}
+
+START_TEST(log_line_goes_where_the_thread_and_its_children_want_it)
+{
+    char kept[LINE_MAX_LEN] = "";
+    struct log_sink sink = { keep_line, kept };
+    char below[] = "below", beside[] = "beside";
+    pthread_t thread;
+    ck_assert_ptr_null(log_set_sink(&sink));
+    log_line("number %d", 5);
+    ck_assert_str_eq(kept, "number 5");
+    ck_assert_int_eq(thread_start(&thread, log_in_thread, below), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_str_eq(kept, "from below");
+
+    /* Threads that nobody told keep to stderr. */
+    ck_assert_int_eq(pthread_create(&thread, NULL, log_in_thread, beside), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_ptr_eq(log_set_sink(NULL), &sink);
+    log_line("here");
+    ck_assert_str_eq(kept, "from below");
+    char buf[64];
+    ck_assert_uint_eq(receive(buf, sizeof(buf)), 17);
+    ck_assert_mem_eq(buf, "from beside\nhere\n", 17);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -95,6 +134,7 @@ main(void)
     tcase_add_loop_test(tcase, log_line_cuts_what_is_too_long, 0,
                         (int)(sizeof(long_cases) / sizeof(long_cases[0])));
     tcase_add_test(tcase, log_line_without_stderr_does_nothing);
+    tcase_add_test(tcase, log_line_goes_where_the_thread_and_its_children_want_it);
 
     Suite *suite = suite_create("base/log");
     suite_add_tcase(suite, tcase);

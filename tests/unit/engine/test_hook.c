@@ -5,6 +5,8 @@
 
 struct told {
     unsigned evicted;
+    unsigned expired;
+    unsigned flushed;
     unsigned fetched;
     struct cache_evicted last;
     char last_key[CACHE_KEY_MAX + 1];
@@ -27,6 +29,18 @@ on_evicted(void *arg, const struct cache_evicted *item)
     struct told *to = arg;
     to->evicted++;
     to->fetched += item->fetched;
+    to->last = *item;
+    memcpy(to->last_key, item->key, item->key_len);
+    to->last_key[item->key_len] = '\0';
+}
+
+static void
+on_died(void *arg, const struct cache_evicted *item, enum cache_absence why)
+{
+    struct told *to = arg;
+    rig_must(why == CACHE_EXPIRED || why == CACHE_FLUSHED);
+    to->expired += why == CACHE_EXPIRED;
+    to->flushed += why == CACHE_FLUSHED;
     to->last = *item;
     memcpy(to->last_key, item->key, item->key_len);
     to->last_key[item->key_len] = '\0';
@@ -72,7 +86,7 @@ set_up(void)
 {
     told = (struct told){ 0 };
     observer = (struct cache_observer){
-        .arg = &told, .evicted = on_evicted, .moved = on_moved, .swept = on_swept
+        .arg = &told, .evicted = on_evicted, .died = on_died, .moved = on_moved, .swept = on_swept
     };
     struct cache_options options = rig_options(2 * RIG_MB);
     options.observer = &observer;
@@ -127,6 +141,36 @@ START_TEST(a_long_item_is_told_with_its_whole_length)
     ck_assert_uint_eq(told.evicted, rig_stats(&rig)->sum.evicted);
     ck_assert_uint_gt(told.evicted, 50);
     ck_assert_uint_eq(told.last.value_len, 100000);
+}
+END_TEST
+
+/* By a read, by a store that needs the room, by the sweep: each once, with the reason. */
+START_TEST(each_dead_item_is_told_while_that_is_wanted)
+{
+    store_many("a", 200, 300, RIG_NOW + 10);
+    store_many("b", 200, 100000, RIG_NOW + 10);
+    cache_set_now(rig.cache, RIG_NOW + 10);
+    ck_assert_int_eq(rig_get(&rig, "a:0").result, CACHE_MISS);
+    ck_assert_uint_eq(told.expired, 0);
+    want(CACHE_WANTS_DEAD);
+    ck_assert_int_eq(rig_get(&rig, "a:1").result, CACHE_MISS);
+    ck_assert_uint_eq(told.expired, 1);
+    ck_assert_str_eq(told.last_key, "a:1");
+    ck_assert_uint_eq(told.last.value_len, 300);
+    ck_assert_int_eq(told.last.expires_at, RIG_NOW + 10);
+    uint64_t left = rig_stats(&rig)->items;
+    rig_settle_long(&rig, 100);
+    ck_assert_uint_eq(rig_stats(&rig)->items, 0);
+    ck_assert_uint_eq(told.expired, 1 + left);
+
+    store_many("c", 100, 300, CACHE_NEVER);
+    rig_must(cache_delete(rig.cache, rig.thread, "c:5", 3, 0) == CACHE_OK);
+    cache_flush(rig.cache, rig.thread, 0);
+    store_many("c", 10, 300, CACHE_NEVER); /* replaces: c:5 was deleted */
+    rig_settle_long(&rig, 100);
+    ck_assert_uint_eq(told.flushed, 90);
+    ck_assert_uint_eq(told.expired, 1 + left);
+    ck_assert_uint_eq(told.evicted, 0);
 }
 END_TEST
 
@@ -207,6 +251,7 @@ main(void)
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, each_eviction_is_told_while_that_is_wanted);
     tcase_add_test(tcase, a_long_item_is_told_with_its_whole_length);
+    tcase_add_test(tcase, each_dead_item_is_told_while_that_is_wanted);
     tcase_add_test(tcase, moves_are_told_from_begin_to_end);
     tcase_add_test(tcase, sweeps_are_told_with_what_they_found);
     tcase_add_test(tcase, a_peek_tells_and_leaves_no_trace);
