@@ -156,6 +156,11 @@ GLIB_LIBS := $(if $(wildcard bench/embed/*.c),$(shell pkg-config --libs glib-2.0
 STORE_SOURCES := $(sort $(wildcard bench/embed/store_*.c))
 STORE_PROGRAMS := $(patsubst bench/embed/store_%.c,$(B)/bench/embed/%,\
     $(if $(GLIB_LIBS),$(STORE_SOURCES),$(filter-out %_glib.c,$(STORE_SOURCES))))
+# Programs for others to copy from; the one with SQLite where pkg-config finds that.
+SQLITE_LIBS := $(shell pkg-config --libs sqlite3 2>/dev/null)
+EXAMPLE_SOURCES := $(sort $(wildcard server/dist/examples/*.c))
+EXAMPLE_PROGRAMS := $(patsubst server/dist/examples/%.c,$(B)/examples/%,\
+    $(if $(SQLITE_LIBS),$(EXAMPLE_SOURCES),$(filter-out %/lookaside.c,$(EXAMPLE_SOURCES))))
 # That of the packages builds them first: make check-deb.
 E2E_TESTS := $(filter-out tests/e2e/test_deb.py,$(sort $(wildcard tests/e2e/*.py tests/e2e/*.sh)))
 TIDY_CHECKS := $(sort $(filter-out %.md,$(wildcard tests/tidy/*)))
@@ -263,6 +268,8 @@ install: all $(OUT)/larder-load larder.pc
 	install -m 644 $(D)/larder.3 $(DESTDIR)$(mandir)/man3/larder.3
 	install -m 644 $(D)/larder-hook.5 $(DESTDIR)$(mandir)/man5/larder-hook.5
 	install -m 644 $(D)/hook.conf.example $(DESTDIR)$(datarootdir)/doc/larder/hook.conf.example
+	install -d $(DESTDIR)$(datarootdir)/doc/larder/examples
+	install -m 644 $(D)/examples/* $(DESTDIR)$(datarootdir)/doc/larder/examples
 	test -e $(DESTDIR)$(sysconfdir)/larder.conf || install -m 644 $(D)/larder.conf $(DESTDIR)$(sysconfdir)/larder.conf
 ifneq ($(systemdsystemunitdir),)
 	install -d $(DESTDIR)$(systemdsystemunitdir)
@@ -352,6 +359,11 @@ $(T)/embed/%-shared: $(B)/obj/tests/embed/%.o $(B)/support.a $(OUT)/liblarder.so
 	@mkdir -p $(@D)
 	$(call say,LINK) $(EMBED_LINK) $(filter %.o %.a,$^) $(OUT)/liblarder.so -Wl,-rpath,$(CURDIR)/$(OUT) $(CHECK_LIBS)
 
+$(B)/examples/%: server/dist/examples/%.c $(OUT)/liblarder.so $(B)/flags $(B)/ldflags
+	@mkdir -p $(@D)
+	$(call say,LINK) $(CC) -Iserver/include $(OUR_CFLAGS) $(OUR_LDFLAGS) -o $@ $< $(filter %.so,$^) \
+	    -Wl,-rpath,$(CURDIR)/$(OUT) $(if $(filter lookaside,$*),$(SQLITE_LIBS))
+
 .SECONDARY:
 
 # -- running them ---------------------------------------------------------------------------------------
@@ -363,7 +375,8 @@ TEST_TIMEOUT_S ?= 180
 TEST_ENV = CK_TIMEOUT_MULTIPLIER=$(SLOWER) CK_DEFAULT_TIMEOUT=20 TEST_TIMEOUT_SCALE=$(SLOWER) \
     TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) STRESS_SECONDS=$(STRESS_SECONDS) \
     HOOK_TORTURE_SECONDS=$(or $(HOOK_TORTURE_SECONDS),$(if $(filter release debug,$(VARIANT)),60,15)) LARDER=$(CURDIR)/$(OUT)/larder \
-    UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 STORES=$(CURDIR)/$(B)/bench/embed
+    UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 STORES=$(CURDIR)/$(B)/bench/embed \
+    EXAMPLES=$(CURDIR)/$(B)/examples LIBLARDER=$(CURDIR)/$(OUT)/liblarder.so
 RUN_TEST = $(TEST_ENV) tests/support/run_test.sh $(@:$(R)/%=%) $@
 
 UNIT_RESULTS := $(patsubst tests/%.c,$(R)/%,$(UNIT_SOURCES))
@@ -378,6 +391,7 @@ FUZZ_RESULTS := $(patsubst tests/fuzz/fuzz_%.c,$(R)/fuzz/replay_%,$(FUZZ_SOURCES
 # Once is enough, without a sanitizer: tests of tests, of files, of command lines, and foreign clients, which ask nothing
 # that wire/ does not.
 E2E_ONCE := %_selftest.py %/test_dist.py %/test_bench_tools.py %/test_command_line.py %/test_start_scripts.py \
+    %/test_ctypes.py \
     tests/e2e/test_clients_%
 E2E_RESULTS := $(patsubst tests/%,$(R)/%,\
     $(if $(filter release debug,$(VARIANT)),$(E2E_TESTS),$(filter-out $(E2E_ONCE),$(E2E_TESTS))))
@@ -432,6 +446,8 @@ $(E2E_RESULTS): $(R)/%: tests/% $(OUT)/larder $(E2E_HELPERS)
 	@$(RUN_TEST) $(if $(filter %.py,$<),$(PYTHON)) $<
 
 $(filter $(R)/e2e/test_clients_%,$(E2E_RESULTS)): $(CLIENT_PROGRAMS)
+$(filter $(R)/e2e/test_ctypes.py,$(E2E_RESULTS)): $(OUT)/liblarder.so server/include/larder.h
+$(filter $(R)/e2e/test_examples.py,$(E2E_RESULTS)): $(EXAMPLE_PROGRAMS)
 $(filter $(R)/e2e/test_bench_tools.py,$(E2E_RESULTS)): $(STORE_PROGRAMS)
 $(filter $(R)/e2e/test_load.py,$(E2E_RESULTS)): $(OUT)/larder-load
 
@@ -458,7 +474,7 @@ $(foreach result,$(STRESS_RESULTS) $(BROKEN_RESULTS) $(filter %/socket,$(WIRE_RE
 
 .PHONY: check results asan tsan cov tidy programs
 # All that check runs, built and not run.
-programs: all $(BENCH_PROGRAMS) $(STORE_PROGRAMS) $(OUT)/larder-load $(if $(WIRE_SOURCES),$(T)/wire/runner) $(patsubst $(R)/%,$(T)/%,\
+programs: all $(EXAMPLE_PROGRAMS) $(BENCH_PROGRAMS) $(STORE_PROGRAMS) $(OUT)/larder-load $(if $(WIRE_SOURCES),$(T)/wire/runner) $(patsubst $(R)/%,$(T)/%,\
     $(UNIT_RESULTS) $(EMBED_RESULTS) $(FUZZ_RESULTS) $(STRESS_RESULTS))
 
 results: $(RESULTS)
