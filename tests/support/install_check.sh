@@ -29,6 +29,33 @@ for app in shared static; do
         exit 1
     fi
 done
+
+# A host that serves.
+cat >"$root/serve.c" <<'END'
+#include <larder.h>
+#include <stddef.h>
+
+int
+main(void)
+{
+    struct larder *cache;
+    struct larder_server *server;
+    if (larder_open(NULL, &cache) != LARDER_OK ||
+        larder_serve(cache, NULL, &server, NULL, 0) != LARDER_OK || larder_server_port(server) <= 0) {
+        return 1;
+    }
+    larder_server_stop(&server, 1);
+    return larder_close(&cache) == LARDER_OK ? 0 : 1;
+}
+END
+# shellcheck disable=SC2046
+{
+    cc -o "$root/serve-shared" "$root/serve.c" $(pkg-config --cflags --libs larder-serve)
+    cc -o "$root/serve-static" "$root/serve.c" $(pkg-config --cflags larder-serve) "${archive%.a}-serve.a" "$archive" \
+        $(pkg-config --static --libs-only-other --libs-only-L --libs-only-l larder-serve | sed 's/-llarder-serve//; s/-llarder//')
+}
+LD_LIBRARY_PATH="${archive%/*}" "$root/serve-shared"
+"$root/serve-static"
 "$(find "$root" -name larder -type f -perm -u+x)" -V
 for page in larder.1 larder.3 larder-hook.5 hook.conf.example; do
     find "$root" -name "$page" | grep -q .
