@@ -16,7 +16,7 @@ from server import TIMEOUT_S, Client, Skip, free_port, run_tests  # noqa: E402
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 LIBLARDER = os.environ.get("LIBLARDER") or os.path.join(TOP, "build", "liblarder.so")
-LIBRARIES = [path for path in (LIBLARDER, LIBLARDER.replace("liblarder.so", "liblarder-serve.so")) if os.path.exists(path)]
+LIBRARIES = [LIBLARDER, LIBLARDER.replace("liblarder.so", "liblarder-serve.so")]
 
 header = Header()
 larder = Library(LIBRARIES, header)

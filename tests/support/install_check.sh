@@ -30,6 +30,33 @@ for app in shared static; do
     fi
 done
 
+# A host that serves.
+cat >"$root/serve.c" <<'END'
+#include <larder.h>
+#include <stddef.h>
+
+int
+main(void)
+{
+    struct larder *cache;
+    struct larder_server *server;
+    if (larder_open(NULL, &cache) != LARDER_OK ||
+        larder_serve(cache, NULL, &server, NULL, 0) != LARDER_OK || larder_server_port(server) <= 0) {
+        return 1;
+    }
+    larder_server_stop(&server, 1);
+    return larder_close(&cache) == LARDER_OK ? 0 : 1;
+}
+END
+# shellcheck disable=SC2046
+{
+    cc -o "$root/serve-shared" "$root/serve.c" $(pkg-config --cflags --libs larder-serve)
+    cc -o "$root/serve-static" "$root/serve.c" $(pkg-config --cflags larder-serve) "${archive%.a}-serve.a" "$archive" \
+        $(pkg-config --static --libs-only-other --libs-only-L --libs-only-l larder-serve | sed 's/-llarder-serve//; s/-llarder//')
+}
+LD_LIBRARY_PATH="${archive%/*}" "$root/serve-shared"
+"$root/serve-static"
+
 # The examples, as somebody who has installed larder builds them.
 examples=$(find "$root" -type d -path '*/doc/larder/examples')
 for example in "$examples"/*.c; do

@@ -1,6 +1,6 @@
 /* A program that shares its cache with clients of the memcached protocols.
  *
- *     cc -o serve serve.c $(pkg-config --cflags --libs larder)
+ *     cc -o serve serve.c $(pkg-config --cflags --libs larder-serve)
  *     ./serve [PORT]            0, the default: a port that the system chooses
  *
  * It keeps what it knows in the cache, where any memcached client reads it, and reads what clients
