@@ -3,7 +3,7 @@
 # build/VARIANT/obj    objects, one per source file, in the folders of the sources
 # build/VARIANT/*.a    one archive per layer
 # build/VARIANT/tests  test programs; build/VARIANT/results what they said
-# build/               larder, liblarder.a, liblarder.so (other variants: build/VARIANT/)
+# build/               larder, liblarder.a and .so, liblarder-serve.a and .so (other variants: build/VARIANT/)
 
 .DEFAULT_GOAL := all
 comma := ,
@@ -37,9 +37,10 @@ else
 PLAIN_GOALS := help clean distclean format deb check-deb
 ifneq ($(filter-out $(PLAIN_GOALS),$(or $(MAKECMDGOALS),all)),)
 include config.mk
+# The library needs less than the server; the one that serves needs no sandbox, and brings no heap.
+LIBRARY_LIBS := $(LIBS)
 LIBS += $(TLS_LIBS) $(SASL_LIBS) $(PACKING_LIBS)
-# The library needs no sandbox, and brings no heap.
-LIBRARY_LIBS := $(EVENT_LIBS) $(LIBS)
+SERVE_LIBS := $(EVENT_LIBS) $(LIBS)
 endif
 
 configure: configure.ac
@@ -47,10 +48,10 @@ configure: configure.ac
 	@rm -rf autom4te.cache
 
 # A changed template or check is configured again with the options of the last time.
-config.mk: configure server/dist/config.mk.in server/dist/config.h.in server/dist/larder.pc.in
+config.mk: configure server/dist/config.mk.in server/dist/config.h.in server/dist/larder.pc.in server/dist/larder-serve.pc.in
 	@if [ -x config.status ]; then ./config.status --recheck && ./config.status; else ./configure; fi
 
-config.h larder.pc: config.mk
+config.h larder.pc larder-serve.pc: config.mk
 	@test -f $@ || ./config.status $@
 
 # -- variants -------------------------------------------------------------------------------------------
@@ -156,6 +157,11 @@ GLIB_LIBS := $(if $(wildcard bench/embed/*.c),$(shell pkg-config --libs glib-2.0
 STORE_SOURCES := $(sort $(wildcard bench/embed/store_*.c))
 STORE_PROGRAMS := $(patsubst bench/embed/store_%.c,$(B)/bench/embed/%,\
     $(if $(GLIB_LIBS),$(STORE_SOURCES),$(filter-out %_glib.c,$(STORE_SOURCES))))
+# Programs for others to copy from; the one with SQLite where pkg-config finds that.
+SQLITE_LIBS := $(shell pkg-config --libs sqlite3 2>/dev/null)
+EXAMPLE_SOURCES := $(sort $(wildcard server/dist/examples/*.c))
+EXAMPLE_PROGRAMS := $(patsubst server/dist/examples/%.c,$(B)/examples/%,\
+    $(if $(SQLITE_LIBS),$(EXAMPLE_SOURCES),$(filter-out %/lookaside.c,$(EXAMPLE_SOURCES))))
 # That of the packages builds them first: make check-deb.
 E2E_TESTS := $(filter-out tests/e2e/test_deb.py,$(sort $(wildcard tests/e2e/*.py tests/e2e/*.sh)))
 TIDY_CHECKS := $(sort $(filter-out %.md,$(wildcard tests/tidy/*)))
@@ -220,26 +226,42 @@ $(B)/support.a: $(SUPPORT_OBJECTS) $(B)/support.members
 # -- what is delivered ----------------------------------------------------------------------------------
 
 .PHONY: all install
-all: $(if $(wildcard server/main.c),$(OUT)/larder) $(OUT)/liblarder.a $(OUT)/liblarder.so
+LIBRARIES := $(foreach name,larder larder-serve,$(OUT)/lib$(name).a $(OUT)/lib$(name).so)
+all: $(if $(wildcard server/main.c),$(OUT)/larder) $(LIBRARIES)
 
 link = $(CC) $(OUR_CFLAGS) $(OUR_LDFLAGS) -o $@
 
 $(OUT)/larder: $(call objects,server/main.c) $(call archives,server) $(B)/ldflags
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(SERVER_HEAP_LIBS) $(SECCOMP_LIBS) $(EVENT_LIBS) $(LIBS)
 
-# The library's objects are joined into one, with what they need of the layers below, and all names but
-# larder_* are made local, so that our short ones cannot clash with the host's.
-$(B)/liblarder.o: $(call objects,$(sources_embed)) $(call archives,embed)
-	$(call say,JOIN) $(CC) $(LTO_JOIN) -r -nostdlib -o $@ $(filter %.o,$^) $(filter %.a,$^)
+# The objects of a library are joined into one, with what they need of the layers below, and all names but its
+# larder_* are made local, so that our short ones cannot clash with the host's.  Those calls that serve or follow a
+# database need much more than the others: they are a library of their own, so that a host without them needs the C
+# library alone.  Each has its own copy of what both need: what they share is the memory of a struct larder.
+embed_serve := server/embed/serve.c server/embed/hook.c
+names_larder_serve := larder_serve* larder_hook*
+join = $(CC) $(LTO_JOIN) -r -nostdlib -o $@ $(filter %.o,$^) $(filter %.a,$^)
+
+$(B)/liblarder.o: $(call objects,$(filter-out $(embed_serve),$(sources_embed))) $(call archives,embed)
+	$(call say,JOIN) $(join)
 	@$(OBJCOPY) --wildcard --keep-global-symbol='larder_*' $@
 
-$(OUT)/liblarder.a: $(B)/liblarder.o
+$(B)/liblarder-serve.o: $(call objects,$(embed_serve)) $(call archives,embed)
+	$(call say,JOIN) $(join)
+	@$(OBJCOPY) --wildcard $(names_larder_serve:%=--keep-global-symbol='%') $@
+
+$(OUT)/lib%.a: $(B)/lib%.o
 	@rm -f $@
 	$(call say,AR) $(AR) rcs $@ $^
 
-SONAME := liblarder.so.1
+SOVERSION := 1
+SONAME = $(@F).$(SOVERSION)
 $(OUT)/liblarder.so: $(B)/liblarder.o $(B)/ldflags
 	$(call say,LINK) $(link) -shared -Wl,-soname,$(SONAME) $(filter %.o,$^) $(LIBRARY_LIBS)
+	@ln -sf $(@F) $(@D)/$(SONAME)
+
+$(OUT)/liblarder-serve.so: $(B)/liblarder-serve.o $(B)/ldflags
+	$(call say,LINK) $(link) -shared -Wl,-soname,$(SONAME) $(filter %.o,$^) $(SERVE_LIBS)
 	@ln -sf $(@F) $(@D)/$(SONAME)
 
 # Units, and the paths in them.  larder@.service is larder.service for a port: one text for both.
@@ -247,22 +269,26 @@ D := server/dist
 fill_in = sed -e 's,@bindir@,$(bindir),g' -e 's,@sysconfdir@,$(sysconfdir),g' -e 's,@instance@,$(1),g' \
     -e 's,@on_port@,$(2),g' -e 's,@port_option@,$(3),g' $(D)/systemd/larder.service.in
 
-install: all $(OUT)/larder-load larder.pc
+install: all $(OUT)/larder-load larder.pc larder-serve.pc
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir) \
 	    $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man3 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(sysconfdir) \
 	    $(DESTDIR)$(datarootdir)/doc/larder
 	install -m 755 $(OUT)/larder $(DESTDIR)$(bindir)/larder
 	install -m 755 $(OUT)/larder-load $(DESTDIR)$(bindir)/larder-load
-	install -m 644 $(OUT)/liblarder.a $(DESTDIR)$(libdir)/liblarder.a
-	install -m 755 $(OUT)/liblarder.so $(DESTDIR)$(libdir)/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(libdir)/liblarder.so
+	for name in liblarder liblarder-serve; do \
+	    install -m 644 $(OUT)/$$name.a $(DESTDIR)$(libdir)/$$name.a && \
+	    install -m 755 $(OUT)/$$name.so $(DESTDIR)$(libdir)/$$name.so.$(SOVERSION) && \
+	    ln -sf $$name.so.$(SOVERSION) $(DESTDIR)$(libdir)/$$name.so || exit 1; \
+	done
 	install -m 644 server/include/larder.h $(DESTDIR)$(includedir)/larder.h
-	install -m 644 larder.pc $(DESTDIR)$(libdir)/pkgconfig/larder.pc
+	install -m 644 larder.pc larder-serve.pc $(DESTDIR)$(libdir)/pkgconfig/
 	install -m 644 $(D)/larder.1 $(DESTDIR)$(mandir)/man1/larder.1
 	install -m 644 $(D)/larder-load.1 $(DESTDIR)$(mandir)/man1/larder-load.1
 	install -m 644 $(D)/larder.3 $(DESTDIR)$(mandir)/man3/larder.3
 	install -m 644 $(D)/larder-hook.5 $(DESTDIR)$(mandir)/man5/larder-hook.5
 	install -m 644 $(D)/hook.conf.example $(DESTDIR)$(datarootdir)/doc/larder/hook.conf.example
+	install -d $(DESTDIR)$(datarootdir)/doc/larder/examples
+	install -m 644 $(D)/examples/* $(DESTDIR)$(datarootdir)/doc/larder/examples
 	test -e $(DESTDIR)$(sysconfdir)/larder.conf || install -m 644 $(D)/larder.conf $(DESTDIR)$(sysconfdir)/larder.conf
 ifneq ($(systemdsystemunitdir),)
 	install -d $(DESTDIR)$(systemdsystemunitdir)
@@ -345,12 +371,17 @@ $(T)/fuzz/replay_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $(
 # Hosts, each linked with the archive and with the shared library; the C++ compiler links both languages.
 EMBED_LINK = $(if $(filter %.cc,$(EMBED_CC_SOURCES)),$(CXX) $(OUR_CXXFLAGS),$(CC) $(OUR_CFLAGS)) \
     $(OUR_LDFLAGS) -o $@
-$(T)/embed/%-static: $(B)/obj/tests/embed/%.o $(B)/support.a $(OUT)/liblarder.a $(B)/ldflags | have_check
+$(T)/embed/%-static: $(B)/obj/tests/embed/%.o $(B)/support.a $(LIBRARIES) $(B)/ldflags | have_check
 	@mkdir -p $(@D)
-	$(call say,LINK) $(EMBED_LINK) $(filter %.o %.a,$^) $(CHECK_LIBS) $(LIBRARY_LIBS)
-$(T)/embed/%-shared: $(B)/obj/tests/embed/%.o $(B)/support.a $(OUT)/liblarder.so $(B)/ldflags | have_check
+	$(call say,LINK) $(EMBED_LINK) $(filter %.o %.a,$^) $(CHECK_LIBS) $(SERVE_LIBS)
+$(T)/embed/%-shared: $(B)/obj/tests/embed/%.o $(B)/support.a $(LIBRARIES) $(B)/ldflags | have_check
 	@mkdir -p $(@D)
-	$(call say,LINK) $(EMBED_LINK) $(filter %.o %.a,$^) $(OUT)/liblarder.so -Wl,-rpath,$(CURDIR)/$(OUT) $(CHECK_LIBS)
+	$(call say,LINK) $(EMBED_LINK) $(filter %.o,$^) $(B)/support.a $(filter %.so,$^) -Wl,-rpath,$(CURDIR)/$(OUT) $(CHECK_LIBS)
+
+$(B)/examples/%: server/dist/examples/%.c $(filter %.so,$(LIBRARIES)) $(B)/flags $(B)/ldflags
+	@mkdir -p $(@D)
+	$(call say,LINK) $(CC) -Iserver/include $(OUR_CFLAGS) $(OUR_LDFLAGS) -o $@ $< $(filter %.so,$^) \
+	    -Wl,-rpath,$(CURDIR)/$(OUT) $(if $(filter lookaside,$*),$(SQLITE_LIBS))
 
 .SECONDARY:
 
@@ -363,7 +394,8 @@ TEST_TIMEOUT_S ?= 180
 TEST_ENV = CK_TIMEOUT_MULTIPLIER=$(SLOWER) CK_DEFAULT_TIMEOUT=20 TEST_TIMEOUT_SCALE=$(SLOWER) \
     TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) STRESS_SECONDS=$(STRESS_SECONDS) \
     HOOK_TORTURE_SECONDS=$(or $(HOOK_TORTURE_SECONDS),$(if $(filter release debug,$(VARIANT)),60,15)) LARDER=$(CURDIR)/$(OUT)/larder \
-    UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 STORES=$(CURDIR)/$(B)/bench/embed
+    UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 STORES=$(CURDIR)/$(B)/bench/embed \
+    EXAMPLES=$(CURDIR)/$(B)/examples LIBLARDER=$(CURDIR)/$(OUT)/liblarder.so
 RUN_TEST = $(TEST_ENV) tests/support/run_test.sh $(@:$(R)/%=%) $@
 
 UNIT_RESULTS := $(patsubst tests/%.c,$(R)/%,$(UNIT_SOURCES))
@@ -378,6 +410,7 @@ FUZZ_RESULTS := $(patsubst tests/fuzz/fuzz_%.c,$(R)/fuzz/replay_%,$(FUZZ_SOURCES
 # Once is enough, without a sanitizer: tests of tests, of files, of command lines, and foreign clients, which ask nothing
 # that wire/ does not.
 E2E_ONCE := %_selftest.py %/test_dist.py %/test_bench_tools.py %/test_command_line.py %/test_start_scripts.py \
+    %/test_ctypes.py \
     tests/e2e/test_clients_%
 E2E_RESULTS := $(patsubst tests/%,$(R)/%,\
     $(if $(filter release debug,$(VARIANT)),$(E2E_TESTS),$(filter-out $(E2E_ONCE),$(E2E_TESTS))))
@@ -432,6 +465,8 @@ $(E2E_RESULTS): $(R)/%: tests/% $(OUT)/larder $(E2E_HELPERS)
 	@$(RUN_TEST) $(if $(filter %.py,$<),$(PYTHON)) $<
 
 $(filter $(R)/e2e/test_clients_%,$(E2E_RESULTS)): $(CLIENT_PROGRAMS)
+$(filter $(R)/e2e/test_ctypes.py,$(E2E_RESULTS)): $(filter %.so,$(LIBRARIES)) server/include/larder.h
+$(filter $(R)/e2e/test_examples.py,$(E2E_RESULTS)): $(EXAMPLE_PROGRAMS)
 $(filter $(R)/e2e/test_bench_tools.py,$(E2E_RESULTS)): $(STORE_PROGRAMS)
 $(filter $(R)/e2e/test_load.py $(R)/e2e/test_bench_tools.py,$(E2E_RESULTS)): $(OUT)/larder-load
 
@@ -446,7 +481,7 @@ clients: $(OUT)/larder
 	@LARDER=$(CURDIR)/$(OUT)/larder $(PYTHON) tests/support/client_matrix.py
 
 TIDY_ENV = CC='$(CC)' CXX='$(CXX)' TIDY_CPPFLAGS='$(OUR_CPPFLAGS) $(TEST_CPPFLAGS)' OUT=$(OUT)
-$(R)/tidy/exports: $(OUT)/liblarder.a $(OUT)/liblarder.so
+$(R)/tidy/exports: $(LIBRARIES)
 $(TIDY_RESULTS): $(R)/%: tests/% FORCE
 	@$(TIDY_ENV) $(RUN_TEST) $<
 
@@ -458,7 +493,7 @@ $(foreach result,$(STRESS_RESULTS) $(BROKEN_RESULTS) $(filter %/socket,$(WIRE_RE
 
 .PHONY: check results asan tsan cov tidy programs
 # All that check runs, built and not run.
-programs: all $(BENCH_PROGRAMS) $(STORE_PROGRAMS) $(OUT)/larder-load $(if $(WIRE_SOURCES),$(T)/wire/runner) $(patsubst $(R)/%,$(T)/%,\
+programs: all $(EXAMPLE_PROGRAMS) $(BENCH_PROGRAMS) $(STORE_PROGRAMS) $(OUT)/larder-load $(if $(WIRE_SOURCES),$(T)/wire/runner) $(patsubst $(R)/%,$(T)/%,\
     $(UNIT_RESULTS) $(EMBED_RESULTS) $(FUZZ_RESULTS) $(STRESS_RESULTS))
 
 results: $(RESULTS)
@@ -473,7 +508,7 @@ cov:
 	@$(MAKE) VARIANT=cov check
 	@tests/support/coverage.sh build/cov/obj
 
-tidy: $(OUT)/liblarder.a $(OUT)/liblarder.so config.h
+tidy: $(LIBRARIES) config.h
 	@for check in $(TIDY_CHECKS); do echo "-- $$check"; $(TIDY_ENV) $$check || failed=1; done; test -z "$$failed"
 
 # -- fuzzing --------------------------------------------------------------------------------------------
@@ -589,13 +624,13 @@ clean:
 	rm -rf build
 
 distclean: clean
-	rm -rf autom4te.cache config.h config.log config.mk config.status configure configure~ larder.pc
+	rm -rf autom4te.cache config.h config.log config.mk config.status configure configure~ larder.pc larder-serve.pc
 
 help:
 	@sed -n 's/^# \{0,1\}@//p' Makefile
 
-# @make                build/larder, build/liblarder.a, build/liblarder.so
-# @make install        those, larder.h, larder.pc, manual pages, units, larder.conf, below DESTDIR and the prefix;
+# @make                build/larder, build/liblarder.a and .so, build/liblarder-serve.a and .so
+# @make install        those, larder.h, for pkg-config, manual pages, units, larder.conf, below DESTDIR and the prefix;
 # @                    MEMCACHED_LINK=1: also under memcached's name
 # @make deb            Debian packages, in build/deb; make check-deb tests them
 # @make deps           installs what is missing to build and test

@@ -1,4 +1,4 @@
-/* Following a MySQL or MariaDB server from within a host. */
+/* Following a MySQL or MariaDB server from within a host.  A part of liblarder-serve. */
 #include "config.h"
 
 #include "embed/larder_priv.h"
@@ -68,6 +68,11 @@ larder_hook_mysql(struct larder *cache, const char *rules_file, larder_log_fn *l
     struct report_text text;
     if (!report_open(&text, error, error_cap) || rules_file == NULL || out == NULL) {
         return LARDER_BAD_OPTION;
+    }
+    if (!larder_same_build(cache)) {
+        report_put(&text, "liblarder is of version %s, liblarder-serve of " PACKAGE_VERSION,
+                   cache->build);
+        return LARDER_NOT_BUILT;
     }
 #ifndef HAVE_HOOK
     report_put(&text,

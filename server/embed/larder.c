@@ -147,6 +147,7 @@ make_shell(const struct larder_options *options)
     if (cache == NULL) {
         return NULL;
     }
+    cache->build = PACKAGE_VERSION;
     lock_init(&cache->clock_lock, LOCK_RANK_SERVER);
     for (unsigned i = 0; i < SHARED_THREADS; i++) {
         lock_init(&cache->shared[i].lock, LOCK_RANK_SERVER);

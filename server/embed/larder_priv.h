@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define SHARED_THREADS 4u /* for the threads that have no slot */
 
@@ -29,23 +30,31 @@ struct shared_thread {
  * handed over by thread_slot()    (k) written under clock_lock    (l) used under its own lock
  */
 struct larder {
-    struct cache *cache;            /* (c) */
-    int64_t unix_base_s;            /* (c) unix time at the coarse clock's zero */
-    _Atomic uint32_t second;        /* (a) (k) the coarse clock, as the engine was told */
-    struct lock clock_lock;         /* only ever tried, never waited for */
-    uint32_t item_size_max;         /* (c) bytes */
-    bool cas_disabled;              /* (c) */
-    bool evictions_disabled;        /* (c) */
-    _Atomic uint64_t memory_limit;  /* (a) bytes, as the host last said */
-    _Atomic bool hooked;            /* (a) there is or was a hook */
-    _Atomic uint32_t views;         /* (a) values that are held */
-    _Atomic uint32_t users;         /* (a) servers and hooks that are open */
-    larder_gone_fn *gone;           /* (c) NULL for none */
-    void *gone_arg;                 /* (c) */
-    struct cache_observer observer; /* (c) but for what locks itself */
+    const char *build;       /* (c) larder_version() of who opened it: see larder_same_build() */
+    struct cache *cache;     /* (c) */
+    int64_t unix_base_s;     /* (c) unix time at the coarse clock's zero */
+    _Atomic uint32_t second; /* (a) (k) the coarse clock, as the engine was told */
+    struct lock clock_lock;  /* only ever tried, never waited for */
+    uint32_t item_size_max;  /* (c) bytes */
+    bool cas_disabled;       /* (c) */
+    bool evictions_disabled; /* (c) */
+    _Atomic uint64_t memory_limit;               /* (a) bytes, as the host last said */
+    _Atomic bool hooked;                         /* (a) there is or was a hook */
+    _Atomic uint32_t views;                      /* (a) values that are held */
+    _Atomic uint32_t users;                      /* (a) servers and hooks that are open */
+    larder_gone_fn *gone;                        /* (c) NULL for none */
+    void *gone_arg;                              /* (c) */
+    struct cache_observer observer;              /* (c) but for what locks itself */
     struct cache_thread *of_slot[THREAD_SLOTS];  /* (o) NULL until first used */
     struct shared_thread shared[SHARED_THREADS]; /* (l) */
 };
+
+/** Whether liblarder-serve may use what liblarder has opened: they share nothing but its layout. */
+static inline bool
+larder_same_build(const struct larder *cache)
+{
+    return strcmp(cache->build, PACKAGE_VERSION) == 0;
+}
 
 /* One call under way. */
 struct call {

@@ -1,5 +1,5 @@
 /* Serving a cache from within its host: settings as the server has them, and a thread that runs the
- * server's main loop. */
+ * server's main loop.  A part of liblarder-serve. */
 #include "config.h"
 
 #include "embed/larder_priv.h"
@@ -269,6 +269,11 @@ larder_serve(struct larder *cache, const struct larder_serve_options *options,
     struct report_text text;
     if (!report_open(&text, error, error_cap) || out == NULL) {
         return LARDER_BAD_OPTION;
+    }
+    if (!larder_same_build(cache)) {
+        report_put(&text, "liblarder is of version %s, liblarder-serve of " PACKAGE_VERSION,
+                   cache->build);
+        return LARDER_NOT_BUILT;
     }
     if (options == NULL) {
         options = &defaults;

@@ -1,5 +1,8 @@
 /* larder: the cache as a library.  The only public header.  C and C++; man page larder(3).
  *
+ * liblarder has all calls but those that serve or follow a database, and needs the C library alone;
+ * those are in liblarder-serve (pkg-config larder-serve), which needs what the server needs.
+ *
  * Every call may be made from any thread at any time between larder_open() and larder_close(),
  * where nothing else is said.  A get takes no lock.  Several caches can live in one process.
  *
@@ -530,7 +533,7 @@ LARDER_API enum larder_result larder_save(struct larder *cache, const char *path
 LARDER_API enum larder_result larder_load(struct larder *cache, const char *path, uint64_t *items,
                                           char *error, size_t error_cap);
 
-/* -- serving ----------------------------------------------------------------------------------- */
+/* -- serving: liblarder-serve ------------------------------------------------------------------ */
 
 /** Takes one line for the operator, without a line end; any thread of the library's own. */
 typedef void larder_log_fn(void *arg, const char *line);
@@ -577,7 +580,7 @@ struct larder_server;
  * error     as in larder_save()
  *
  * Errors:  LARDER_BAD_OPTION; LARDER_SYSTEM: an address is in use, a file cannot be read, ...;
- * LARDER_NOT_BUILT: TLS.
+ * LARDER_NOT_BUILT: TLS, or another version of liblarder.
  */
 LARDER_API enum larder_result larder_serve(struct larder *cache,
                                            const struct larder_serve_options *options,
@@ -594,7 +597,8 @@ LARDER_API int larder_server_port(const struct larder_server *server);
  */
 LARDER_API_VOID void larder_server_stop(struct larder_server **server, int graceful);
 
-/* -- following a database ---------------------------------------------------------------------- */
+/* -- following a database: liblarder-serve ------------------------------------------------------
+ */
 
 /** What follows a MySQL or MariaDB server.  Opaque. */
 struct larder_hook;

@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from server import Server, Skip, free_port, run, run_tests
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-PACKAGES = ("larder", "liblarder1", "liblarder-dev")
+PACKAGES = ("larder", "liblarder1", "liblarder-serve1", "liblarder-dev")
 COMMAND_SECONDS = 60
 
 
@@ -114,12 +114,22 @@ def test_the_library_asks_for_the_c_library_alone():
     assert re.fullmatch(r"libc6 \(>= [\d.]+\)\n", depends), depends
 
 
+def test_the_library_that_serves_asks_for_more():
+    path = os.path.join(libraries(), "liblarder-serve.so.1")
+    assert re.search(r"\(SONAME\).*\[liblarder-serve\.so\.1\]", command("readelf", "-d", path))
+    assert any(name.startswith("libevent") for name in needed(path)), needed(path)
+    assert not any(re.match("libjemalloc|libseccomp", name) for name in needed(path)), needed(path)
+    depends = command("dpkg-deb", "-f", package("liblarder-serve1"), "Depends")
+    assert re.search(r"\bliblarder1 \(= ", depends) and "libevent" in depends, depends
+
+
 def test_files_are_where_debian_has_them():
     root = unpacked()
     for name in ("etc/larder.conf", "lib/systemd/system/larder.service", "lib/systemd/system/larder@.service",
                  "lib/systemd/system/larder.socket", "usr/lib/sysusers.d/larder.conf", "usr/include/larder.h",
                  "usr/share/man/man1/larder.1.gz", "usr/share/man/man3/larder.3.gz",
-                 "usr/share/bash-completion/completions/larder"):
+                 "usr/share/bash-completion/completions/larder", "usr/share/doc/liblarder-dev/examples/lookaside.c",
+                 "usr/share/doc/liblarder-dev/examples/README.md"):
         assert os.path.isfile(os.path.join(root, name)), name
     with open(os.path.join(root, "lib/systemd/system/larder@.service"), encoding="ascii") as file:
         text = file.read()

@@ -97,7 +97,7 @@ what_is_held_stays(void)
     CHECK(larder_delete(cache, "c", 1) == LARDER_OK);
     larder_flush(cache);
     fill(value, LONG_VALUE, 99);
-    for (unsigned i = 0; i < 200; i++) { /* several times the cache's size */
+    for (unsigned i = 0; i < 60; i++) { /* several times the cache's size */
         CHECK(larder_set(cache, &i, sizeof(i), value, LONG_VALUE, 0) == LARDER_OK);
         (void)larder_maintain(cache);
     }
@@ -150,7 +150,7 @@ views_have_a_bound(void)
 /* -- many threads ------------------------------------------------------------------------------ */
 
 #define THREADS  4u
-#define ROUNDS   2000u
+#define ROUNDS   500u
 #define LENGTHS  3u
 #define VALUE_OF 40000u /* bytes of the longest */
 
