@@ -76,17 +76,22 @@ VARIANT_FLAGS_pgo = $(if $(is_clang),-fprofile-use=$(PROFILE)/larder.profdata,\
     -fprofile-use -fprofile-partial-training) -w
 VARIANT_FLAGS = $(VARIANT_FLAGS_$(VARIANT))
 
-# LTO=1 optimises over all files of a layer and those below when it links.  What is joined into the library's
-# object is compiled there and then: hosts need not know.
-ifneq ($(filter-out 0,$(LTO)),)
-LTO_FLAGS = -flto$(if $(is_clang),,=auto)
-LTO_LINK = $(if $(is_clang),-fuse-ld=lld)
-LTO_JOIN = $(filter-out -pthread $(ERRORS),$(OUR_CFLAGS)) $(if $(is_clang),-fuse-ld=lld,-flinker-output=nolto-rel)
-AR := $(if $(is_clang),llvm-ar,gcc-ar)
-endif
-
 # CC= on the command line may name another compiler than the configured one.
 is_clang = $(or $(filter yes,$(CC_IS_CLANG)),$(findstring clang,$(CC)))
+
+# LTO=1 optimises over all files when it links; gcc's release build does so unless LTO=0 or DEVELOPER=1.  What is
+# joined into the library's object is compiled there and then: hosts need not know.  gcc's objects hold plain code
+# besides, from which the many test programs are linked without that cost.
+LTO ?= $(if $(filter release,$(VARIANT)),$(if $(is_clang)$(filter-out 0,$(DEVELOPER)),0,1),0)
+ifneq ($(filter-out 0,$(LTO)),)
+LTO_FLAGS = $(if $(is_clang),-flto,-flto=auto -ffat-lto-objects)
+LTO_LINK = $(if $(is_clang),-fuse-ld=lld)
+LTO_JOIN = $(filter-out -pthread $(ERRORS),$(OUR_CFLAGS)) $(if $(is_clang),-fuse-ld=lld,-flinker-output=nolto-rel)
+LTO_NOT = $(if $(is_clang),,-fno-lto)
+ifneq ($(is_clang),)
+AR := llvm-ar
+endif
+endif
 
 # How much longer than a release build the tests may take.
 SLOWER_asan = 4
@@ -230,6 +235,7 @@ LIBRARIES := $(foreach name,larder larder-serve,$(OUT)/lib$(name).a $(OUT)/lib$(
 all: $(if $(wildcard server/main.c),$(OUT)/larder) $(LIBRARIES)
 
 link = $(CC) $(OUR_CFLAGS) $(OUR_LDFLAGS) -o $@
+link_test = $(CC) $(OUR_CFLAGS) $(LTO_NOT) $(OUR_LDFLAGS) -o $@
 
 $(OUT)/larder: $(call objects,server/main.c) $(call archives,server) $(B)/ldflags
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(SERVER_HEAP_LIBS) $(SECCOMP_LIBS) $(EVENT_LIBS) $(LIBS)
@@ -350,27 +356,27 @@ define unit_rules
 $(T)/unit/$(1)/%: $(B)/obj/tests/unit/$(1)/%.o $(B)/support.a $(if $(link_$(1)),$(call archives,$(1)),\
     $(call archives,server)) $(B)/ldflags | have_check
 	@mkdir -p $$(@D)
-	$$(call say,LINK) $$(link) $$(filter %.o %.a,$$^) $$(LAYER_LIBS)
+	$$(call say,LINK) $$(link_test) $$(filter %.o %.a,$$^) $$(LAYER_LIBS)
 endef
 UNIT_LAYERS := $(sort $(foreach source,$(UNIT_SOURCES),$(word 3,$(subst /, ,$(source)))))
 $(foreach layer,$(UNIT_LAYERS),$(eval $(call unit_rules,$(layer))))
 
 $(T)/stress/%: $(B)/obj/tests/stress/%.o $(B)/support.a $(call archives,server) $(B)/ldflags | have_check
 	@mkdir -p $(@D)
-	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(LAYER_LIBS)
+	$(call say,LINK) $(link_test) $(filter %.o %.a,$^) $(LAYER_LIBS)
 
 $(T)/wire/runner: $(call objects,$(WIRE_SOURCES)) $(B)/support.a $(call archives,session) $(B)/ldflags | have_check
 	@mkdir -p $(@D)
-	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(LAYER_LIBS)
+	$(call say,LINK) $(link_test) $(filter %.o %.a,$^) $(LAYER_LIBS)
 
 $(T)/fuzz/replay_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $(B)/support.a \
     $(call archives,server) $(B)/ldflags
 	@mkdir -p $(@D)
-	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(EVENT_LIBS) $(LIBS)
+	$(call say,LINK) $(link_test) $(filter %.o %.a,$^) $(EVENT_LIBS) $(LIBS)
 
 # Hosts, each linked with the archive and with the shared library; the C++ compiler links both languages.
 EMBED_LINK = $(if $(filter %.cc,$(EMBED_CC_SOURCES)),$(CXX) $(OUR_CXXFLAGS),$(CC) $(OUR_CFLAGS)) \
-    $(OUR_LDFLAGS) -o $@
+    $(LTO_NOT) $(OUR_LDFLAGS) -o $@
 $(T)/embed/%-static: $(B)/obj/tests/embed/%.o $(B)/support.a $(LIBRARIES) $(B)/ldflags | have_check
 	@mkdir -p $(@D)
 	$(call say,LINK) $(EMBED_LINK) $(filter %.o %.a,$^) $(CHECK_LIBS) $(SERVE_LIBS)
@@ -657,4 +663,5 @@ help:
 # @make analyze        cppcheck and clang-tidy
 # @make clean          removes build/; distclean: the configuration as well
 # @
-# @LTO=1 optimises when linking, too.  DEVELOPER=1 makes warnings errors.  CC, CFLAGS and LDFLAGS as usual, also for ./configure.
+# @DEVELOPER=1 makes warnings errors, and leaves out optimising when linking, as LTO=0 does; LTO=1 asks clang for it, too.
+# @CC, CFLAGS and LDFLAGS as usual, also for ./configure.
