@@ -190,6 +190,8 @@ const struct metrics_row metrics_rows[] = {
     PLAIN(LARDER, "pages_free", "larder_pages_free", GAUGE, "Pages that no class has."),
     PLAIN(LARDER, "pages_moved", "larder_pages_moved_total", COUNTER,
           "Pages that went from one class to another."),
+    PLAIN(LARDER, "memory_file_refusals", "larder_memory_file_refusals_total", COUNTER,
+          "Times that the file of -e could not grow."),
     PLAIN(LARDER, "index_bytes", "larder_index_bytes", GAUGE, "Bytes of the index."),
     PLAIN(LARDER, "index_buckets", "larder_index_buckets", GAUGE, "Buckets of the index."),
     PLAIN(LARDER, "item_bytes", "larder_item_bytes", GAUGE, "Bytes of living items."),

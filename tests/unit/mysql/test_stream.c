@@ -256,6 +256,45 @@ START_TEST(native_foreign_keys_that_are_not_known_void_all_keys)
 }
 END_TEST
 
+/** Rows that end too early, wherever that is: their table's keys are void, and the log goes on. */
+START_TEST(rows_that_are_cut_off_void_their_table)
+{
+    struct rules *rules = rules_of(all_tables);
+    struct bytes file = load(_i == 0 ? "mysql/checksum_none.bin" : "mariadb/checksum_none.bin");
+    unsigned cut = 0;
+    for (unsigned less = 1; less < 40; less++) {
+        struct seen seen;
+        struct stream *stream = stream_of(rules, &seen);
+        unsigned expected = 0;
+        for (size_t at = BINLOG_FILE_MAGIC_LEN; at + EVENT_HEADER_LEN <= file.len;) {
+            size_t len = bytes_u32(file.at + at + 9);
+            uint8_t *event = guard_copy(file.at + at, len);
+            size_t fed = len;
+            uint8_t type = event[4];
+            if (((type >= 30 && type <= 32) || (type >= 23 && type <= 25)) &&
+                len > EVENT_HEADER_LEN + 8 + less) {
+                fed = len - less;
+                event[9] = (uint8_t)fed;
+                event[10] = (uint8_t)(fed >> 8);
+                expected++;
+            }
+            enum stream_result result = stream_event(stream, (struct bytes){ event, fed }, 0);
+            guard_free_all();
+            if (result != STREAM_ON) {
+                ck_assert_int_eq(result, STREAM_BAD); /* not even its head */
+                break;
+            }
+            at += len;
+        }
+        ck_assert_int_eq(metric_get(&stream_counts(stream)->decode_errors) > 0, expected > 0);
+        cut += strstr(seen.text, "void k:\n") != NULL;
+        stream_destroy(stream);
+    }
+    ck_assert_uint_gt(cut, 0);
+    rules_destroy(rules);
+}
+END_TEST
+
 /** Feeds a statement as MySQL logs it, without a checksum. */
 static enum stream_result
 feed_statement(struct stream *stream, const char *sql)
@@ -349,6 +388,7 @@ main(void)
     tcase_add_test(tcase, a_sink_that_stops_ends_the_log);
     tcase_add_test(tcase, a_voiding_of_everything_is_one_per_transaction);
     tcase_add_loop_test(tcase, xa_transactions_act_when_they_commit, 0, 2);
+    tcase_add_loop_test(tcase, rows_that_are_cut_off_void_their_table, 0, 2);
     tcase_add_loop_test(tcase, statements_do_what_they_are_about, 0, COUNT(statements));
     tcase_add_test(tcase, native_foreign_keys_that_are_not_known_void_all_keys);
     tcase_add_loop_test(tcase, statements_in_the_log_void_all_keys, 0, 2);
