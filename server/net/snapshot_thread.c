@@ -9,7 +9,6 @@
  */
 #include "config.h"
 
-#include "admin/snapshots.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "net/net_priv.h"

@@ -44,6 +44,7 @@
 #include <sys/uio.h>
 
 #include "admin/settings.h"
+#include "admin/snapshots.h"
 #include "admin/stats.h"
 #include "admin/watch.h"
 #include "engine/cache.h"

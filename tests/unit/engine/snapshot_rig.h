@@ -88,4 +88,101 @@ seal(struct memory_file *file)
     }
 }
 
+/* -- two caches and a file: static, of each program that uses them -------------------------------
+ */
+
+#define LONG_LEN   ((1u << 20) - 200u) /* bytes of a value of nearly -I's default */
+#define LONGER_LEN (3u << 20)          /* bytes of a value of several blocks */
+
+static struct rig from;
+static struct rig to;
+static struct memory_file file;
+static struct snapshot_figures figures;
+static char error[SNAPSHOT_ERROR_CAP];
+static char key[32];
+
+static inline struct cache_options
+options_of(uint64_t memory_limit)
+{
+    struct cache_options options = rig_options(memory_limit);
+    options.item_size_max = 4u << 20;
+    return options;
+}
+
+static inline void
+set_up(void)
+{
+    struct cache_options options = options_of(64 * RIG_MB);
+    file = (struct memory_file){ .limit = NO_LIMIT };
+    rig_open(&from, &options);
+    options.hash_seed = 4711; /* another process has another one */
+    rig_open(&to, &options);
+}
+
+static inline void
+tear_down(void)
+{
+    rig_close(&from);
+    rig_close(&to);
+    memory_fini(&file);
+}
+
+/** Opens `to` anew. */
+static inline void
+reopen(const struct cache_options *options)
+{
+    rig_close(&to);
+    rig_open(&to, options);
+}
+
+static inline void
+must_write(void)
+{
+    ck_assert_int_eq(write_to(&from, &file, &figures), SNAPSHOT_OK);
+    ck_assert_uint_eq(figures.bytes, file.len);
+}
+
+static inline void
+must_read(void)
+{
+    enum snapshot_result result = read_from(&to, &file, &figures, error);
+    ck_assert_str_eq(error, "");
+    ck_assert_int_eq(result, SNAPSHOT_OK);
+    ck_assert_uint_eq(figures.bytes, file.len);
+}
+
+static inline struct got
+peek(struct rig *rig, const char *name)
+{
+    return rig_get_bytes(rig, name, (uint32_t)strlen(name), CACHE_READ_PEEK);
+}
+
+static inline void
+store_flagged(const char *name, const char *value, uint32_t flags, int64_t expires_at)
+{
+    ck_assert_int_eq(
+        rig_store(&from, CACHE_SET, name, value, strlen(value), flags, expires_at, 0, NULL),
+        CACHE_OK);
+}
+
+static inline void
+fill(unsigned count, size_t len)
+{
+    for (unsigned i = 0; i < count; i++) {
+        rig_must(rig_set_filled(&from, rig_key(key, "key", i), len, i) == CACHE_OK);
+    }
+}
+
+static inline unsigned
+count_whole(unsigned count, size_t len)
+{
+    unsigned whole = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct got got = peek(&to, rig_key(key, "key", i));
+        rig_must(got.result == CACHE_MISS || rig_holds_filled(&to, key, len, i));
+        whole += got.result == CACHE_OK;
+    }
+    return whole;
+}
+
 #endif

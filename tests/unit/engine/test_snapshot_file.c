@@ -1,5 +1,8 @@
 /* Snapshots in files: whole under their name, or not at all. */
-#include "unit/engine/snapshot_rig.h"
+#include "unit/engine/rig.h"
+
+#include "engine/snapshot.h"
+#include "engine/snapshot_priv.h"
 
 #include <dirent.h>
 #include <fcntl.h>
