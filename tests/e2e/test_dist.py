@@ -80,7 +80,7 @@ def test_values_and_beginnings_are_completed():
     assert complete("larder", "-B", "b") == ["binary"]
     assert complete("larder", "--protocol", "=", "as") == ["ascii"]
     assert complete("larder", "--protocol", "=") == ["auto", "ascii", "binary"]
-    assert complete("larder", "--mem") == ["--memory-limit="]
+    assert complete("larder", "--memory-l") == ["--memory-limit="]
     assert complete("larder", "-o", "modern,idle") == ["modern,idle_timeout="]
     assert complete("larder", "-o", "idle_timeout", "=", "1") == []
     assert complete("larder", "-p", "") == []
