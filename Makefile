@@ -152,6 +152,16 @@ EMBED_C_SOURCES := $(sort $(wildcard tests/embed/*.c))
 EMBED_CC_SOURCES := $(sort $(wildcard tests/embed/*.cc))
 BENCH_SOURCES := $(sort $(wildcard bench/micro/*.c))
 BENCH_PROGRAMS := $(patsubst bench/%.c,$(B)/bench/%,$(BENCH_SOURCES))
+# What bench/library compares, a program each; that with GLib where pkg-config finds it.
+GLIB_LIBS := $(if $(wildcard bench/embed/*.c),$(shell pkg-config --libs glib-2.0 2>/dev/null))
+STORE_SOURCES := $(sort $(wildcard bench/embed/store_*.c))
+STORE_PROGRAMS := $(patsubst bench/embed/store_%.c,$(B)/bench/embed/%,\
+    $(if $(GLIB_LIBS),$(STORE_SOURCES),$(filter-out %_glib.c,$(STORE_SOURCES))))
+# Programs for others to copy from; the one with SQLite where pkg-config finds that.
+SQLITE_LIBS := $(shell pkg-config --libs sqlite3 2>/dev/null)
+EXAMPLE_SOURCES := $(sort $(wildcard server/dist/examples/*.c))
+EXAMPLE_PROGRAMS := $(patsubst server/dist/examples/%.c,$(B)/examples/%,\
+    $(if $(SQLITE_LIBS),$(EXAMPLE_SOURCES),$(filter-out %/lookaside.c,$(EXAMPLE_SOURCES))))
 # That of the packages builds them first: make check-deb.
 E2E_TESTS := $(filter-out tests/e2e/test_deb.py,$(sort $(wildcard tests/e2e/*.py tests/e2e/*.sh)))
 TIDY_CHECKS := $(sort $(filter-out %.md,$(wildcard tests/tidy/*)))
@@ -211,7 +221,7 @@ $(B)/support.a: $(SUPPORT_OBJECTS) $(B)/support.members
 
 -include $(patsubst %.o,%.d,$(call objects,$(foreach layer,$(LAYERS),$(sources_$(layer))) server/main.c bench/load/main.c \
     $(SUPPORT_SOURCES) $(UNIT_SOURCES) $(STRESS_SOURCES) $(WIRE_SOURCES) $(FUZZ_SOURCES) \
-    tests/fuzz/replay.c $(EMBED_C_SOURCES) $(EMBED_CC_SOURCES) $(BENCH_SOURCES)))
+    tests/fuzz/replay.c $(EMBED_C_SOURCES) $(EMBED_CC_SOURCES) $(BENCH_SOURCES) bench/embed/main.c $(STORE_SOURCES)))
 
 # -- what is delivered ----------------------------------------------------------------------------------
 
@@ -277,6 +287,8 @@ install: all $(OUT)/larder-load larder.pc larder-serve.pc
 	install -m 644 $(D)/larder.3 $(DESTDIR)$(mandir)/man3/larder.3
 	install -m 644 $(D)/larder-hook.5 $(DESTDIR)$(mandir)/man5/larder-hook.5
 	install -m 644 $(D)/hook.conf.example $(DESTDIR)$(datarootdir)/doc/larder/hook.conf.example
+	install -d $(DESTDIR)$(datarootdir)/doc/larder/examples
+	install -m 644 $(D)/examples/* $(DESTDIR)$(datarootdir)/doc/larder/examples
 	test -e $(DESTDIR)$(sysconfdir)/larder.conf || install -m 644 $(D)/larder.conf $(DESTDIR)$(sysconfdir)/larder.conf
 ifneq ($(systemdsystemunitdir),)
 	install -d $(DESTDIR)$(systemdsystemunitdir)
@@ -366,6 +378,11 @@ $(T)/embed/%-shared: $(B)/obj/tests/embed/%.o $(B)/support.a $(LIBRARIES) $(B)/l
 	@mkdir -p $(@D)
 	$(call say,LINK) $(EMBED_LINK) $(filter %.o,$^) $(B)/support.a $(filter %.so,$^) -Wl,-rpath,$(CURDIR)/$(OUT) $(CHECK_LIBS)
 
+$(B)/examples/%: server/dist/examples/%.c $(OUT)/liblarder.so $(OUT)/liblarder-serve.so $(B)/flags $(B)/ldflags
+	@mkdir -p $(@D)
+	$(call say,LINK) $(CC) -Iserver/include $(OUR_CFLAGS) $(OUR_LDFLAGS) -o $@ $< $(filter %.so,$^) \
+	    -Wl,-rpath,$(CURDIR)/$(OUT) $(if $(filter lookaside,$*),$(SQLITE_LIBS))
+
 .SECONDARY:
 
 # -- running them ---------------------------------------------------------------------------------------
@@ -377,7 +394,8 @@ TEST_TIMEOUT_S ?= 180
 TEST_ENV = CK_TIMEOUT_MULTIPLIER=$(SLOWER) CK_DEFAULT_TIMEOUT=20 TEST_TIMEOUT_SCALE=$(SLOWER) \
     TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) STRESS_SECONDS=$(STRESS_SECONDS) \
     HOOK_TORTURE_SECONDS=$(or $(HOOK_TORTURE_SECONDS),$(if $(filter release debug,$(VARIANT)),60,15)) LARDER=$(CURDIR)/$(OUT)/larder \
-    UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
+    UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 STORES=$(CURDIR)/$(B)/bench/embed \
+    EXAMPLES=$(CURDIR)/$(B)/examples LIBLARDER=$(CURDIR)/$(OUT)/liblarder.so
 RUN_TEST = $(TEST_ENV) tests/support/run_test.sh $(@:$(R)/%=%) $@
 
 UNIT_RESULTS := $(patsubst tests/%.c,$(R)/%,$(UNIT_SOURCES))
@@ -392,6 +410,7 @@ FUZZ_RESULTS := $(patsubst tests/fuzz/fuzz_%.c,$(R)/fuzz/replay_%,$(FUZZ_SOURCES
 # Once is enough, without a sanitizer: tests of tests, of files, of command lines, and foreign clients, which ask nothing
 # that wire/ does not.
 E2E_ONCE := %_selftest.py %/test_dist.py %/test_bench_tools.py %/test_command_line.py %/test_start_scripts.py \
+    %/test_ctypes.py \
     tests/e2e/test_clients_%
 E2E_RESULTS := $(patsubst tests/%,$(R)/%,\
     $(if $(filter release debug,$(VARIANT)),$(E2E_TESTS),$(filter-out $(E2E_ONCE),$(E2E_TESTS))))
@@ -446,6 +465,9 @@ $(E2E_RESULTS): $(R)/%: tests/% $(OUT)/larder $(E2E_HELPERS)
 	@$(RUN_TEST) $(if $(filter %.py,$<),$(PYTHON)) $<
 
 $(filter $(R)/e2e/test_clients_%,$(E2E_RESULTS)): $(CLIENT_PROGRAMS)
+$(filter $(R)/e2e/test_ctypes.py,$(E2E_RESULTS)): $(OUT)/liblarder.so $(OUT)/liblarder-serve.so server/include/larder.h
+$(filter $(R)/e2e/test_examples.py,$(E2E_RESULTS)): $(EXAMPLE_PROGRAMS)
+$(filter $(R)/e2e/test_bench_tools.py,$(E2E_RESULTS)): $(STORE_PROGRAMS)
 $(filter $(R)/e2e/test_load.py,$(E2E_RESULTS)): $(OUT)/larder-load
 
 COUNT = LARDER=$(CURDIR)/$(OUT)/larder PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/count \
@@ -471,7 +493,7 @@ $(foreach result,$(STRESS_RESULTS) $(BROKEN_RESULTS) $(filter %/socket,$(WIRE_RE
 
 .PHONY: check results asan tsan cov tidy programs
 # All that check runs, built and not run.
-programs: all $(BENCH_PROGRAMS) $(OUT)/larder-load $(if $(WIRE_SOURCES),$(T)/wire/runner) $(patsubst $(R)/%,$(T)/%,\
+programs: all $(EXAMPLE_PROGRAMS) $(BENCH_PROGRAMS) $(STORE_PROGRAMS) $(OUT)/larder-load $(if $(WIRE_SOURCES),$(T)/wire/runner) $(patsubst $(R)/%,$(T)/%,\
     $(UNIT_RESULTS) $(EMBED_RESULTS) $(FUZZ_RESULTS) $(STRESS_RESULTS))
 
 results: $(RESULTS)
@@ -517,7 +539,13 @@ $(B)/bench/%: $(B)/obj/bench/%.o $(call archives,server) $(B)/ldflags
 	@mkdir -p $(@D)
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(EVENT_LIBS) $(LIBS)
 
-.PHONY: bench bench-load bench-compare bench-count bench-memtier
+# The library as hosts have it: the archive, with nothing of ours besides.
+$(B)/bench/embed/%: $(B)/obj/bench/embed/main.o $(B)/obj/bench/embed/store_%.o $(OUT)/liblarder.a $(B)/load.a $(B)/ldflags
+	@mkdir -p $(@D)
+	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(if $(filter glib,$*),$(GLIB_LIBS)) $(LIBRARY_LIBS)
+$(B)/obj/bench/embed/store_glib.o: OUR_CPPFLAGS += $(shell pkg-config --cflags glib-2.0 2>/dev/null)
+
+.PHONY: bench bench-load bench-compare bench-count bench-memtier bench-library
 bench-load: $(OUT)/larder-load
 $(OUT)/larder-load: $(call objects,bench/load/main.c) $(call archives,load) $(B)/ldflags
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(LIBS)
@@ -535,6 +563,10 @@ bench-count: $(OUT)/larder
 bench-memtier: $(OUT)/larder
 	@LARDER=$(CURDIR)/$(OUT)/larder PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/memtier \
 	    $(if $(filter-out 0,$(FULL)),--full) --json $(B)/bench/memtier.json --chart $(B)/bench/memtier.svg
+
+bench-library: $(STORE_PROGRAMS)
+	@STORES=$(CURDIR)/$(B)/bench/embed PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/library \
+	    $(if $(filter-out 0,$(FULL)),--full) --json $(B)/bench/library.json
 
 # -- with a profile -------------------------------------------------------------------------------------
 
@@ -600,6 +632,7 @@ help:
 # @make bench-compare  BASE=revision: this tree against another, interleaved
 # @make bench-count    instructions per operation, beside bench/counts.txt; UPDATE=1 writes that
 # @make bench-memtier  memtier_benchmark against memcached, 2 minutes; FULL=1: the whole matrix
+# @make bench-library  the library beside GHashTable with a mutex and memcached on a unix socket; FULL=1: 10 million items
 # @make pgo            build/pgo/larder: with the profile of a training run; `make install VARIANT=pgo`
 # @make tidy           layers, exported names, headers; lists the longest files and functions
 # @make format         clang-format over all sources

@@ -41,14 +41,14 @@ if ! command -v apt-get >/dev/null; then
             "libzstd-devel mariadb-connector-c-devel libconfig-devel check-devel memcached mariadb-server libmemcached-awesome-tools python3 python3-pymemcache" \
             "python3-pylibmc python3-memcached php-cli php-pecl-memcached php-pecl-memcache ruby rubygem-dalli perl" \
             "perl-Cache-Memcached nodejs npm haproxy nginx clang compiler-rt clang-tools-extra ShellCheck" \
-            "valgrind gnuplot git"
+            "valgrind gnuplot git glib2-devel sqlite-devel"
     elif command -v apk >/dev/null; then
         say "run: apk add build-base autoconf pkgconf linux-headers libevent-dev jemalloc-dev xxhash-dev openssl-dev" \
             "cyrus-sasl-dev libseccomp-dev zlib-dev zstd-dev mariadb-connector-c-dev libconfig-dev check-dev memcached mariadb libmemcached python3 py3-pymemcache py3-pylibmc perl" \
-            "nodejs npm haproxy nginx clang clang-extra-tools compiler-rt shellcheck valgrind gnuplot git"
+            "nodejs npm haproxy nginx clang clang-extra-tools compiler-rt shellcheck valgrind gnuplot git glib-dev sqlite-dev"
     elif command -v brew >/dev/null; then
         say "run: brew install autoconf pkg-config libevent jemalloc xxhash openssl cyrus-sasl zstd mariadb-connector-c libconfig check memcached" \
-            "mariadb libmemcached python php ruby perl node twemproxy haproxy nginx binutils llvm clang-format shellcheck gnuplot git"
+            "mariadb libmemcached python php ruby perl node twemproxy haproxy nginx binutils llvm clang-format shellcheck gnuplot git glib sqlite"
     else
         say "no package tool known here.  Needed: a C compiler, GNU make, autoconf, pkg-config, libevent 2.1," \
             "jemalloc, xxHash 0.8, OpenSSL 1.1.1, Cyrus libsasl2, on Linux libseccomp, zlib, zstd, Check; for the MySQL hook libmariadb and libconfig; for tests" \
@@ -75,7 +75,7 @@ helpful='valgrind gnuplot-nox memcached libmemcached-tools mariadb-server mariad
     libcache-memcached-perl libcache-memcached-fast-perl libmemcached-libmemcached-perl
     nutcracker haproxy libnginx-mod-http-memc
     sasl2-bin libsasl2-modules libsasl2-modules-db openssl
-    debhelper'
+    debhelper libglib2.0-dev libsqlite3-dev'
 # Small beside a Java compiler, which is not installed for it.
 if command -v javac >/dev/null; then
     helpful="$helpful libspymemcached-java"

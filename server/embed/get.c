@@ -30,42 +30,62 @@ copy_pinned(const struct cache *cache, const struct cache_pin *pin, size_t value
 
 /* -- by copy ----------------------------------------------------------------------------------- */
 
+/** As read_value(), for every kind of value. */
+static __attribute__((noinline)) enum larder_result
+read_any_value(struct cache *cache, struct cache_thread *thread, struct cache_read *read,
+               enum cache_result result, uint8_t *buf, size_t buf_cap)
+{
+    while (result == CACHE_OK) {
+        bool fits = read->value_len <= buf_cap;
+        if (read->pin != NULL) {
+            bool whole = cache_hit(cache, thread, read);
+            assert(whole);
+            if (fits) {
+                copy_pinned(cache, read->pin, read->value_len, buf);
+            }
+            cache_unpin(cache, thread, &read->pin);
+            return fits ? LARDER_OK : LARDER_TOO_LARGE;
+        }
+        if (fits && read->value_len > 0) {
+            cache_copy(cache, read, buf);
+        }
+        if (cache_hit(cache, thread, read)) {
+            return fits ? LARDER_OK : LARDER_TOO_LARGE;
+        }
+        result = cache_find(cache, thread, read);
+    }
+    assert(result == CACHE_MISS);
+    return LARDER_MISS;
+}
+
 /**
  * Reads one value; `result` is what a first cache_find() said.
  *
  * Tries again for as long as writers change this very item under the copy.  Each try that fails
  * means that a store of another thread has succeeded, so the threads together always get on.
  */
-static enum larder_result
-read_value(struct call *call, struct cache_read *read, enum cache_result result, uint8_t *buf,
+static inline enum larder_result
+read_value(const struct call *call, struct cache_read *read, enum cache_result result, uint8_t *buf,
            size_t buf_cap)
 {
-    while (result == CACHE_OK) {
-        bool fits = read->value_len <= buf_cap;
-        if (read->pin != NULL) {
-            bool whole = cache_hit(call->cache, call->thread, read);
-            assert(whole);
-            if (fits) {
-                copy_pinned(call->cache, read->pin, read->value_len, buf);
-            }
-            cache_unpin(call->cache, call->thread, &read->pin);
-            return fits ? LARDER_OK : LARDER_TOO_LARGE;
-        }
-        if (fits && read->value_len > 0) {
+    /* Short, and undisturbed: nearly every hit. */
+    if (__builtin_expect(result == CACHE_OK && read->pin == NULL && read->value_len <= buf_cap,
+                         1)) {
+        if (read->value_len > 0) {
             cache_copy(call->cache, read, buf);
         }
-        if (cache_hit(call->cache, call->thread, read)) {
-            return fits ? LARDER_OK : LARDER_TOO_LARGE;
+        if (__builtin_expect(cache_hit(call->cache, call->thread, read), 1)) {
+            return LARDER_OK;
         }
         result = cache_find(call->cache, call->thread, read);
     }
-    assert(result == CACHE_MISS);
-    return LARDER_MISS;
+    return read_any_value(call->cache, call->thread, read, result, buf, buf_cap);
 }
 
-enum larder_result
-larder_get_cas(struct larder *cache, const void *key, size_t key_len, void *buf, size_t buf_cap,
-               size_t *value_len, uint64_t *cas)
+/** The body of larder_get() and larder_get_cas(). */
+static inline enum larder_result
+get_one(struct larder *cache, const void *key, size_t key_len, void *buf, size_t buf_cap,
+        size_t *value_len, uint64_t *cas)
 {
     if (!key_good(key, key_len)) {
         return LARDER_BAD_KEY;
@@ -95,10 +115,17 @@ larder_get_cas(struct larder *cache, const void *key, size_t key_len, void *buf,
 }
 
 enum larder_result
+larder_get_cas(struct larder *cache, const void *key, size_t key_len, void *buf, size_t buf_cap,
+               size_t *value_len, uint64_t *cas)
+{
+    return get_one(cache, key, key_len, buf, buf_cap, value_len, cas);
+}
+
+enum larder_result
 larder_get(struct larder *cache, const void *key, size_t key_len, void *buf, size_t buf_cap,
            size_t *value_len)
 {
-    return larder_get_cas(cache, key, key_len, buf, buf_cap, value_len, NULL);
+    return get_one(cache, key, key_len, buf, buf_cap, value_len, NULL);
 }
 
 enum larder_result

@@ -225,5 +225,59 @@ def test_count_skips_what_cannot_be_compared():
     assert done.returncode == 77 and "valgrind is not installed" in done.stdout, done
 
 
+def run_library(*arguments, peer=True):
+    """Runs bench/library without valgrind on a few items; gives what it printed, and its JSON."""
+    stores = os.environ.get("STORES") or os.path.join(ROOT, "build", "release", "bench", "embed")
+    if not os.path.exists(os.path.join(stores, "larder")):
+        raise Skip("the programs of bench/library are not built: make programs")
+    with tempfile.TemporaryDirectory(prefix="larder-bench-") as directory:
+        report = os.path.join(directory, "report.json")
+        done = run_tool(["library", "--items", "3000", "--seconds", "0.01", "--json", report, *arguments], [directory],
+                        STORES=stores, MEMCACHED=(peer and shutil.which("memcached")) or os.path.join(directory, "none"))
+        assert done.returncode == 0, done.stdout + done.stderr
+        with open(report, encoding="utf-8") as file:
+            return done.stdout, json.load(file)
+
+
+def test_library_compares_medians_of_every_row():
+    output, report = run_library("--rounds", "3", "--threads", "2")
+    names = [row["name"] for row in report["rows"]]
+    assert names == [f"{operation}, {keys}, 3k items, 2 threads" for keys in ("uniform", "zipf:0.99")
+                     for operation in ("get", "get of 16", "set")], names
+    for row in report["rows"]:
+        figures = row["ns_per_key"]
+        assert all(len(figure["rounds"]) == 3 and figure["median"] == sorted(figure["rounds"])[1]
+                   for figure in figures.values()), row
+        line = next(line for line in output.splitlines() if line.startswith(row["name"] + " "))
+        ratios = [float(ratio) for ratio in re.findall(r" ([0-9.]+)x", line)]
+        assert len(ratios) == len(figures) - 1, line
+        for ratio, name in zip(ratios, list(figures)[1:]):
+            exact = figures[name]["median"] / figures["larder"]["median"]
+            assert abs(ratio - exact) <= (0.006 if exact < 10 else 0.51), (line, exact)
+    (size,) = report["sizes"]
+    assert size["items"] == 3000 and size["bytes_per_item"]["larder"] > 0, size
+    assert "instructions are not counted: install valgrind" in output
+
+
+def test_library_says_what_it_leaves_out():
+    output, report = run_library("--rounds", "1", "--threads", "1", "--only", "set, uniform", peer=False)
+    assert "memcached is not measured: it is not in PATH" in output, output
+    assert [row["name"] for row in report["rows"]] == ["set, uniform, 3k items, 1 thread"]
+    assert "memcached" not in report["rows"][0]["ns_per_key"]
+
+
+def test_library_takes_turns_forwards_and_backwards():
+    assert load("library").turns(["a", "b", "c"], 3) == ["a", "b", "c", "c", "b", "a", "a", "b", "c"]
+
+
+def test_a_lost_item_ends_the_measurement():
+    stores = os.environ.get("STORES") or os.path.join(ROOT, "build", "release", "bench", "embed")
+    if not os.path.exists(os.path.join(stores, "larder")):
+        raise Skip("the programs of bench/library are not built: make programs")
+    done = subprocess.run([os.path.join(stores, "larder"), "100", "100"], input="run get uniform 1 0.01\n",
+                          capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
+    assert done.returncode == 1 and "is lost or wrong" in done.stderr, done
+
+
 if __name__ == "__main__":
     run_tests(globals())
