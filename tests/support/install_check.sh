@@ -30,33 +30,6 @@ for app in shared static; do
     fi
 done
 
-# A host that serves.
-cat >"$root/serve.c" <<'END'
-#include <larder.h>
-#include <stddef.h>
-
-int
-main(void)
-{
-    struct larder *cache;
-    struct larder_server *server;
-    if (larder_open(NULL, &cache) != LARDER_OK ||
-        larder_serve(cache, NULL, &server, NULL, 0) != LARDER_OK || larder_server_port(server) <= 0) {
-        return 1;
-    }
-    larder_server_stop(&server, 1);
-    return larder_close(&cache) == LARDER_OK ? 0 : 1;
-}
-END
-# shellcheck disable=SC2046
-{
-    cc -o "$root/serve-shared" "$root/serve.c" $(pkg-config --cflags --libs larder-serve)
-    cc -o "$root/serve-static" "$root/serve.c" $(pkg-config --cflags larder-serve) "${archive%.a}-serve.a" "$archive" \
-        $(pkg-config --static --libs-only-other --libs-only-L --libs-only-l larder-serve | sed 's/-llarder-serve//; s/-llarder//')
-}
-LD_LIBRARY_PATH="${archive%/*}" "$root/serve-shared"
-"$root/serve-static"
-
 # The examples, as somebody who has installed larder builds them.
 examples=$(find "$root" -type d -path '*/doc/larder/examples')
 for example in "$examples"/*.c; do
@@ -72,6 +45,12 @@ for example in "$examples"/*.c; do
     # shellcheck disable=SC2046,SC2086
     cc -Wall -Wextra -Werror -o "$root/$name" "$example" $(pkg-config --cflags --libs $modules) -pthread
 done
+# With the archives.
+# shellcheck disable=SC2046
+cc -o "$root/serve-static" "$examples/serve.c" $(pkg-config --cflags larder-serve) "${archive%.a}-serve.a" "$archive" \
+    $(pkg-config --static --libs-only-other --libs-only-L --libs-only-l larder-serve |
+        sed 's/-llarder-serve//; s/-llarder\>//')
+"$root/serve-static" </dev/null 2>/dev/null | grep -q '^serving 127.0.0.1:'
 export LD_LIBRARY_PATH="${archive%/*}"
 "$root/serve" </dev/null 2>/dev/null | grep -q '^serving 127.0.0.1:'
 "$root/warm_restart" "$root/answers" | grep -q '^saved: 200 items$'
