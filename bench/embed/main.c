@@ -5,6 +5,7 @@
  *
  *     fill                                      filled SECONDS
  *     run OPERATION KEYS THREADS SECONDS        NS OPERATIONS     NS: of one thread, per key
+ *     count OPERATION KEYS NUMBER               the same, of so many keys by one thread
  *     memory                                    BYTES             resident, of this process
  *
  * OPERATION is get, batch, set, or key: the making of a key alone, which the others include.  KEYS
@@ -41,6 +42,7 @@ static size_t value_len;
 static enum operation operation;
 static struct keys keys;
 static double seconds;
+static uint64_t wanted; /* keys of a thread, where that and not the time is the end; else 0 */
 static pthread_barrier_t barrier;
 
 struct worker {
@@ -235,7 +237,7 @@ work(void *arg)
         run_chunk(worker);
         worker->operations += CHUNK;
         end = now_s();
-    } while (end - start < seconds);
+    } while (wanted > 0 ? worker->operations < wanted : end - start < seconds);
     worker->took_s = end - start;
 
     store_client_close(worker->client);
@@ -303,12 +305,18 @@ static void
 run_as_told(const char *line)
 {
     char name[16], distribution[32];
-    unsigned threads;
-    if (sscanf(line, "run %15s %31s %u %lf", name, distribution, &threads, &seconds) != 4 ||
-        threads == 0 || threads > THREADS_MAX || !keys_parse(&keys, distribution, items) ||
+    unsigned threads = 1;
+    unsigned long long number = 0;
+    bool by_time =
+        sscanf(line, "run %15s %31s %u %lf", name, distribution, &threads, &seconds) == 4;
+    bool by_number =
+        !by_time && sscanf(line, "count %15s %31s %llu", name, distribution, &number) == 3;
+    if ((!by_time && !by_number) || threads == 0 || threads > THREADS_MAX ||
+        !keys_parse(&keys, distribution, items) ||
         (keys.kind != KEYS_UNIFORM && keys.kind != KEYS_ZIPF)) {
         store_die("not a command: %s", line);
     }
+    wanted = number;
     operation = 0;
     while (operation < OPERATIONS && strcmp(name, operation_names[operation]) != 0) {
         operation++;
