@@ -6,10 +6,11 @@
 
 #include <sys/mman.h>
 
-#define LOAD_MAX       9u  /* items per bucket above which the table grows */
-#define BUCKETS_MIN    64u /* buckets of a new table: 4 KiB */
-#define CHARGE_BUCKETS 64u /* buckets charged to the budget at once: 4 KiB */
-#define RANGE_SHARE    4u  /* the index may grow to a quarter of the items' range */
+#define BUCKETS_MAX    (1u << 31) /* table_slot_of() */
+#define LOAD_MAX       9u         /* items per bucket above which the table grows */
+#define BUCKETS_MIN    64u        /* buckets of a new table: 4 KiB */
+#define CHARGE_BUCKETS 64u        /* buckets charged to the budget at once: 4 KiB */
+#define RANGE_SHARE    4u         /* the index may grow to a quarter of the items' range */
 #define OVERFLOW_SLACK \
     (256u << 10)      /* bytes that overflow buckets may take past the budget for a moment */
 #define GROW_STEPS 2u /* buckets split by one call */
@@ -27,7 +28,8 @@ table_init(struct table *table, struct pages *pages, table_hash_fn *hash, void *
 {
     *table =
         (struct table){ .pages = pages, .hash = hash, .hash_arg = hash_arg, .overflow_fresh = 1 };
-    table->bucket_max = (uint32_t)(pages->reserved / RANGE_SHARE / sizeof(struct bucket));
+    uint64_t buckets = pages->reserved / RANGE_SHARE / sizeof(struct bucket);
+    table->bucket_max = buckets < BUCKETS_MAX ? (uint32_t)buckets : BUCKETS_MAX;
     table->overflow_max = table->bucket_max / 2;
     table->charged = BUCKETS_MIN * sizeof(struct bucket);
     if (!pages_charge(pages, table->charged, 0)) {
