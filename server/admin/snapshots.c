@@ -129,21 +129,20 @@ snapshots_emit(struct snapshots *snapshots, stat_emit_fn *emit, void *arg)
 {
     struct stats_out out = { emit, arg, "" };
     lock_acquire(&snapshots->lock);
-    struct snapshots now = *snapshots;
-    lock_release(&snapshots->lock);
-    const char *result = now.ok_count + now.failed_count == 0 ? "none" : "ok";
-    stats_put_u64(&out, "snapshot_writing", now.state != SNAPSHOTS_IDLE);
-    stats_put_u64(&out, "snapshot_items", now.figures.items);
-    stats_put_u64(&out, "snapshot_bytes", now.figures.bytes);
-    stats_put_u64(&out, "snapshot_us", now.took_us);
-    stats_put_u64(&out, "snapshot_ended_at", (uint64_t)now.ended_at);
-    stats_put(&out, "snapshot_result", now.error[0] != '\0' ? now.error : result);
-    stats_put_u64(&out, "snapshots_ok", now.ok_count);
-    stats_put_u64(&out, "snapshots_failed", now.failed_count);
-    if (now.path[0] != '\0') {
-        stats_put(&out, "snapshot_file", now.path);
+    const char *result = snapshots->ok_count + snapshots->failed_count == 0 ? "none" : "ok";
+    stats_put_u64(&out, "snapshot_writing", snapshots->state != SNAPSHOTS_IDLE);
+    stats_put_u64(&out, "snapshot_items", snapshots->figures.items);
+    stats_put_u64(&out, "snapshot_bytes", snapshots->figures.bytes);
+    stats_put_u64(&out, "snapshot_us", snapshots->took_us);
+    stats_put_u64(&out, "snapshot_ended_at", (uint64_t)snapshots->ended_at);
+    stats_put(&out, "snapshot_result", snapshots->error[0] != '\0' ? snapshots->error : result);
+    stats_put_u64(&out, "snapshots_ok", snapshots->ok_count);
+    stats_put_u64(&out, "snapshots_failed", snapshots->failed_count);
+    if (snapshots->path[0] != '\0') {
+        stats_put(&out, "snapshot_file", snapshots->path);
     }
-    emit_load(&now, &out);
+    emit_load(snapshots, &out);
+    lock_release(&snapshots->lock);
 }
 
 /* -- who writes -------------------------------------------------------------------------------- */
