@@ -204,7 +204,9 @@ $(B)/obj/tests/fuzz/%.o: tests/fuzz/%.c $(B)/flags config.h
 EMBED_CPPFLAGS = -D_GNU_SOURCE -Iserver/include -Itests $(CPPFLAGS)
 $(B)/obj/tests/embed/%.o: tests/embed/%.c $(B)/flags
 	@mkdir -p $(@D)
-	$(call say,CC) $(CC) $(EMBED_CPPFLAGS) $(CHECK_CFLAGS) $(OUR_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC) $(CC) $(EMBED_CPPFLAGS) $(CHECK_CFLAGS) $(OUR_CFLAGS) $(EMBED_STRICT) -MMD -MP -c -o $@ $<
+$(B)/obj/tests/embed/c99.o: EMBED_STRICT = -std=c99 -pedantic
+$(B)/obj/tests/embed/c11.o: EMBED_STRICT = -std=c11 -pedantic
 $(B)/obj/tests/embed/%.o: tests/embed/%.cc $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,CXX) $(CXX) $(EMBED_CPPFLAGS) $(CHECK_CFLAGS) $(OUR_CXXFLAGS) -MMD -MP -c -o $@ $<

@@ -69,7 +69,7 @@ larder_hook_mysql(struct larder *cache, const char *rules_file, larder_log_fn *l
     if (!report_open(&text, error, error_cap) || rules_file == NULL || out == NULL) {
         return LARDER_BAD_OPTION;
     }
-    if (!larder_same_build(cache)) {
+    if (!larder_same_build(cache, PACKAGE_VERSION)) {
         report_put(&text, "liblarder is of version %s, liblarder-serve of " PACKAGE_VERSION,
                    cache->build);
         return LARDER_NOT_BUILT;

@@ -49,11 +49,12 @@ struct larder {
     struct shared_thread shared[SHARED_THREADS]; /* (l) */
 };
 
-/** Whether liblarder-serve may use what liblarder has opened: they share nothing but its layout. */
+/** Whether liblarder-serve, of version `build`, may use what liblarder has opened: they share
+ * nothing but its layout. */
 static inline bool
-larder_same_build(const struct larder *cache)
+larder_same_build(const struct larder *cache, const char *build)
 {
-    return strcmp(cache->build, PACKAGE_VERSION) == 0;
+    return strcmp(cache->build, build) == 0;
 }
 
 /* One call under way. */

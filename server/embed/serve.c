@@ -270,7 +270,7 @@ larder_serve(struct larder *cache, const struct larder_serve_options *options,
     if (!report_open(&text, error, error_cap) || out == NULL) {
         return LARDER_BAD_OPTION;
     }
-    if (!larder_same_build(cache)) {
+    if (!larder_same_build(cache, PACKAGE_VERSION)) {
         report_put(&text, "liblarder is of version %s, liblarder-serve of " PACKAGE_VERSION,
                    cache->build);
         return LARDER_NOT_BUILT;

@@ -1,0 +1,2 @@
+/* The same host in strict C11. */
+#include "embed/c99.c"
