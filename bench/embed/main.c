@@ -48,7 +48,7 @@ static pthread_barrier_t barrier;
 struct worker {
     pthread_t thread;
     uint64_t random;
-    uint32_t *drawn; /* DRAWN numbers; kept for the next run; NULL until one has drawn */
+    uint32_t *drawn; /* drawn_count() numbers; kept for the next run; NULL until one has drawn */
     double drawn_by; /* the exponent */
     uint32_t next_drawn;
     struct store_client *client;
@@ -101,6 +101,13 @@ make_key(uint8_t key[STORE_KEY_LEN], uint64_t number)
     }
 }
 
+/** Fewer where there are few items. */
+static inline uint32_t
+drawn_count(void)
+{
+    return items < DRAWN / 4 ? (uint32_t)items * 4 : DRAWN;
+}
+
 static inline uint64_t
 next_number(struct worker *worker)
 {
@@ -108,7 +115,7 @@ next_number(struct worker *worker)
         return random_below(&worker->random, items);
     }
     uint64_t number = worker->drawn[worker->next_drawn];
-    worker->next_drawn = (worker->next_drawn + 1) % DRAWN;
+    worker->next_drawn = (worker->next_drawn + 1) % drawn_count();
     return number;
 }
 
@@ -208,12 +215,12 @@ static void
 draw(struct worker *worker)
 {
     if (worker->drawn == NULL) {
-        worker->drawn = allocate(DRAWN * sizeof(worker->drawn[0]));
+        worker->drawn = allocate(drawn_count() * sizeof(worker->drawn[0]));
     } else if (worker->drawn_by == keys.exponent) {
         return;
     }
     struct keys_state state = { .random = worker->random };
-    for (unsigned i = 0; i < DRAWN; i++) {
+    for (unsigned i = 0; i < drawn_count(); i++) {
         worker->drawn[i] = (uint32_t)(keys_draw(&keys, &state) * SPREAD % items);
     }
     worker->drawn_by = keys.exponent;
