@@ -352,6 +352,7 @@ static void
 fill_fetch(const struct call *call, struct cache_read *read, struct larder_fetch *fetch,
            enum cache_claim *claim)
 {
+    cache_read_more(call->cache, read);
     fetch->ttl_s = ttl_left(call, read->expires_at);
     bool due = fetch->ttl_s >= 0 && fetch->ttl_s < fetch->recache_s;
     if (*claim != CACHE_CLAIM_WON) { /* asked once, however often the read is tried */

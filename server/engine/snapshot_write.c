@@ -206,6 +206,7 @@ take_item(struct writer *writer, struct cache_read *read)
 {
     struct cache *cache = writer->cache;
     while (cache_find(cache, writer->thread, read) == CACHE_OK) {
+        cache_read_more(cache, read);
         if (read->pin != NULL) {
             (void)cache_hit(cache, writer->thread, read); /* always is one */
             writer->batch.pinned[writer->batch.pinned_count++] = read;

@@ -117,11 +117,12 @@ class Torture:
     @staticmethod
     def purge(sql):
         """All but the newest log; MariaDB keeps those that its storage still needs, for a moment."""
-        for _ in range(30):
+        def is_done():
             sql("FLUSH BINARY LOGS")
             sql(f"PURGE BINARY LOGS TO '{sql('SHOW BINARY LOGS')[-1][0]}'")
-            if len(sql("SHOW BINARY LOGS")) == 1:
-                return
+            return len(sql("SHOW BINARY LOGS")) == 1
+
+        wait_until(is_done, "the purge", 15)
 
     def gap(self, dice):
         """What happened while the hook was away is purged."""

@@ -146,7 +146,8 @@ def test_the_page_says_what_stats_says():
                 assert samples["memcached_" + name, ()] == float(stats[stat]), stat
         assert samples["memcached_malloced_bytes", ()] == float(slabs["total_malloced"])
         ours = {name for name, _ in samples if name.startswith("larder_")}
-        assert len(ours) == len(client.stats("larder")), "server/admin/metrics_names.c lacks one"
+        told = client.stats("larder").keys() - {"snapshot_result", "snapshot_file"}  # texts that change are no labels
+        assert len(ours) == len(told), "server/admin/metrics_names.c lacks one"
         for stat, value in items.items():
             _, slab, name = stat.split(":")
             if name == "number":
