@@ -117,8 +117,9 @@ class Torture:
     @staticmethod
     def purge(sql):
         """All but the newest log; MariaDB keeps those that its storage still needs, for a moment."""
+        sql("FLUSH BINARY LOGS")
+
         def is_done():
-            sql("FLUSH BINARY LOGS")
             sql(f"PURGE BINARY LOGS TO '{sql('SHOW BINARY LOGS')[-1][0]}'")
             return len(sql("SHOW BINARY LOGS")) == 1
 
