@@ -527,8 +527,8 @@ LARDER_API enum larder_result larder_save(struct larder *cache, const char *path
  * items   out, how many were stored; may be NULL
  * error   as in larder_save()
  *
- * Errors:  LARDER_BAD_FILE: no such file, or a damaged one, and what came before the damage is
- * stored; LARDER_SYSTEM: there is none, or it cannot be read; LARDER_BAD_OPTION: the path.
+ * Errors:  LARDER_BAD_FILE: another kind of file, or a damaged one, and what came before the damage is
+ * stored; LARDER_SYSTEM: there is none (ENOENT), or it cannot be read; LARDER_BAD_OPTION: the path.
  */
 LARDER_API enum larder_result larder_load(struct larder *cache, const char *path, uint64_t *items,
                                           char *error, size_t error_cap);
@@ -606,8 +606,9 @@ struct larder_hook;
 /**
  * Follows a MySQL or MariaDB server by threads of its own, and voids in the cache what its changes
  * make wrong, by the rules of a file: see larder-hook(5).  Returns when what the server has now is
- * known, or it is clear that it cannot be reached: then keys of the rules are not cached until it
- * can.  One hook for a cache, once in its life.
+ * known, or it is clear that it cannot be reached: then, as after a lost connection, grace_ms and
+ * on_disconnect of the rules say what becomes of their keys until it can.  One hook for a cache,
+ * once in its life.
  *
  * rules_file   path
  * log          as in struct larder_serve_options; NULL for none
