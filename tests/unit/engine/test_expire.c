@@ -386,7 +386,6 @@ END_TEST
 /** A full cache gets new keys, every second one for two seconds, the others for ever. */
 START_TEST(live_items_do_not_go_for_those_that_expire_soon)
 {
-    char key[32];
     uint64_t stored = 0;
     while (rig_stats(&rig)->sum.evicted == 0) {
         rig_must(rig_set(&rig, rig_key(key, "k", stored++), "a value") == CACHE_OK);
