@@ -19,7 +19,7 @@ import urllib.request
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import database
 from database import SqlError
-from server import TIMEOUT_S, Server, Skip, free_port, larder_binary, run, run_tests
+from server import SANITIZER_ENV, TIMEOUT_S, Server, Skip, free_port, larder_binary, run, run_tests
 
 PASSWORD = "sEcret42-never-shown"
 USERS = """
@@ -490,8 +490,7 @@ def check_filtered_system_calls(db):
     if b"drop_privileges:" not in run(["-h"]).stdout:
         raise Skip("larder is built without seccomp")
     place = Place([db], state=True)
-    # Where the filters are in force, LeakSanitizer cannot trace its own process.
-    with hooked(db, place, "-o", "drop_privileges", env={"ASAN_OPTIONS": "detect_leaks=0"}) as it:
+    with hooked(db, place, "-o", "drop_privileges", env=SANITIZER_ENV) as it:
         make_tables(it.sql)
         it.settle()
         for round in range(2):

@@ -14,10 +14,9 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from server import TIMEOUT_S, Client, Server, Skip, free_port, run, run_tests
+from server import SANITIZER_ENV, TIMEOUT_S, Client, Server, Skip, free_port, run, run_tests
 
 HELP = run(["-h"]).stdout.decode()
-SANITIZER_ENV = {"ASAN_OPTIONS": "detect_leaks=0"}  # LeakSanitizer starts a thread with ptrace, which is filtered
 DENIED = b"CLIENT_ERROR unauthenticated\r\n"
 ITEMS = 20000
 SMALL_BUFFER = 4096

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from server import Client, Server, Skip, free_port, run, run_tests, wait_until
+from server import SANITIZER_ENV, Client, Server, Skip, free_port, run, run_tests, wait_until
 
 CONNS_MAX, BACKLOG, IDLE_S, CONN_S = 16, 32, 3, 6  # of net/metrics_server.[ch]
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
@@ -286,8 +286,7 @@ def test_a_unix_socket_is_another_place():
 def test_it_works_with_filtered_system_calls():
     if b"drop_privileges:" not in run(["-h"]).stdout:
         raise Skip("larder is built without seccomp")
-    # Where the filters are in force, LeakSanitizer cannot trace its own process.
-    with scraped("-o", "drop_privileges", env={"ASAN_OPTIONS": "detect_leaks=0"}) as it:
+    with scraped("-o", "drop_privileges", env=SANITIZER_ENV) as it:
         for _ in range(3):
             assert parse(it.get())[0]["memcached_up", ()] == 1
         assert it.ask("GET", "/")[0] == 404

@@ -12,11 +12,9 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from server import TIMEOUT_S, Client, Server, Skip, free_port, memcached_binary, run, run_tests
+from server import SANITIZER_ENV, TIMEOUT_S, Client, Server, Skip, free_port, memcached_binary, run, run_tests
 
 ROOT = ["-u", "root"] if os.geteuid() == 0 else []
-# Memory that a filtered process cannot look for leaks in.
-SANITIZER_ENV = {"ASAN_OPTIONS": "detect_leaks=0"}
 
 
 class OwnAddresses(Server):

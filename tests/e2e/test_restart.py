@@ -12,7 +12,7 @@ import tempfile
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from server import TIMEOUT_S, Server, Skip, larder_binary, memcached_binary, run, run_tests, wait_until
+from server import SANITIZER_ENV, TIMEOUT_S, Server, Skip, larder_binary, memcached_binary, run, run_tests, wait_until
 
 REFUSED = 134
 ROOT = ["-u", "root"] if os.geteuid() == 0 else []
@@ -32,8 +32,8 @@ class Place:
     def __exit__(self, *_):
         shutil.rmtree(self.folder)
 
-    def server(self, *args):
-        return Server(["-e", self.file, *args])
+    def server(self, *args, env=None):
+        return Server(["-e", self.file, *args], env=env)
 
     def refuses(self, text, *args):
         """A start ends as it should, and leaves the files as they are."""
@@ -275,7 +275,7 @@ def test_with_filters_of_system_calls():
         if run(["-h"]).stdout.find(b"drop_privileges") < 0:
             raise Skip("larder is built without libseccomp")
         for round_number in range(2):
-            with place.server(*words) as server, server.client() as client:
+            with place.server(*words, env=SANITIZER_ENV) as server, server.client() as client:
                 for i in range(300):  # the file grows, and pages move and go
                     store(client, b"r%d:key%d" % (round_number, i), b"z" * (100_000 if i % 2 else 300))
                 client.exchange(b"cache_memlimit 32\r\n", b"OK\r\n")

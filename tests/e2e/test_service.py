@@ -12,12 +12,10 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from server import TIMEOUT_S, Client, Skip, free_port, larder_binary, run, run_tests
+from server import SANITIZER_ENV, TIMEOUT_S, Client, Skip, free_port, larder_binary, run, run_tests
 
 ROOT = ["-u", "root"] if os.geteuid() == 0 else []
 FIRST_FD = 3
-# Where the filters of drop_privileges are in force, LeakSanitizer cannot trace its own process.
-SANITIZER_ENV = {"ASAN_OPTIONS": "detect_leaks=0"}
 
 
 def listening(backlog=16):

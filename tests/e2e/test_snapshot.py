@@ -17,7 +17,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from server import Server, Skip, TIMEOUT_S, larder_binary, run, run_tests, wait_until  # noqa: E402
+from server import SANITIZER_ENV, Server, Skip, TIMEOUT_S, larder_binary, run, run_tests, wait_until  # noqa: E402
 
 LARGE_ITEMS = 1500  # of 30 KB: a snapshot of them takes long enough to be met
 TRIES_MAX = 20  # to meet a snapshot while it is written
@@ -548,11 +548,11 @@ def test_dropped_privileges_leave_it():
     with Folder() as folder:
         if run([*root, "-o", "drop_privileges", "-V"]).returncode != 0 or b"no seccomp" in run(["-h"]).stdout:
             raise Skip("this build has no seccomp")
-        with Server(["-A", "-o", "drop_privileges"]) as server, server.client() as client:
+        with Server(["-A", "-o", "drop_privileges"], env=SANITIZER_ENV) as server, server.client() as client:
             client.exchange(b"set a 0 0 1\r\nx\r\n", b"STORED\r\n")
             snapshot(client, folder.file())
             snapshot(client, folder.file())
-        with Server(["-o", "drop_privileges,load=" + folder.file()]) as server, server.client() as client:
+        with Server(["-o", "drop_privileges,load=" + folder.file()], env=SANITIZER_ENV) as server, server.client() as client:
             assert value_of(client, b"a") == b"x"
 
 
