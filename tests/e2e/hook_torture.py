@@ -26,6 +26,9 @@ from test_hook import Place, shop, wait_until
 
 SECONDS = float(os.environ.get("HOOK_TORTURE_SECONDS", "60"))
 FENCE = os.environ.get("HOOK_TORTURE_FENCE", "visible")
+SLOWNESS = float(os.environ.get("TEST_TIMEOUT_SCALE", "1"))  # above 1 under sanitizers
+WRITE_PAUSE_S = 0.003 * (SLOWNESS - 1)  # a hook that is slower by so much keeps up with so many fewer changes
+PATIENCE_S = 15 * SLOWNESS
 ROWS = 200
 HOLDOFF_S = 1
 TABLES = """
@@ -83,6 +86,7 @@ class Torture:
                 sql(f"INSERT INTO shop.rows VALUES ({number}, {int(rows[0][0]) + 1})")
             sql("COMMIT")
         self.counts["writes"] += 1
+        time.sleep(WRITE_PAUSE_S)
 
     def fill(self, sql, client, dice):
         number = dice.randrange(ROWS)
@@ -123,7 +127,7 @@ class Torture:
             sql(f"PURGE BINARY LOGS TO '{sql('SHOW BINARY LOGS')[-1][0]}'")
             return len(sql("SHOW BINARY LOGS")) == 1
 
-        wait_until(is_done, "the purge", 15)
+        wait_until(is_done, "the purge", PATIENCE_S)
 
     def gap(self, dice):
         """What happened while the hook was away is purged."""
@@ -131,16 +135,16 @@ class Torture:
             def count(name):
                 return int(client.stats("hook")["hook_" + name])
 
-            wait_until(lambda: client.stats("hook")["hook_state"] == "streaming", "the stream", 15)
+            wait_until(lambda: client.stats("hook")["hook_state"] == "streaming", "the stream", PATIENCE_S)
             gaps, writes = count("gaps"), self.counts["writes"]
             client.exchange(b"hook pause\r\n", b"OK\r\n")
             try:
-                wait_until(lambda: self.counts["writes"] > writes + 20, "writes", 15)
+                wait_until(lambda: self.counts["writes"] > writes + 20, "writes", PATIENCE_S)
                 self.purge(sql)
                 time.sleep(dice.random())
             finally:
                 client.exchange(b"hook resume\r\n", b"OK\r\n")
-            wait_until(lambda: count("gaps") > gaps, "the gap", 15)
+            wait_until(lambda: count("gaps") > gaps, "the gap", PATIENCE_S)
 
     def stall(self, dice):
         """Commits are in the log, and cannot be seen before their time for a replica's answer is over."""
@@ -210,7 +214,7 @@ class Torture:
         time.sleep(SECONDS * 0.2)
         self.stop.set()
         for thread in threads:
-            thread.join(60)
+            thread.join(60 + 3 * PATIENCE_S)
             assert not thread.is_alive()
         assert not self.errors, self.errors
 
@@ -220,8 +224,8 @@ class Torture:
             def figures():
                 return client.stats("hook")
 
-            wait_until(lambda: figures()["hook_state"] == "streaming", "the stream", 30)
-            wait_until(lambda: figures()["hook_degraded"] == "0", "the end of the bypass", 30)
+            wait_until(lambda: figures()["hook_state"] == "streaming", "the stream", 2 * PATIENCE_S)
+            wait_until(lambda: figures()["hook_degraded"] == "0", "the end of the bypass", 2 * PATIENCE_S)
             question = "@@gtid_binlog_pos" if self.db.family == "mariadb" else "@@gtid_executed"
             gtid = sql.one(f"SELECT {question}").replace("\n", "")
             client.exchange(f"hook wait {gtid} 8000\r\n".encode(), b"OK\r\n")
