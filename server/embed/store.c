@@ -122,54 +122,50 @@ larder_store(struct larder *cache, struct larder_store *store)
     return store_checked(cache, store, mode);
 }
 
-enum larder_result
-larder_set(struct larder *cache, const void *key, size_t key_len, const void *value,
-           size_t value_len, uint32_t ttl_s)
+/** A store without a CAS id or flags. */
+static inline enum larder_result
+store_plain(struct larder *cache, enum cache_store_mode mode, const void *key, size_t key_len,
+            const void *value, size_t value_len, uint32_t ttl_s)
 {
     struct larder_store wish = {
         .key = key, .key_len = key_len, .value = value, .value_len = value_len, .ttl_s = ttl_s
     };
-    return store_checked(cache, &wish, CACHE_SET);
+    return store_checked(cache, &wish, mode);
+}
+
+enum larder_result
+larder_set(struct larder *cache, const void *key, size_t key_len, const void *value,
+           size_t value_len, uint32_t ttl_s)
+{
+    return store_plain(cache, CACHE_SET, key, key_len, value, value_len, ttl_s);
 }
 
 enum larder_result
 larder_add(struct larder *cache, const void *key, size_t key_len, const void *value,
            size_t value_len, uint32_t ttl_s)
 {
-    struct larder_store wish = {
-        .key = key, .key_len = key_len, .value = value, .value_len = value_len, .ttl_s = ttl_s
-    };
-    return store_checked(cache, &wish, CACHE_ADD);
+    return store_plain(cache, CACHE_ADD, key, key_len, value, value_len, ttl_s);
 }
 
 enum larder_result
 larder_replace(struct larder *cache, const void *key, size_t key_len, const void *value,
                size_t value_len, uint32_t ttl_s)
 {
-    struct larder_store wish = {
-        .key = key, .key_len = key_len, .value = value, .value_len = value_len, .ttl_s = ttl_s
-    };
-    return store_checked(cache, &wish, CACHE_REPLACE);
+    return store_plain(cache, CACHE_REPLACE, key, key_len, value, value_len, ttl_s);
 }
 
 enum larder_result
 larder_append(struct larder *cache, const void *key, size_t key_len, const void *value,
               size_t value_len)
 {
-    struct larder_store wish = {
-        .key = key, .key_len = key_len, .value = value, .value_len = value_len
-    };
-    return store_checked(cache, &wish, CACHE_APPEND);
+    return store_plain(cache, CACHE_APPEND, key, key_len, value, value_len, 0);
 }
 
 enum larder_result
 larder_prepend(struct larder *cache, const void *key, size_t key_len, const void *value,
                size_t value_len)
 {
-    struct larder_store wish = {
-        .key = key, .key_len = key_len, .value = value, .value_len = value_len
-    };
-    return store_checked(cache, &wish, CACHE_PREPEND);
+    return store_plain(cache, CACHE_PREPEND, key, key_len, value, value_len, 0);
 }
 
 enum larder_result
