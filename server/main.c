@@ -247,6 +247,7 @@ serve(struct settings *settings, struct service *service, struct server *server,
     /* relaxed: one number */
     process_tell_ready(ready_fd,
                        atomic_load_explicit(&settings->verbosity, memory_order_relaxed) > 0);
+    process_forget_start();
     keeps_items = server_run(server) && settings->memory_file != NULL;
     code = 0;
     if (pid_written) {

@@ -8,11 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <link.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -206,6 +209,36 @@ process_tell_ready(int ready_fd, bool keep_output)
     ssize_t written = write(ready_fd, "", 1);
     (void)written;
     close(ready_fd);
+}
+
+/* -- memory ------------------------------------------------------------------------------------ */
+
+/** For dl_iterate_phdr(): never stops it. */
+static int
+forget_object(struct dl_phdr_info *object, size_t size, void *arg)
+{
+    (void)size;
+    (void)arg;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (size_t i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &object->dlpi_phdr[i];
+        /* What nobody can write to is as in its file.  Data that is read-only only since it was
+         * relocated belongs to a part that can be written to. */
+        if (part->p_type != PT_LOAD || (part->p_flags & PF_W) != 0) {
+            continue;
+        }
+        uintptr_t begin = (object->dlpi_addr + part->p_vaddr) & ~(page - 1);
+        uintptr_t end = object->dlpi_addr + part->p_vaddr + part->p_memsz;
+        /* Refused where pages are locked; then they stay. */
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+    }
+    return 0;
+}
+
+void
+process_forget_start(void)
+{
+    (void)dl_iterate_phdr(forget_object, NULL);
 }
 
 /* -- files ------------------------------------------------------------------------------------- */

@@ -28,6 +28,12 @@ __attribute__((warn_unused_result)) int process_daemonize(int *ready_fd);
  */
 void process_tell_ready(int ready_fd, bool keep_output);
 
+/**
+ * Unmaps the code and constants of the program and its libraries: what only the start needed stays so, what serving
+ * needs comes back from the page cache, a few pages at a fault.  Call it once the server serves; not with -k.
+ */
+void process_forget_start(void);
+
 /** Writes the process id; false after having told why.  A server without it goes on. */
 __attribute__((warn_unused_result)) bool process_write_pid(const char *path);
 /** Removes the file if it still holds our id. */

@@ -141,6 +141,28 @@ def test_hangup_and_broken_pipe_do_not_kill():
         client.exchange(b"mn\r\n", b"MN\r\n")
 
 
+def resident_code_kib(pid, library):
+    """What of a library's code is in the process's memory."""
+    kib, counts = 0, False
+    with open(f"/proc/{pid}/smaps", encoding="ascii") as parts:
+        for line in parts:
+            if re.match(r"[0-9a-f]+-", line):
+                counts = library in line and " r-xp " in line
+            elif counts and line.startswith("Rss:"):
+                kib += int(line.split()[1])
+    return kib
+
+
+def test_code_of_the_start_does_not_stay_in_memory():
+    with Server() as server, server.client() as client:
+        client.exchange(b"set a 0 0 1\r\nx\r\n", b"STORED\r\n")
+        if "libcrypto.so" not in open(f"/proc/{server.pid}/maps", encoding="ascii").read():
+            raise Skip("built without TLS")
+        # A start relocates and initialises it, which maps some 1000 KiB.
+        assert resident_code_kib(server.pid, "libcrypto.so") <= 256
+        client.exchange(b"get a\r\n", b"VALUE a 0 1\r\nx\r\nEND\r\n")
+
+
 def test_shutdown_command():
     with Server() as server, server.client() as client:
         client.exchange(b"shutdown\r\n", b"SERVER_ERROR: shutdown not enabled\r\n")
