@@ -161,6 +161,19 @@ is_leftover(const char *entry, const char *name)
     return count > 0 && count <= TMP_DIGITS_MAX && digits[count] == '\0';
 }
 
+/** Whether an open file is a snapshot, or the beginning of one: nothing else is replaced or removed.
+ */
+static bool
+is_ours(int fd)
+{
+    struct stat stat;
+    struct file file = { .fd = fd };
+    uint8_t magic[SNAPSHOT_MAGIC_LEN];
+    size_t got = 0;
+    return fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode) &&
+           file_read(&file, magic, sizeof(magic), &got) && memcmp(magic, SNAPSHOT_MAGIC, got) == 0;
+}
+
 /** Removes what crashes have left of earlier snapshots of this name. */
 static void
 remove_leftovers(int folder_fd, const char *name)
@@ -180,7 +193,7 @@ remove_leftovers(int folder_fd, const char *name)
             continue;
         }
         int old = openat(folder_fd, entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-        if (old >= 0 && flock(old, LOCK_EX | LOCK_NB) == 0) {
+        if (old >= 0 && flock(old, LOCK_EX | LOCK_NB) == 0 && is_ours(old)) {
             removed += unlinkat(folder_fd, entry->d_name, 0) == 0;
         }
         if (old >= 0) {
@@ -194,7 +207,6 @@ remove_leftovers(int folder_fd, const char *name)
 static enum snapshot_result
 check_old(int folder_fd, const char *name, const char *path, char *error)
 {
-    struct stat stat;
     int fd = openat(folder_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) {
         return SNAPSHOT_OK;
@@ -202,13 +214,7 @@ check_old(int folder_fd, const char *name, const char *path, char *error)
     if (fd < 0) {
         return fail(error, SNAPSHOT_CANNOT_WRITE, path, "cannot be replaced", errno);
     }
-    struct file file = { .fd = fd };
-    uint8_t magic[SNAPSHOT_MAGIC_LEN];
-    size_t got = 0;
-    bool ours =
-        fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode) &&
-        file_read(&file, magic, sizeof(magic), &got) &&
-        (got == 0 || (got == sizeof(magic) && memcmp(magic, SNAPSHOT_MAGIC, sizeof(magic)) == 0));
+    bool ours = is_ours(fd);
     close(fd);
     return ours ? SNAPSHOT_OK
                 : fail(error, SNAPSHOT_FOREIGN, path,
@@ -232,7 +238,10 @@ create_locked(int folder_fd, const char *name, const char *path, int *fd, char *
     *fd = openat(folder_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
     if (*fd < 0) {
         return errno == EEXIST
-                   ? fail(error, SNAPSHOT_BUSY, path, snapshot_result_text(SNAPSHOT_BUSY), 0)
+                   ? fail(error, SNAPSHOT_BUSY, path,
+                          "another snapshot of that name is being written, or a file that is none"
+                          " has its temporary name",
+                          0)
                    : fail(error, SNAPSHOT_CANNOT_WRITE, path, "cannot be written", errno);
     }
     /* A file system without locks has none that others could find free. */

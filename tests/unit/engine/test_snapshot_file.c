@@ -244,8 +244,8 @@ START_TEST(leftovers_of_the_dead_go_and_those_of_the_living_stay)
     snprintf(dead, sizeof(dead), "%s.tmp-%ld", path, (long)getpid()); /* as in a container */
     snprintf(living, sizeof(living), "%s.tmp-1", path);
     snprintf(other, sizeof(other), "%s.tmp-1x", path);
-    write_file(dead, "half", 4);
-    write_file(living, "half", 4);
+    write_file(dead, SNAPSHOT_MAGIC "half", SNAPSHOT_MAGIC_LEN + 4);
+    write_file(living, SNAPSHOT_MAGIC, 4);
     write_file(other, "mine", 4);
     int fd = open(living, O_RDONLY);
     ck_assert_int_eq(flock(fd, LOCK_EX), 0);
@@ -259,11 +259,41 @@ START_TEST(leftovers_of_the_dead_go_and_those_of_the_living_stay)
 }
 END_TEST
 
+/* A client chooses the name: with that of another's file it must not remove what lies beside it. */
+START_TEST(only_a_snapshot_is_taken_for_a_leftover)
+{
+    static const struct {
+        const char *bytes;
+        size_t len;
+        bool goes;
+    } rows[] = {
+        { "", 0, true },
+        { SNAPSHOT_MAGIC, 3, true },
+        { SNAPSHOT_MAGIC "more", SNAPSHOT_MAGIC_LEN + 4, true },
+        { "precious", 8, false },
+        { "x", 1, false },
+        { "\x8clarder?", 8, false },
+        { "\0\0\0\0\0\0\0\0", 8, false },
+    };
+    char tmp[128];
+    snprintf(tmp, sizeof(tmp), "%s.tmp-1", path);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        write_file(tmp, rows[i].bytes, rows[i].len);
+        ck_assert_int_eq(save(path), SNAPSHOT_OK);
+        ck_assert_msg((access(tmp, F_OK) != 0) == rows[i].goes, "row %zu", i);
+    }
+    ck_assert_int_eq(unlink(tmp), 0);
+    ck_assert_int_eq(mkfifo(tmp, 0600), 0);
+    ck_assert_int_eq(save(path), SNAPSHOT_OK);
+    ck_assert_int_eq(access(tmp, F_OK), 0);
+}
+END_TEST
+
 START_TEST(two_of_one_name_do_not_meet)
 {
     char tmp[128];
     snprintf(tmp, sizeof(tmp), "%s.tmp-%ld", path, (long)getpid());
-    write_file(tmp, "half", 4);
+    write_file(tmp, SNAPSHOT_MAGIC, 4);
     int fd = open(tmp, O_RDONLY);
     ck_assert_int_eq(flock(fd, LOCK_EX), 0);
     ck_assert_int_eq(save(path), SNAPSHOT_BUSY);
@@ -318,6 +348,7 @@ main(void)
     tcase_add_test(tcase, a_full_disk_leaves_the_older_file_whole);
     tcase_add_test(tcase, one_that_is_stopped_leaves_nothing);
     tcase_add_test(tcase, leftovers_of_the_dead_go_and_those_of_the_living_stay);
+    tcase_add_test(tcase, only_a_snapshot_is_taken_for_a_leftover);
     tcase_add_test(tcase, two_of_one_name_do_not_meet);
     tcase_add_test(tcase, a_temporary_file_of_another_never_gets_the_name);
     tcase_add_test(tcase, every_result_has_a_text);
