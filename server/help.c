@@ -94,6 +94,7 @@ static const char help_extended[] =
     "                         they do)\n"
     "   - load:               file written by \"larder snapshot\": start with its items\n"
     "   - load_if_there:      the same, and it may be missing\n"
+    "   - snapshot_dir:       folder for \"larder snapshot\", which then takes names in it and nothing else\n"
     "   - modern:             nothing more than the defaults\n"
     "   - no_modern:          the defaults of memcached 1.4, as far as they are settings\n";
 

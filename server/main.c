@@ -21,6 +21,7 @@
 #include "process.h"
 #include "sandbox.h"
 #include "service.h"
+#include "snapshot_dir.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -118,7 +119,7 @@ create_hotkeys(void)
     return hotkeys_create(&options);
 }
 
-/** Limits and user; 0 or the exit code. */
+/** Limits and user, and what that user must be able to; 0 or the exit code. */
 static int
 prepare_process(const struct settings *settings)
 {
@@ -132,7 +133,7 @@ prepare_process(const struct settings *settings)
     if (code == 0 && settings->large_pages) {
         code = process_check_large_pages();
     }
-    return code;
+    return code != 0 ? code : snapshot_dir_check(settings);
 }
 
 /** Keeps those signals waiting that the server's loop will take: from here on every start ends in
@@ -199,7 +200,7 @@ serve(struct settings *settings, struct service *service, struct server *server,
     stats.started_at = clock_unix_s();
     stats.prefixes = prefix_stats_create(settings->prefix_delimiter);
     stats.hotkeys = create_hotkeys();
-    stats.snapshots = snapshots_create();
+    stats.snapshots = snapshots_create(settings->snapshot_dir);
     if (stats.prefixes == NULL || stats.hotkeys == NULL || stats.snapshots == NULL) {
         log_line("out of memory");
         goto done;

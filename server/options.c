@@ -633,7 +633,8 @@ options_free(struct settings *settings)
     const char **const owned[] = { &settings->ssl_chain_cert, &settings->ssl_key,
                                    &settings->ssl_ciphers,    &settings->ssl_ca_cert,
                                    &settings->mysql_hook,     &settings->metrics,
-                                   &settings->load_file,      &settings->load_if_there };
+                                   &settings->load_file,      &settings->load_if_there,
+                                   &settings->snapshot_dir };
     for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++) {
         free((char *)(uintptr_t)*owned[i]);
         *owned[i] = NULL;

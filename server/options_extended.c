@@ -102,6 +102,7 @@ static const struct suboption suboptions[] = {
     { "metrics", SUB_ADDRESS, FIELD(metrics), 0, 0, "address:port" },
     { "load", SUB_TEXT, FIELD(load_file), 0, 0, "absolute path of a snapshot" },
     { "load_if_there", SUB_TEXT, FIELD(load_if_there), 0, 0, "absolute path of a snapshot" },
+    { "snapshot_dir", SUB_TEXT, FIELD(snapshot_dir), 0, 0, "absolute path of a folder" },
     { "sock_cookie_id", SUB_UNSIGNED, FIELD(sock_cookie_id), 0, UINT32_MAX,
       "sock_cookie_id takes a 32bit number" },
 #ifdef HAVE_TLS

@@ -87,6 +87,7 @@ struct settings {
     const char *mysql_hook;              /* -o mysql_hook: file of rules; NULL for none */
     const char *load_file;               /* -o load: a snapshot; NULL for none */
     const char *load_if_there;           /* -o load_if_there: the same, and it may be missing */
+    const char *snapshot_dir;            /* -o snapshot_dir; NULL: snapshots go anywhere */
     const char *memory_file;             /* -e; NULL for none */
     uint32_t item_size_max;              /* -I, bytes */
     bool cas_disabled;                   /* -C */

@@ -24,6 +24,7 @@ struct snapshots {
     void *wake_arg;
     snapshots_tell_fn *tell; /* of who waits for it; NULL for nobody */
     void *tell_arg;
+    char dir[SNAPSHOTS_DIR_MAX + 2]; /* (c) with a slash at its end; empty: any folder will do */
     char path[SNAPSHOT_PATH_MAX + 1];
     struct snapshot_figures figures; /* of the one that is written, or of the last */
     /* the last one */
@@ -39,11 +40,21 @@ struct snapshots {
 };
 
 struct snapshots *
-snapshots_create(void)
+snapshots_create(const char *dir)
 {
     struct snapshots *snapshots = calloc(1, sizeof(*snapshots));
-    if (snapshots != NULL) {
-        lock_init(&snapshots->lock, LOCK_RANK_SNAPSHOT);
+    if (snapshots == NULL) {
+        return NULL;
+    }
+    lock_init(&snapshots->lock, LOCK_RANK_SNAPSHOT);
+    if (dir != NULL) {
+        size_t len = strlen(dir);
+        assert(dir[0] == '/' && len <= SNAPSHOTS_DIR_MAX);
+        while (len > 0 && dir[len - 1] == '/') {
+            len--;
+        }
+        memcpy(snapshots->dir, dir, len);
+        snapshots->dir[len] = '/';
     }
     return snapshots;
 }
@@ -58,29 +69,65 @@ snapshots_destroy(struct snapshots *snapshots)
 
 /* -- who asks ---------------------------------------------------------------------------------- */
 
+/** Whether bytes can be shown in a line. */
 static bool
-path_is_good(const char *path, size_t len)
+bytes_are_good(const char *bytes, size_t len)
 {
-    if (len == 0 || len > SNAPSHOT_PATH_MAX || path[0] != '/' || path[len - 1] == '/') {
-        return false;
-    }
     for (size_t i = 0; i < len; i++) {
-        if ((unsigned char)path[i] <= ' ' || path[i] == 0x7f) {
-            return false; /* no name of a file, or not to be shown in a line */
+        if ((unsigned char)bytes[i] <= ' ' || bytes[i] == 0x7f) {
+            return false;
         }
     }
     return true;
 }
 
-enum snapshots_answer
-snapshots_ask(struct snapshots *snapshots, const void *path, size_t path_len,
-              snapshots_tell_fn *tell, void *arg)
+static bool
+path_is_good(const char *path, size_t len)
 {
-    if (!path_is_good(path, path_len)) {
+    return len > 0 && len <= SNAPSHOT_PATH_MAX && path[0] == '/' && path[len - 1] != '/' &&
+           bytes_are_good(path, len);
+}
+
+/** Whether it names a file of its folder, and so can't lead out of that: no path, no . or .. */
+static bool
+name_is_good(const char *name, size_t len)
+{
+    return len > 0 && memchr(name, '/', len) == NULL && !(len == 1 && name[0] == '.') &&
+           !(len == 2 && name[0] == '.' && name[1] == '.') && bytes_are_good(name, len);
+}
+
+/** Finds the path of the file that is meant; `path` gets SNAPSHOT_PATH_MAX + 1 bytes. */
+static enum snapshots_answer
+find_path(const struct snapshots *snapshots, const char *name, size_t len, char *path)
+{
+    size_t dir_len = strlen(snapshots->dir);
+    if (dir_len == 0 && !path_is_good(name, len)) {
         return SNAPSHOTS_BAD_PATH;
     }
+    if (dir_len > 0) {
+        size_t told = len > dir_len && memcmp(name, snapshots->dir, dir_len) == 0 ? dir_len : 0;
+        name += told;
+        len -= told;
+        if (!name_is_good(name, len) || dir_len + len > SNAPSHOT_PATH_MAX) {
+            return SNAPSHOTS_BAD_NAME;
+        }
+        memcpy(path, snapshots->dir, dir_len);
+    }
+    memcpy(path + dir_len, name, len);
+    path[dir_len + len] = '\0';
+    return SNAPSHOTS_ASKED;
+}
+
+enum snapshots_answer
+snapshots_ask(struct snapshots *snapshots, const void *name, size_t name_len,
+              snapshots_tell_fn *tell, void *arg)
+{
+    char path[SNAPSHOT_PATH_MAX + 1];
+    enum snapshots_answer answer = find_path(snapshots, name, name_len, path);
+    if (answer != SNAPSHOTS_ASKED) {
+        return answer;
+    }
     lock_acquire(&snapshots->lock);
-    enum snapshots_answer answer = SNAPSHOTS_ASKED;
     if (snapshots->wake == NULL) {
         answer = SNAPSHOTS_NOBODY;
     } else if (snapshots->state != SNAPSHOTS_IDLE) {
@@ -90,8 +137,7 @@ snapshots_ask(struct snapshots *snapshots, const void *path, size_t path_len,
         snapshots->tell = tell;
         snapshots->tell_arg = arg;
         snapshots->figures = (struct snapshot_figures){ 0 };
-        memcpy(snapshots->path, path, path_len);
-        snapshots->path[path_len] = '\0';
+        memcpy(snapshots->path, path, strlen(path) + 1);
         snapshots->wake(snapshots->wake_arg);
     }
     lock_release(&snapshots->lock);

@@ -16,10 +16,17 @@
 #include "admin/stats.h"
 #include "engine/snapshot.h"
 
+#define SNAPSHOTS_DIR_MAX (SNAPSHOT_PATH_MAX - 256) /* bytes; a name fits behind it */
+
 struct snapshots;
 
-/** NULL without memory. */
-struct snapshots *snapshots_create(void);
+/**
+ * NULL without memory.
+ *
+ * dir   the folder of all snapshots: an absolute path of up to SNAPSHOTS_DIR_MAX bytes, copied.
+ *       NULL: who asks for a snapshot names any folder
+ */
+struct snapshots *snapshots_create(const char *dir);
 void snapshots_destroy(struct snapshots *snapshots);
 
 /* -- who asks: any thread ---------------------------------------------------------------------- */
@@ -28,6 +35,7 @@ enum snapshots_answer {
     SNAPSHOTS_ASKED,
     SNAPSHOTS_BUSY,     /* another is being written */
     SNAPSHOTS_BAD_PATH, /* not absolute, too long, or with bytes that are none of a name */
+    SNAPSHOTS_BAD_NAME, /* the same where snapshots have their folder: not a plain name in it */
     SNAPSHOTS_NOBODY,   /* there is no thread to write it: the server has not begun, or stops */
 };
 
@@ -37,8 +45,11 @@ enum snapshots_answer {
  */
 typedef void snapshots_tell_fn(void *arg, const char *error);
 
-/** tell   NULL: nobody waits for it */
-enum snapshots_answer snapshots_ask(struct snapshots *snapshots, const void *path, size_t path_len,
+/**
+ * name   an absolute path; where snapshots have their folder, a name in it, or the path of one
+ * tell   NULL: nobody waits for it
+ */
+enum snapshots_answer snapshots_ask(struct snapshots *snapshots, const void *name, size_t name_len,
                                     snapshots_tell_fn *tell, void *arg);
 /** Who asked does not wait any more: when it returns, the callback has run or will never run.  The
  * snapshot goes on. */

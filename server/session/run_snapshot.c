@@ -4,6 +4,8 @@
  *     larder snapshot <file>     OK when it is whole; BUSY while another is being written;
  *                                SERVER_ERROR <file>: <why not>
  *
+ * <file> is an absolute path; with -o snapshot_dir, a name in that folder.
+ *
  * A session that waits for it blocks nobody, as in `hook wait`: see run_hook.c.
  */
 #include "config.h"
@@ -47,6 +49,8 @@ answer_of(enum snapshots_answer asked)
         return "BUSY currently writing a snapshot\r\n";
     case SNAPSHOTS_BAD_PATH:
         return "CLIENT_ERROR a snapshot needs the absolute path of a file\r\n";
+    case SNAPSHOTS_BAD_NAME:
+        return "CLIENT_ERROR a snapshot needs the name of a file in the folder of -o snapshot_dir\r\n";
     case SNAPSHOTS_NOBODY:
         break;
     }

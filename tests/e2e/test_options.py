@@ -92,6 +92,7 @@ VALUES = {
     "ssl_ca_cert": "=/x",
     "load": "=/x",
     "load_if_there": "=/x",
+    "snapshot_dir": "=/x",
 }
 NUMBERS = (
     "lru_crawler_sleep lru_crawler_tocrawl read_buf_mem_limit temporary_ttl idle_timeout watcher_logbuf_size"

@@ -281,6 +281,59 @@ def test_what_is_no_snapshot_is_not_replaced():
         assert folder.names() == ["folder", "items", "link"]
 
 
+BAD_NAME = b"CLIENT_ERROR a snapshot needs the name of a file in the folder of -o snapshot_dir\r\n"
+
+
+def test_a_folder_of_its_own_is_not_left():
+    with Folder() as outside, Folder() as folder:
+        for name in ("link", "sub/link"):
+            os.makedirs(os.path.dirname(folder.file(name)), exist_ok=True)
+            os.symlink(outside.path, folder.file(name))
+        os.symlink(outside.file(), folder.file("file"))
+        for slashes in ("", "//"):
+            with Server(["-A", "-o", "snapshot_dir=" + folder.path + slashes]) as server, server.client() as client:
+                client.exchange(b"set a 0 0 1\r\nx\r\n", b"STORED\r\n")
+                for name in (
+                    *(outside.file(), "/items", "//items", "/", "../items", "..", ".", "./items", "sub/items", "sub/", "link/items"),
+                    *("sub/link/items", folder.path, folder.path + "/", folder.file("../items"), folder.file("sub/items")),
+                    *(folder.path + "//items", folder.path + "items", "a\x01b", "a\x7fb", "a" * 1000, "/" + "a" * 1000),
+                ):
+                    client.exchange(b"larder snapshot %s\r\n" % name.encode(), BAD_NAME)
+                path = folder.file("file").encode()
+                client.exchange(
+                    b"larder snapshot file\r\n", b"SERVER_ERROR %s: cannot be replaced: Too many levels of symbolic links\r\n" % path
+                )
+                assert outside.names() == []
+                snapshot(client, "items")
+                assert client.stats("larder")["snapshot_file"] == folder.file()
+                snapshot(client, folder.file("as_path"))
+                snapshot(client, "..items")
+                assert read_snapshot(folder.file()).keys() == {b"a"}
+        assert folder.names() == ["..items", "as_path", "file", "items", "link", "sub"] and outside.names() == []
+        with Server(["-o", f"snapshot_dir={folder.path},load={folder.file()}"]) as server, server.client() as client:
+            assert value_of(client, b"a") == b"x"
+
+
+def test_a_folder_that_will_not_do_ends_the_start():
+    with Folder() as folder:
+        with open(folder.file(), "w") as file:
+            file.write("x")
+        for name, code, why in (
+            (folder.file("none"), 1, NO_FILE),
+            (folder.file(), 1, "Not a directory"),
+            ("items", 64, "an absolute path of up to 744 bytes is right"),
+            ("/" + "a" * 744, 64, "an absolute path of up to 744 bytes is right"),
+        ):
+            root = ["-u", "root"] if os.geteuid() == 0 else []
+            ended = run([*root, "-l", "127.0.0.1", "-p", "-1", "-o", "snapshot_dir=" + name])
+            assert ended.returncode == code, ended
+            text = ended.stderr.decode()
+            assert text.startswith("-o snapshot_dir=" + name[:300]) and text.endswith(f": {why}\n"), text
+        if os.geteuid() == 0:
+            ended = run(["-u", "nobody", "-l", "127.0.0.1", "-p", "-1", "-o", "snapshot_dir=" + folder.path])
+            assert ended.returncode == 1 and b"the server's user cannot write there" in ended.stderr, ended
+
+
 def test_commands_behind_it_are_answered_behind_it():
     with Folder() as folder, Server(["-A"]) as server, server.client() as client:
         line = b"larder snapshot %s\r\n" % folder.file().encode()
