@@ -6,6 +6,7 @@ The files are read here by a reader of their own, made from what server/engine/s
 import ctypes
 import os
 import resource
+import select
 import shutil
 import signal
 import socket
@@ -552,6 +553,66 @@ def test_a_file_that_is_not_there_is_an_error_or_not():
         for option in ("load", "load_if_there"):
             text = start_fails(["-o", f"{option}={folder.file()}"])
             assert text == f"-o load: {folder.file()}: is not a snapshot of larder\n", text
+
+
+def is_loading(process, path):
+    """Whether a process has read some of a file, and not yet all of it."""
+    folder = f"/proc/{process.pid}"
+    for fd in os.listdir(folder + "/fd"):
+        try:
+            if os.readlink(f"{folder}/fd/{fd}") == path:
+                with open(f"{folder}/fdinfo/{fd}") as info:
+                    return 0 < int(info.readline().split()[1]) < os.path.getsize(path)
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return False
+
+
+def stop_while_loading(args, path, number):
+    """Starts a server, and signals it while it loads; False: it was through before."""
+    root = ["-u", "root"] if os.geteuid() == 0 else []
+    command = [larder_binary(), *root, "-m", "256", *args]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            deadline = time.monotonic() + TIMEOUT_S
+            while not is_loading(process, path):
+                if select.select([process.stdout], [], [], 0)[0]:
+                    return False  # it tells what it has loaded
+                assert time.monotonic() < deadline, "waited for it to load"
+            process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+            met = is_loading(process, path)
+            process.send_signal(number)
+            process.send_signal(signal.SIGCONT)
+            output, _ = process.communicate(timeout=TIMEOUT_S)
+            assert process.returncode == 0, (process.returncode, output)
+            assert not met or output == b"", output
+            return met
+        finally:
+            process.kill()
+
+
+def test_a_stop_while_it_is_read_is_an_orderly_one():
+    with Folder() as folder:
+        with large_server() as server, server.client() as client:
+            set_many(client, b"small", 200000, b"x")
+            snapshot(client, folder.file())
+        with open(folder.file(), "rb") as file:
+            before = file.read()
+        listen, memory, pid_file = folder.file("socket"), folder.file("memory"), folder.file("pid")
+        args = ["-s", listen, "-P", pid_file, "-o", "load=" + folder.file()]
+        for more, number in (([], signal.SIGTERM), ([], signal.SIGINT), (["-e", memory], signal.SIGUSR1)):
+            for _ in range(TRIES_MAX):
+                if stop_while_loading(args + more, folder.file(), number):
+                    break
+            else:
+                raise AssertionError("no start was met while it loaded")
+            with open(folder.file(), "rb") as file:
+                assert file.read() == before
+            # Neither a description of half of the items, nor what the stop of a server would leave behind.
+            assert [name for name in folder.names() if name != "memory"] == ["items"], folder.names()
+        with Server(["-m", "256", "-e", memory, "-o", "load=" + folder.file()]) as server, server.client() as client:
+            assert client.stats()["curr_items"] == "200000"
 
 
 def test_a_damaged_file_is_refused_and_left_alone():
