@@ -517,7 +517,10 @@ cov:
 	@tests/support/coverage.sh build/cov/obj
 
 tidy: $(LIBRARIES) config.h
-	@for check in $(TIDY_CHECKS); do echo "-- $$check"; $(TIDY_ENV) $$check || failed=1; done; test -z "$$failed"
+	@for check in $(TIDY_CHECKS); do \
+	    echo "-- $$check"; $(TIDY_ENV) $$check || failed="$$failed $${check##*/}"; \
+	done; \
+	test -z "$$failed" || { echo "make tidy: failed:$$failed" >&2; exit 1; }; echo 'make tidy: all $(words $(TIDY_CHECKS)) checks passed'
 
 # -- fuzzing --------------------------------------------------------------------------------------------
 
@@ -660,7 +663,7 @@ help:
 # @                    against memcached, too, a minute each: storms of connections, idle and busy ones; a client beside a
 # @                    greedy one; handshakes and requests of TLS; one worker and two on two processors
 # @make pgo            build/pgo/larder: with the profile of a training run; `make install VARIANT=pgo`
-# @make tidy           layers, exported names, headers; lists the longest files and functions
+# @make tidy           layers, exported names, headers, manual pages, words; lists the longest files and functions
 # @make format         clang-format over all sources
 # @make analyze        cppcheck and clang-tidy
 # @make clean          removes build/; distclean: the configuration as well

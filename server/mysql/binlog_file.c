@@ -19,7 +19,7 @@ binlog_file_begin(struct binlog_file *file, struct bytes bytes, const char **rea
         return BINLOG_FILE_ENCRYPTED;
     }
     if (memcmp(bytes.at, magic, sizeof(magic)) != 0) {
-        *reason = "not a binary log: it does not begin with fe 'bin'";
+        *reason = "it does not begin with fe 'bin'";
         return BINLOG_FILE_BAD;
     }
     file->pos = BINLOG_FILE_MAGIC_LEN;

@@ -14,7 +14,6 @@
 
 #define TABLES_SHOWN_MAX 1000u /* of those that patterns match */
 #define TEXT_CAP         128u
-#define CHECK_SERVER_ID  0x5fffff17u
 
 struct check {
     const struct rules *rules;
@@ -104,7 +103,7 @@ check_grants(struct check *check)
             check->source.link.is_mariadb ? "BINLOG MONITOR" : "REPLICATION CLIENT");
     }
     if (source_begin(&check->source, &check->rules->source, &check->source.current,
-                     CHECK_SERVER_ID) == SOURCE_OK &&
+                     source_choose_server_id()) == SOURCE_OK &&
         source_next(&check->source, &event) == SOURCE_OK) {
         say(check, FINDING_OK, "the log can be read");
     } else {

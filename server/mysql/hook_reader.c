@@ -145,13 +145,6 @@ host_failed(struct hook *hook)
     }
 }
 
-static uint32_t
-choose_server_id(void)
-{
-    /* High numbers, which nobody gives to servers. */
-    return 0x60000000u | (uint32_t)(rng_system() & 0x1fffffffu);
-}
-
 /** Whether MySQL changes rows by foreign keys without logging them. */
 static bool
 has_native_cascades(struct hook *hook)
@@ -336,7 +329,7 @@ follow(struct hook *hook)
     case SOURCE_DUPLICATE:
         metric_add(&hook->duplicates, 1);
         say(hook, host, "another reader has the same server id: takes another one");
-        hook->server_id = choose_server_id();
+        hook->server_id = source_choose_server_id();
         break;
     }
     if (result == SOURCE_LOST && !hook->is_followed) {
@@ -384,8 +377,8 @@ void *
 hook_reader_main(void *arg)
 {
     struct hook *hook = arg;
-    hook->server_id =
-        hook->rules->source.server_id != 0 ? hook->rules->source.server_id : choose_server_id();
+    uint32_t given_id = hook->rules->source.server_id;
+    hook->server_id = given_id != 0 ? given_id : source_choose_server_id();
     begin_from_state_file(hook);
     hook_acquire(hook);
     while (!hook->stopping) {

@@ -17,9 +17,10 @@ bool hook_check(const struct rules *rules, FILE *out);
 
 /**
  * Prints for each transaction what the rules would do to which keys: those of binary log files, or
- * (no files) those that happen on the first host that answers, until the process is ended.
+ * (no files) those that happen on the first host that answers, until SIGTERM or SIGINT.
  *
- * Errors: false, with a line on `out` that tells why.
+ * Errors:  false, with a line on `out` that tells why.
+ * Threads: the process has no other one that would take these signals.
  */
 bool hook_print(const struct rules *rules, char *const *files, int file_count, FILE *out);
 

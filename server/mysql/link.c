@@ -88,8 +88,12 @@ link_quote(struct link *link, struct bytes text, char *out, size_t cap)
 
 #include <errmsg.h>
 #include <mysql.h>
+#include <mysqld_error.h>
 
 #include "base/assert.h" /* again: mysql.h may include the C library's */
+
+#define CLIENT_ERRORS_END  3000u
+#define MARIADB_ERRORS_END 5100u
 
 bool
 link_library_open(void)
@@ -103,18 +107,19 @@ link_library_close(void)
     mysql_library_end();
 }
 
-/** Notes what went wrong; our own connection settings are not part of any text of libmariadb. */
-static enum link_result
-take_error(struct link *link)
+/** Our own connection settings are not part of any text of libmariadb. */
+enum link_result
+link_take_error(struct link *link)
 {
     MYSQL *mysql = link->mysql;
     link->number = mysql_errno(mysql);
     snprintf(link->error, sizeof(link->error), "%s", mysql_error(mysql));
-    if (link->number == CR_NET_PACKET_TOO_LARGE || link->number == 1153) {
+    if (link->number == CR_NET_PACKET_TOO_LARGE || link->number == ER_NET_PACKET_TOO_LARGE) {
         return LINK_TOO_LONG;
     }
-    bool is_ours = (link->number >= 2000 && link->number < 3000) ||
-                   (link->number >= 5000 && link->number < 5100); /* libmariadb's own */
+    /* Numbers of the library; all others are the server's. */
+    bool is_ours = (link->number >= CR_MIN_ERROR && link->number < CLIENT_ERRORS_END) ||
+                   (link->number >= CER_MIN_ERROR && link->number < MARIADB_ERRORS_END);
     return is_ours ? LINK_LOST : LINK_REFUSED;
 }
 
@@ -205,7 +210,7 @@ link_open(struct link *link, const struct rules_source *source, const struct rul
     if (mysql_real_connect(mysql, is_unix ? NULL : host->name, source->user, source->password, NULL,
                            host->port, is_unix ? host->name : NULL,
                            CLIENT_MULTI_STATEMENTS) == NULL) {
-        enum link_result result = take_error(link);
+        enum link_result result = link_take_error(link);
         link_close(link);
         return result;
     }
@@ -280,7 +285,7 @@ link_query(struct link *link, const char *sql, link_row_fn *row, void *arg)
         return LINK_LOST;
     }
     if (mysql_real_query(mysql, sql, strlen(sql)) != 0) {
-        return take_error(link);
+        return link_take_error(link);
     }
     for (;;) {
         MYSQL_RES *result = mysql_store_result(mysql);
@@ -290,14 +295,14 @@ link_query(struct link *link, const char *sql, link_row_fn *row, void *arg)
             }
             mysql_free_result(result);
         } else if (mysql_errno(mysql) != 0) {
-            return take_error(link);
+            return link_take_error(link);
         }
         int more = mysql_next_result(mysql);
         if (more < 0) {
             return LINK_OK;
         }
         if (more > 0) {
-            return take_error(link);
+            return link_take_error(link);
         }
     }
 }

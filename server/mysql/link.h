@@ -20,7 +20,6 @@ enum link_result {
     LINK_LOST,     /* no connection, or no longer */
 };
 
-/** What the last error was about: see link_is_auth_error() and the like. */
 struct link {
     void *mysql; /* MYSQL; NULL: not open */
     bool is_mariadb;
@@ -60,6 +59,9 @@ typedef void link_row_fn(void *arg, const struct bytes *values, unsigned count);
 /** Runs one statement or several; `row` may be NULL. */
 enum link_result link_query(struct link *link, const char *sql, link_row_fn *row, void *arg)
     __attribute__((warn_unused_result));
+
+/** Notes the error of the last call of libmariadb, and tells what it means for the connection. */
+enum link_result link_take_error(struct link *link) __attribute__((warn_unused_result));
 
 /** The first value of the first row as text, cut to `cap`; "" for NULL and without a row. */
 enum link_result link_query_text(struct link *link, const char *sql, char *out, size_t cap)

@@ -38,6 +38,12 @@ source_close(struct source *source)
     link_close(&source->link);
 }
 
+uint32_t
+source_choose_server_id(void)
+{
+    return 0x60000000u | (uint32_t)(rng_system() & 0x1fffffffu);
+}
+
 /* -- where the log ends ------------------------------------------------------------------------ */
 
 struct set_arg {
@@ -163,6 +169,7 @@ source_open(struct source *source, const struct rules_source *settings,
 #ifdef HAVE_HOOK
 
 #include <mysql.h>
+#include <mysqld_error.h>
 
 #include "base/assert.h" /* again: mysql.h may include the C library's */
 
@@ -170,9 +177,10 @@ source_open(struct source *source, const struct rules_source *settings,
 static bool
 is_duplicate(const struct link *link)
 {
-    return link->number == 4052 ||
-           (link->number == 1236 && (strstr(link->error, "same server_uuid") != NULL ||
-                                     strstr(link->error, "same server_id") != NULL));
+    bool says_so = strstr(link->error, "same server_uuid") != NULL ||
+                   strstr(link->error, "same server_id") != NULL;
+    return link->number == ER_SLAVE_SAME_ID ||
+           (link->number == ER_MASTER_FATAL_ERROR_READING_BINLOG && says_so);
 }
 
 static enum source_result
@@ -181,9 +189,10 @@ refused(const struct link *link)
     if (is_duplicate(link)) {
         return SOURCE_DUPLICATE;
     }
-    /* 1236: the log cannot be read from there; the others are MariaDB's about GTIDs. */
-    return link->number == 1236 || (link->number >= 1940 && link->number <= 1960) ? SOURCE_GAP
-                                                                                  : SOURCE_LOST;
+    bool is_gtid_unknown = link->number >= ER_FAILED_GTID_STATE_INIT &&
+                           link->number <= ER_BINLOG_MUST_BE_EMPTY; /* MariaDB's */
+    return link->number == ER_MASTER_FATAL_ERROR_READING_BINLOG || is_gtid_unknown ? SOURCE_GAP
+                                                                                   : SOURCE_LOST;
 }
 
 static enum source_result
@@ -229,9 +238,7 @@ send_command(struct link *link, enum enum_server_command command, const struct w
 {
     MYSQL *mysql = link->mysql;
     if (mysql->methods->db_command(mysql, command, body->at, body->len, streams, NULL) != 0) {
-        link->number = mysql_errno(mysql);
-        snprintf(link->error, sizeof(link->error), "%s", mysql_error(mysql));
-        return link->number >= 2000 && link->number < 3000 ? LINK_LOST : LINK_REFUSED;
+        return link_take_error(link);
     }
     return LINK_OK;
 }
@@ -418,12 +425,7 @@ source_next(struct source *source, struct bytes *event)
     MYSQL *mysql = link->mysql;
     unsigned long len = mysql_net_read_packet(mysql);
     if ((unsigned)len == packet_error) {
-        link->number = mysql_errno(mysql);
-        snprintf(link->error, sizeof(link->error), "%s", mysql_error(mysql));
-        if (link->number == 2020 || link->number == 1153) {
-            return SOURCE_TOO_LONG;
-        }
-        return link->number >= 2000 && link->number < 3000 ? SOURCE_LOST : refused(link);
+        return of_link(link, link_take_error(link));
     }
     const uint8_t *packet = mysql->net.read_pos;
     if (len < 2 || packet[0] != 0) {

@@ -38,6 +38,9 @@ enum source_result source_open(struct source *source, const struct rules_source 
                                const struct rules_host *host) __attribute__((warn_unused_result));
 void source_close(struct source *source);
 
+/** A number for a reader of a log: high, as nobody gives them to servers, and by chance. */
+uint32_t source_choose_server_id(void);
+
 /** server_id   ours, not 0: no two readers of a server may have the same */
 enum source_result source_begin(struct source *source, const struct rules_source *settings,
                                 const struct position *from, uint32_t server_id)

@@ -98,6 +98,12 @@ stream_stop(struct stream *stream)
     tables_stop(stream->tables);
 }
 
+const char *
+stream_file(const struct stream *stream)
+{
+    return stream->received.file;
+}
+
 const struct stream_counts *
 stream_counts(const struct stream *stream)
 {

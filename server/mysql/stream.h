@@ -87,6 +87,9 @@ bool stream_received(struct stream *stream, struct position *out);
 /** Whether they include `target`. */
 bool stream_reaches(struct stream *stream, const struct position *target);
 
+/** The name of the log that the last event was of.  The thread of stream_event() alone. */
+const char *stream_file(const struct stream *stream);
+
 const struct stream_counts *stream_counts(const struct stream *stream);
 /** Unix second of the newest event. */
 uint32_t stream_time(const struct stream *stream);

@@ -924,7 +924,7 @@ def check_tool(db):
     for line in ("delete user:1", "delete email:a@b", 'set userw:1 {"id":1,"name":"Ann"}'):
         assert f"    {line}\n" in text, (line, text)
     live = subprocess.Popen(
-        [larder_binary(), "--hook-print", place.rules], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [larder_binary(), "--hook-print", place.rules], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
         seen = []
@@ -937,11 +937,24 @@ def check_tool(db):
             return b"    delete user:77\n" in seen
 
         wait_until(shown, "the live log")
+        with db.connect() as sql:
+            sql("FLUSH BINARY LOGS; INSERT INTO shop.users VALUES (78, 'a', 'b')")
+            log = sql("SHOW BINARY LOGS")[-1][0]
+        wait_until(lambda: b"    delete user:78\n" in seen, "a new log")
+        headings = [line for line in seen[: seen.index(b"    delete user:78\n")] if not line.startswith(b" ")]
+        assert headings[-1].startswith(log.encode() + b":"), (log, headings[-2:])
+        live.terminate()
+        code = live.wait(TIMEOUT_S)
+        reader.join()
+        # What ends it is no failure, and leaves no line behind that is no transaction.
+        assert code == 0 and live.stderr.read() == b"", (code, seen)
+        assert all(re.match(rb"    |bin\.[0-9]+:", line) for line in seen), seen
     finally:
         live.kill()
         live.wait()
         reader.join()
         live.stdout.close()
+        live.stderr.close()
 
 
 def check_semisync(db):
