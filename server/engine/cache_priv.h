@@ -75,8 +75,10 @@ struct cache {
     _Atomic uint32_t now_s;      /* (a) cache second */
     _Atomic uint64_t cas_last;   /* (a) the last id given */
     _Atomic uint64_t items_hint; /* (a) items, some few per class behind */
-    _Atomic uint32_t generation; /* (a) flushes so far; items carry it modulo ITEM_GENERATIONS */
-    _Atomic uint32_t generation_swept; /* (a) no item of a generation before this is left */
+    _Atomic uint32_t generation; /* (a) flushes so far; items carry it modulo ITEM_GENERATIONS; as
+                                    generation_swept */
+    _Atomic uint32_t generation_swept; /* (a) no item of a generation before this is left; written
+                                          under the sweeper's lock */
     _Atomic uint32_t sweep_stamp;      /* (a) flushes of all or of a prefix so far */
     _Atomic uint32_t flush_at_s;       /* (a) cache second of the flush to come; 0 for none */
     _Atomic uint64_t epoch;            /* (a) grows when pages wait for readers to leave */
