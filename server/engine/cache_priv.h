@@ -91,7 +91,8 @@ struct cache {
     struct sweeper sweeper;
     unsigned classes;              /* ids 1 .. classes */
     uint32_t chunk_max;            /* bytes of the largest class */
-    uint8_t *class_by_size;        /* class id by item bytes / 8, rounded up */
+    uint8_t *class_by_size;        /* class id by item bytes / 8, rounded up; the last class for all
+                                      that no chunk holds, up to ITEM_SHORT_MAX */
     struct size_class *size_class; /* [1 .. classes] */
     struct sizes *sizes;           /* NULL unless track_sizes */
     struct memory_file *file;      /* NULL without options.memory_file; owned */
