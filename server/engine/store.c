@@ -485,8 +485,8 @@ commit_joined(struct cache *cache, struct cache_thread *thread, struct cache_sto
 uint32_t
 store_held_expiry(const struct cache *cache, uint64_t hash, uint32_t old_s, uint32_t new_s)
 {
-    uint32_t since = holdoff_since(&cache->holdoff, hash);
-    bool held = since != 0 && cache_now_s(cache) - since <= holdoff_span_s(&cache->holdoff);
+    bool held = holdoff_holds(holdoff_since(&cache->holdoff, hash), cache_now_s(cache),
+                              holdoff_span_s(&cache->holdoff));
     return held && old_s != 0 && (new_s == 0 || new_s > old_s) ? old_s : new_s;
 }
 
@@ -518,7 +518,7 @@ hold_off(struct cache *cache, struct cache_store *store, enum cache_store_mode m
             prefixes_held_s(&cache->prefixes, store_key(cache, store), store->key_len);
         since = flushed > since ? flushed : since;
     }
-    if (since == 0 || now_s - since > holdoff->seconds) {
+    if (!holdoff_holds(since, now_s, holdoff->seconds)) {
         return CACHE_OK;
     }
     if (holdoff->refuse) {
