@@ -158,7 +158,7 @@ struct cache *
 cache_build(const struct cache_options *options, const struct pages_file *file)
 {
     assert(options->memory_limit >= MEMORY_LIMIT_MIN);
-    assert(options->item_size_max >= 1024 && options->item_size_max <= CACHE_ITEM_SIZE_LIMIT);
+    assert(options->item_size_max >= CACHE_ITEM_SIZE_MIN && options->item_size_max <= CACHE_ITEM_SIZE_LIMIT);
     struct cache *cache = calloc(1, sizeof(*cache));
     if (cache == NULL) {
         return NULL;

@@ -21,11 +21,12 @@ begin_hashed(struct cache *cache, struct cache_thread *thread, uint64_t hash, co
     assert(key_len >= 1 && key_len <= CACHE_KEY_MAX);
     uint32_t flags = client_flags != 0 ? SHAPE_CLIENT_FLAGS : 0;
     uint32_t key_offset = item_key_offset(flags, cache->cas_size);
-    uint64_t size = (uint64_t)key_offset + key_len + value_len;
-    if (size > cache->options.item_size_max) {
+    uint32_t value_offset = key_offset + key_len; /* below the least item_size_max that there is */
+    if (value_len > cache->options.item_size_max - value_offset) {
         metric_add(&thread->counters.store_too_large, 1);
         return CACHE_TOO_LARGE;
     }
+    uint64_t size = value_offset + value_len;
     bool large = size > cache->chunk_max;
     uint8_t class_id = large ? (uint8_t)cache->classes : cache_class_of(cache, (uint32_t)size);
     metric_add(&thread->counters.of_class[class_id].set_cmds, 1);
@@ -53,7 +54,7 @@ begin_hashed(struct cache *cache, struct cache_thread *thread, uint64_t hash, co
     if (large) {
         large_begin(cache, store, item, shape_make(key_len, 0, 0, flags | SHAPE_LARGE));
     } else {
-        store->at = (uint8_t *)item + key_offset + key_len;
+        store->at = (uint8_t *)item + value_offset;
         store->room = (uint32_t)value_len;
     }
     return CACHE_OK;

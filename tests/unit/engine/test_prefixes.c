@@ -1,9 +1,8 @@
 /* Flushing and bypassing all keys that begin alike. */
 #include "unit/engine/rig.h"
 
-#include "engine/store.h"
-
 #include "engine/prefixes.h"
+#include "engine/store.h"
 
 static struct rig rig;
 static char key[32];
