@@ -156,7 +156,7 @@ cache_is_expired(uint32_t expire_s, uint32_t now_s)
 static inline bool
 cache_has_prefixes(const struct cache *cache)
 {
-    /* relaxed: a flush is seen in time; cache_is_void_now() orders */
+    /* relaxed: a flush is seen in time; where it must be, store_cas_for_change() looks again */
     return __builtin_expect(
         atomic_load_explicit(&cache->prefixes.cas_high, memory_order_relaxed) != 0, 0);
 }

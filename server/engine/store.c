@@ -139,8 +139,8 @@ cache_store_abort(struct cache *cache, struct cache_thread *thread, struct cache
 
 /* -- taking the place in the index ------------------------------------------------------------- */
 
-uint64_t
-store_next_cas(struct cache *cache)
+static uint64_t
+next_cas(struct cache *cache)
 {
     /* seq_cst: see flush_at_last_id() in prefixes.c; otherwise it need only be unique. */
     return atomic_fetch_add_explicit(&cache->cas_last, 1, memory_order_seq_cst) + 1;
@@ -155,12 +155,12 @@ store_cas_for_change(struct cache *cache, const struct found *old, uint64_t want
     RACE_POINT();
 #ifdef LARDER_BREAK_PREFIX_ORDER
     /* For the stress test that must fail: see tests/stress/prefix_race.c. */
-    return wanted != 0 ? wanted : store_next_cas(cache);
+    return wanted != 0 ? wanted : next_cas(cache);
 #endif
     if (wanted != 0) {
         prefixes_note_explicit(&cache->prefixes, wanted);
     }
-    uint64_t cas = wanted != 0 ? wanted : store_next_cas(cache);
+    uint64_t cas = wanted != 0 ? wanted : next_cas(cache);
     /* seq_cst: after the id was taken; see flush_at_last_id(). */
     bool flushed = atomic_load_explicit(&cache->prefixes.cas_high, memory_order_seq_cst) != 0 &&
                    cache_is_void(cache, cache_item(cache, old->ref), old->shape);
@@ -196,7 +196,7 @@ store_publish(struct cache *cache, struct cache_store *store, struct bucket *hea
         if (store->cas_new != 0) {
             prefixes_note_explicit(&cache->prefixes, store->cas_new);
         }
-        cas = store->cas_new != 0 ? store->cas_new : store_next_cas(cache);
+        cas = store->cas_new != 0 ? store->cas_new : next_cas(cache);
         item_set_cas(item, cas);
     }
     store->value_len_out = store->value_len;
@@ -614,7 +614,7 @@ overwrite_at(struct cache *cache, struct bucket *head, const struct found *found
     item_set_access(item, access_at(access, cache_now_s(cache)));
     item_set_expire_s(item, with->expire_s);
     if (cache->cas_size > 0) {
-        with->cas = store_next_cas(cache);
+        with->cas = next_cas(cache);
         item_set_cas(item, with->cas);
     }
     if (flags & SHAPE_CLIENT_FLAGS) {
