@@ -143,11 +143,6 @@ uint8_t *binary_write_value_head(uint8_t *at, struct binary_echo echo, struct sp
 /** The new number of INCR and DECR. */
 uint8_t *binary_write_number(uint8_t *at, struct binary_echo echo, uint64_t number, uint64_t cas);
 
-/** One statistic, or with both spans empty the end of them.  BINARY_HEADER_LEN and the two spans'
- * bytes. */
-uint8_t *binary_write_stat(uint8_t *at, struct binary_echo echo, struct span name,
-                           struct span value);
-
 /** A body of text: VERSION, SASL, errors with a text of their own.  BINARY_HEADER_LEN and the
  * text's bytes. */
 uint8_t *binary_write_text(uint8_t *at, struct binary_echo echo, enum binary_status status,
@@ -160,8 +155,5 @@ uint8_t *binary_write_error(uint8_t *at, struct binary_echo echo, enum binary_st
 /** The miss of GETK and GATK: "not found" with the key.  BINARY_HEADER_LEN + KEY_LEN_MAX bytes at
  * most. */
 uint8_t *binary_write_key_miss(uint8_t *at, struct binary_echo echo, struct span key);
-
-/** The default text of a status; static storage.  Empty for BINARY_STATUS_OK. */
-struct span binary_status_text(enum binary_status status);
 
 #endif

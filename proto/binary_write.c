@@ -79,32 +79,9 @@ binary_write_number(uint8_t *at, struct binary_echo echo, uint64_t number, uint6
 }
 
 uint8_t *
-binary_write_stat(uint8_t *at, struct binary_echo echo, struct span name, struct span value)
-{
-    at = write_header(at, echo, BINARY_STATUS_OK, name.len, 0, name.len + value.len, 0);
-    return write_span(write_span(at, name), value);
-}
-
-uint8_t *
 binary_write_text(uint8_t *at, struct binary_echo echo, enum binary_status status, struct span text)
 {
     return write_span(write_header(at, echo, status, 0, 0, text.len, 0), text);
-}
-
-uint8_t *
-binary_write_error(uint8_t *at, struct binary_echo echo, enum binary_status status)
-{
-    struct span text = binary_status_text(status);
-    assert(text.len <= BINARY_ERROR_MAX - BINARY_HEADER_LEN);
-    return binary_write_text(at, echo, status, text);
-}
-
-uint8_t *
-binary_write_key_miss(uint8_t *at, struct binary_echo echo, struct span key)
-{
-    assert(key.len <= KEY_LEN_MAX);
-    at = write_header(at, echo, BINARY_STATUS_NOT_FOUND, key.len, 0, key.len, 0);
-    return write_span(at, key);
 }
 
 static struct span
@@ -113,8 +90,9 @@ text_of(const char *text)
     return (struct span){ (const uint8_t *)text, strlen(text) };
 }
 
-struct span
-binary_status_text(enum binary_status status)
+/** The default text of a status. */
+static struct span
+status_text(enum binary_status status)
 {
     switch (status) {
     case BINARY_STATUS_OK:
@@ -141,4 +119,20 @@ binary_status_text(enum binary_status status)
     }
     assert(false && "a status without a text");
     return text_of("");
+}
+
+uint8_t *
+binary_write_error(uint8_t *at, struct binary_echo echo, enum binary_status status)
+{
+    struct span text = status_text(status);
+    assert(text.len <= BINARY_ERROR_MAX - BINARY_HEADER_LEN);
+    return binary_write_text(at, echo, status, text);
+}
+
+uint8_t *
+binary_write_key_miss(uint8_t *at, struct binary_echo echo, struct span key)
+{
+    assert(key.len <= KEY_LEN_MAX);
+    at = write_header(at, echo, BINARY_STATUS_NOT_FOUND, key.len, 0, key.len, 0);
+    return write_span(at, key);
 }

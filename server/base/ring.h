@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* tests/stress/log_ring_broken.sh takes the order away, and expects to be told. */
+/* For the stress test that must fail: see tests/stress/log_ring.c and must_fail.sh. */
 #ifdef LARDER_BREAK_RING_ORDER
 #define RING_ACQUIRE memory_order_relaxed
 #define RING_RELEASE memory_order_relaxed

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 
+#include <errno.h>
 #include <sys/random.h>
 
 void
@@ -35,7 +36,10 @@ uint64_t
 rng_system(void)
 {
     uint64_t value = 0;
-    ssize_t got = getrandom(&value, sizeof(value), 0);
+    ssize_t got;
+    do {
+        got = getrandom(&value, sizeof(value), 0);
+    } while (got < 0 && errno == EINTR); /* soon after a boot it may wait, and a signal come */
     assert(got == (ssize_t)sizeof(value));
     return value;
 }

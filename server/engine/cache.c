@@ -22,7 +22,6 @@
 #define MEMORY_LIMIT_MIN        ((uint64_t)1 << 20) /* bytes */
 #define PAGES_MIN               4u   /* pages that a lowered limit leaves beside the index */
 #define MAINTAIN_CHUNKS         256u /* of a page on the move, emptied in one slice */
-#define GENERATIONS_UNSWEPT_MAX (ITEM_GENERATIONS - 2u)
 
 /* -- what the index asks of items -------------------------------------------------------------- */
 
@@ -159,7 +158,7 @@ struct cache *
 cache_build(const struct cache_options *options, const struct pages_file *file)
 {
     assert(options->memory_limit >= MEMORY_LIMIT_MIN);
-    assert(options->item_size_max >= 1024 && options->item_size_max <= CACHE_ITEM_SIZE_LIMIT);
+    assert(options->item_size_max >= CACHE_ITEM_SIZE_MIN && options->item_size_max <= CACHE_ITEM_SIZE_LIMIT);
     struct cache *cache = calloc(1, sizeof(*cache));
     if (cache == NULL) {
         return NULL;
@@ -343,20 +342,6 @@ cache_fence_readers(struct cache *cache)
 
 /* -- time -------------------------------------------------------------------------------------- */
 
-/** Begins a new generation: all items of the ones before are dead. */
-static void
-begin_generation(struct cache *cache)
-{
-    uint32_t swept = atomic_load_explicit(&cache->generation_swept,
-                                          memory_order_relaxed); /* relaxed: grows only */
-    if (cache_generation(cache) - swept >= GENERATIONS_UNSWEPT_MAX) {
-        expire_sweep_all(cache);
-    }
-    /* relaxed: numbers that only grow */
-    atomic_fetch_add_explicit(&cache->generation, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&cache->sweep_stamp, 1, memory_order_relaxed);
-}
-
 /** One thread gets to do it. */
 void
 cache_flush_if_due(struct cache *cache)
@@ -366,7 +351,7 @@ cache_flush_if_due(struct cache *cache)
     if (at_s != 0 && at_s <= cache_now_s(cache) &&
         atomic_compare_exchange_strong_explicit(&cache->flush_at_s, &at_s, 0, memory_order_relaxed,
                                                 memory_order_relaxed)) { /* relaxed: as above */
-        begin_generation(cache);
+        expire_begin_generation(cache);
     }
 }
 
@@ -412,7 +397,7 @@ cache_flush(struct cache *cache, struct cache_thread *thread, int64_t at)
     if (at <= cache_now(cache)) {
         atomic_store_explicit(&cache->flush_at_s, 0,
                               memory_order_relaxed); /* relaxed: one number */
-        begin_generation(cache);
+        expire_begin_generation(cache);
         return;
     }
     uint32_t at_s = cache_expire_s(cache, at);

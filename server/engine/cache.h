@@ -33,6 +33,7 @@
 #define CACHE_BATCH_MAX       32u    /* reads that cache_prefetch() takes at once */
 #define CACHE_THREADS_MAX     1024u /* struct cache_thread per cache */
 #define CACHE_SCAN_ITEMS      32u   /* that one step of cache_scan() visits at most */
+#define CACHE_ITEM_SIZE_MIN   1024u /* bytes; smallest item_size_max: any key's item fits */
 #define CACHE_ITEM_SIZE_LIMIT (1024u * 1024 * 1024) /* bytes; largest item_size_max */
 #define CACHE_NEVER           0                     /* expiry: never */
 #define CACHE_PREFIXES_MAX    256u /* prefixes that are flushed and not yet swept, or bypassed */
@@ -61,7 +62,8 @@ enum cache_evict_for {
 
 struct cache_options {
     uint64_t memory_limit;  /* bytes of item pages and index together, hard; at least 1 MiB */
-    uint32_t item_size_max; /* bytes: header, key and value; at least 1024 */
+    /* bytes: header, key and value; CACHE_ITEM_SIZE_MIN to CACHE_ITEM_SIZE_LIMIT */
+    uint32_t item_size_max;
     double growth_factor;   /* between size classes, above 1; 0 for the default table */
     uint32_t
         chunk_min;     /* bytes of key and value that the smallest class holds; 0 for the default */

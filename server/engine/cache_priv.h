@@ -75,8 +75,10 @@ struct cache {
     _Atomic uint32_t now_s;      /* (a) cache second */
     _Atomic uint64_t cas_last;   /* (a) the last id given */
     _Atomic uint64_t items_hint; /* (a) items, some few per class behind */
-    _Atomic uint32_t generation; /* (a) flushes so far; items carry it modulo ITEM_GENERATIONS */
-    _Atomic uint32_t generation_swept; /* (a) no item of a generation before this is left */
+    _Atomic uint32_t generation; /* (a) flushes so far; items carry it modulo ITEM_GENERATIONS; as
+                                    generation_swept */
+    _Atomic uint32_t generation_swept; /* (a) no item of a generation before this is left; written
+                                          under the sweeper's lock */
     _Atomic uint32_t sweep_stamp;      /* (a) flushes of all or of a prefix so far */
     _Atomic uint32_t flush_at_s;       /* (a) cache second of the flush to come; 0 for none */
     _Atomic uint64_t epoch;            /* (a) grows when pages wait for readers to leave */
@@ -89,7 +91,8 @@ struct cache {
     struct sweeper sweeper;
     unsigned classes;              /* ids 1 .. classes */
     uint32_t chunk_max;            /* bytes of the largest class */
-    uint8_t *class_by_size;        /* class id by item bytes / 8, rounded up */
+    uint8_t *class_by_size;        /* class id by item bytes / 8, rounded up; the last class for all
+                                      that no chunk holds, up to ITEM_SHORT_MAX */
     struct size_class *size_class; /* [1 .. classes] */
     struct sizes *sizes;           /* NULL unless track_sizes */
     struct memory_file *file;      /* NULL without options.memory_file; owned */
@@ -153,7 +156,7 @@ cache_is_expired(uint32_t expire_s, uint32_t now_s)
 static inline bool
 cache_has_prefixes(const struct cache *cache)
 {
-    /* relaxed: a flush is seen in time; cache_is_void_now() orders */
+    /* relaxed: a flush is seen in time; where it must be, store_cas_for_change() looks again */
     return __builtin_expect(
         atomic_load_explicit(&cache->prefixes.cas_high, memory_order_relaxed) != 0, 0);
 }

@@ -11,7 +11,9 @@
 #define SWEEP_FROM_END \
     UINT32_MAX /* in place of a number of pages: none of the class has been looked at */
 #define GENERATIONS_URGENT \
-    (ITEM_GENERATIONS / 2)     /* unswept, at which also a sweep that is off goes on */
+    (ITEM_GENERATIONS / 2) /* unswept, at which also a sweep that is off goes on */
+#define GENERATIONS_UNSWEPT_MAX \
+    (ITEM_GENERATIONS - 2u)    /* then a flush sweeps by itself: an item has 4 bits of its own */
 #define SWEEP_SLICE_PAGES 512u /* pages looked at in one slice, if their time has not come */
 #define DEAD_AHEAD        16u  /* dead items whose buckets are fetched before the first is freed */
 
@@ -59,6 +61,23 @@ sweep_stamp(const struct cache *cache)
 {
     /* relaxed: a number that only grows */
     return atomic_load_explicit(&cache->sweep_stamp, memory_order_relaxed);
+}
+
+static uint32_t
+generation_swept(const struct cache *cache)
+{
+    /* relaxed: a number that only grows */
+    return atomic_load_explicit(&cache->generation_swept, memory_order_relaxed);
+}
+
+/** No item of a generation before this is left.  Sweeper's lock held. */
+static void
+set_generation_swept(struct cache *cache, uint32_t generation)
+{
+    if ((int32_t)(generation - generation_swept(cache)) > 0) { /* a flush may have swept further */
+        atomic_store_explicit(&cache->generation_swept, generation,
+                              memory_order_relaxed); /* relaxed: as generation_swept() */
+    }
 }
 
 /** Whether something on a page may be dead. */
@@ -229,8 +248,7 @@ finish_round(struct cache *cache)
         /* relaxed: a hint for those who ask */
         atomic_store_explicit(&sweeper->asked, false, memory_order_relaxed);
     } else if (!sweeper->cut) {
-        /* relaxed: a late look sees an older generation, and sweeps once more. */
-        atomic_store_explicit(&cache->generation_swept, sweeper->generation, memory_order_relaxed);
+        set_generation_swept(cache, sweeper->generation);
         prefixes_retire(&cache->prefixes, sweeper->stamp, holdoff_begin(cache));
     }
     begin_round(cache, false);
@@ -354,9 +372,7 @@ is_off(const struct cache *cache)
     return atomic_load_explicit(&sweeper->disabled, memory_order_relaxed) &&
            !atomic_load_explicit(&sweeper->asked, memory_order_relaxed) &&
            atomic_load_explicit(&cache->prefixes.count, memory_order_relaxed) == 0 &&
-           cache_generation(cache) -
-                   atomic_load_explicit(&cache->generation_swept, memory_order_relaxed) <
-               GENERATIONS_URGENT;
+           cache_generation(cache) - generation_swept(cache) < GENERATIONS_URGENT;
 }
 
 bool
@@ -397,9 +413,11 @@ cache_sweep_now(struct cache *cache, const struct cache_class_set *classes)
     return idle;
 }
 
-void
-expire_sweep_all(struct cache *cache)
+/** Sweeps all that the flushes so far have left.  Sweeper's lock held. */
+static void
+sweep_all(struct cache *cache)
 {
+    uint32_t generation = cache_generation(cache);
     uint32_t stamp = sweep_stamp(cache);
     for (unsigned id = 1; id <= cache->classes; id++) {
         struct size_class *class = &cache->size_class[id];
@@ -412,5 +430,29 @@ expire_sweep_all(struct cache *cache)
             lock_release(&class->lock);
         }
     }
+    set_generation_swept(cache, generation);
     prefixes_retire(&cache->prefixes, stamp, holdoff_begin(cache));
+}
+
+void
+expire_sweep_all(struct cache *cache)
+{
+    lock_acquire(&cache->sweeper.lock);
+    sweep_all(cache);
+    lock_release(&cache->sweeper.lock);
+}
+
+void
+expire_begin_generation(struct cache *cache)
+{
+    /* Under the lock: of several flushes at once each counts those before it. */
+    lock_acquire(&cache->sweeper.lock);
+    if (cache_generation(cache) - generation_swept(cache) >= GENERATIONS_UNSWEPT_MAX) {
+        sweep_all(cache);
+    }
+    RACE_POINT();
+    /* relaxed: numbers that only grow */
+    atomic_fetch_add_explicit(&cache->generation, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&cache->sweep_stamp, 1, memory_order_relaxed);
+    lock_release(&cache->sweeper.lock);
 }

@@ -54,8 +54,10 @@ void expire_note(struct cache *cache, uint32_t ref, uint32_t expire_s);
 bool expire_reclaim(struct cache *cache, struct size_class *class);
 /** A slice of the sweep; whether there is more to do at once. */
 bool expire_sweep(struct cache *cache, struct cache_thread *thread);
-/** Sweeps all that the flushes so far have left.  Only for a flush that has run out of generations.
- */
+/** Sweeps all that the flushes so far have left, at once.  No lock held. */
 void expire_sweep_all(struct cache *cache);
+/** A flush: all items of the generations before are dead.  Sweeps when too many of them are unswept,
+ * else leaves that to the sweep.  No lock held. */
+void expire_begin_generation(struct cache *cache);
 
 #endif

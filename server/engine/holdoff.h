@@ -47,12 +47,20 @@ holdoff_note(struct holdoff *holdoff, uint64_t hash, uint32_t now_s)
     }
 }
 
-/** Cache second from which on the key is held off. */
+/** Cache second from which on the key is held off; 0 for none. */
 static inline uint32_t
 holdoff_since(const struct holdoff *holdoff, uint64_t hash)
 {
     /* relaxed: as holdoff_note() */
     return atomic_load_explicit(&holdoff->cell[(hash >> 16) & holdoff->mask], memory_order_relaxed);
+}
+
+/** Whether what was voided at `since` is still held off, for `span_s` seconds.  It may lie ahead of
+ * `now_s`: another thread has seen the next second first. */
+static inline bool
+holdoff_holds(uint32_t since, uint32_t now_s, uint32_t span_s)
+{
+    return since != 0 && (since >= now_s || now_s - since <= span_s);
 }
 
 #endif

@@ -154,6 +154,11 @@ shape_make(uint32_t key_len, uint32_t value_len, uint32_t generation, uint32_t f
     return key_len | value_len << 8 | (generation & (ITEM_GENERATIONS - 1)) << 22 | flags;
 }
 
+/* Bytes of a short item at most, as far as its shape tells: more than a chunk has, for a reader
+ * without a lock may take any word for a shape. */
+#define ITEM_SHORT_MAX \
+    ((uint32_t)sizeof(struct item) + 8u + 4u + UINT8_MAX + ITEM_VALUE_MAX) /* with CAS id and flags */
+
 /** Bytes before the key; `cas_size` is 8 or 0, the cache's. */
 static inline uint32_t
 item_key_offset(uint32_t shape, uint32_t cas_size)

@@ -29,6 +29,8 @@
     512u /* of the limit: the low part of a file that keeps its blocks, see cool() */
 #define LIMIT_HUGE_PAGES ((uint64_t)1 << 30) /* bytes; from here on huge pages are asked for */
 
+_Static_assert(1u << PAGE_SHIFT_LARGE == PAGES_PAGE_SIZE_MAX, "no page is larger");
+
 static uint64_t
 load(const _Atomic uint64_t *number)
 {

@@ -22,7 +22,8 @@
 
 #include "base/lock.h"
 
-#define PAGE_NONE 0u /* no page */
+#define PAGE_NONE           0u          /* no page */
+#define PAGES_PAGE_SIZE_MAX (64u << 10) /* bytes */
 
 enum page_state {
     PAGE_FREE,     /* in the pool, or never used */

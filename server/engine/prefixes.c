@@ -184,8 +184,8 @@ note_of(const struct prefixes *prefixes, uint32_t index, const void *bytes, uint
  * Makes a prefix void up to the last id given out, that of a client's choice included.
  *
  * First everything is void, then the counter is read.  So who takes an id that is not covered took
- * it after that, and finds `cas_high` set when it looks (cache_is_void_now()): all four accesses
- * are seq_cst.
+ * it after that, and finds `cas_high` set when it looks (store_cas_for_change()): all four
+ * accesses are seq_cst.
  */
 static void
 flush_at_last_id(struct cache *cache, uint32_t index, struct prefix *note)

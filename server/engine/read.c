@@ -84,13 +84,14 @@ cache_read_more(const struct cache *cache, struct cache_read *read)
     read->binary_key = (read->shape & SHAPE_BINARY_KEY) != 0;
 }
 
-/** Pins a long item, if the bucket still names it. */
+/** Pins a long item, if the bucket still names it: always, if this read holds it.  Lets go of the
+ * bucket: what is pinned stays. */
 static bool
 pin(struct cache *cache, struct cache_read *read)
 {
     uint32_t ref = read->ref;
     struct item *item = read->item;
-    struct bucket *bucket = table_lock(&cache->table, read->hash);
+    struct bucket *bucket = read->locked ? read->bucket : table_lock(&cache->table, read->hash);
     struct table_place place;
     uint32_t shape = item_shape(item);
     bool found = table_find_ref(&cache->table, bucket, ref, &place) && (shape & SHAPE_LARGE) &&
@@ -102,6 +103,7 @@ pin(struct cache *cache, struct cache_read *read)
         read->value_len = cache_item_value_len(cache, item, shape);
         read->pin = (struct cache_pin *)(void *)item;
     }
+    read->locked = false;
     bucket_unlock(bucket);
     return found;
 }
@@ -164,10 +166,6 @@ look_closer(struct cache *cache, struct cache_thread *thread, struct cache_read 
     if ((shape & SHAPE_LARGE) == 0) {
         take_header(cache, read, item, shape);
         return LOOK_FOUND;
-    }
-    if (read->locked) {
-        read->locked = false;
-        bucket_unlock(read->bucket);
     }
     return pin(cache, read) ? LOOK_FOUND : LOOK_AGAIN;
 }

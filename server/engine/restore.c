@@ -9,7 +9,7 @@
 void
 cache_raise_cas(struct cache *cache, uint64_t cas)
 {
-    /* seq_cst: as store_next_cas() */
+    /* seq_cst: see flush_at_last_id() in prefixes.c */
     uint64_t last = atomic_load_explicit(&cache->cas_last, memory_order_seq_cst);
     while (last < cas &&
            !atomic_compare_exchange_weak_explicit(&cache->cas_last, &last, cas,

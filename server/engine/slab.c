@@ -7,11 +7,13 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define CHUNK_MIN \
     24u /* bytes of the smallest class, rounded from a header and a key of some bytes */
 #define CHUNK_STEP              8u   /* bytes: sizes are multiples */
 #define FACTOR_DEFAULT          1.08 /* between classes */
+#define CLASS_BY_SIZE_LEN       (ITEM_SHORT_MAX / CHUNK_STEP + 2)
 #define STEALS_MAX              4u   /* pages that one store may fetch from other classes */
 #define STEAL_FAILURES_MAX      2u   /* tries to fetch one that end without */
 #define EVICTIONS_PER_STORE_MAX 64u
@@ -71,10 +73,12 @@ slab_classes_init(struct cache *cache)
         cache->options.growth_factor > 1.0 ? cache->options.growth_factor : FACTOR_DEFAULT;
     cache->chunk_max = page_size / SLAB_CHUNKS_PER_PAGE_MIN;
     cache->size_class = calloc(CACHE_CLASSES_MAX + 1, sizeof(struct size_class));
-    cache->class_by_size = calloc(cache->chunk_max / CHUNK_STEP + 1, 1);
+    cache->class_by_size = malloc(CLASS_BY_SIZE_LEN);
     if (cache->size_class == NULL || cache->class_by_size == NULL) {
         return false;
     }
+    _Static_assert(ITEM_VALUE_MAX + 1 >= PAGES_PAGE_SIZE_MAX / SLAB_CHUNKS_PER_PAGE_MIN,
+                   "class_by_size knows all sizes of chunks");
     bool given = cache->options.chunk_sizes_len > 0;
     assert(cache->options.chunk_sizes_len < CACHE_CLASSES_MAX);
     uint32_t size = given ? next_given_size(cache, 0, step) : first_chunk_size(cache, step);
@@ -90,9 +94,8 @@ slab_classes_init(struct cache *cache)
         class->inverse = (uint32_t)(((uint64_t)1 << 32) / size + 1);
         lock_init(&class->lock,
                   size == cache->chunk_max ? LOCK_RANK_CLASS_LARGEST : LOCK_RANK_CLASS);
-        for (uint32_t k = covered / CHUNK_STEP + (covered > 0); k <= size / CHUNK_STEP; k++) {
-            cache->class_by_size[k] = (uint8_t)id;
-        }
+        uint32_t first = covered / CHUNK_STEP + (covered > 0);
+        memset(cache->class_by_size + first, (int)id, CLASS_BY_SIZE_LEN - first);
         covered = size;
         cache->classes = id;
         size = given ? next_given_size(cache, size, step)

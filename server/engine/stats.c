@@ -137,8 +137,9 @@ read_all(struct cache *cache, struct cache_stats *out)
 void
 cache_stats_read(struct cache *cache, struct cache_stats *out)
 {
-    read_all(cache, out);
+    /* Read under the lock: the last reset was before it, so no counter is below its base. */
     lock_acquire(&cache->stats_lock);
+    read_all(cache, out);
     const struct cache_stats *base = cache->stats_base;
     if (base != NULL) {
 #define TAKE_AWAY(name) out->name -= base->name;
@@ -175,8 +176,8 @@ cache_stats_reset(struct cache *cache)
     if (base == NULL) {
         return; /* the counters go on; nothing else is to be done about it */
     }
-    read_all(cache, base);
     lock_acquire(&cache->stats_lock);
+    read_all(cache, base);
     struct cache_stats *before = cache->stats_base;
     cache->stats_base = base;
     lock_release(&cache->stats_lock);

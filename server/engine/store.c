@@ -21,11 +21,12 @@ begin_hashed(struct cache *cache, struct cache_thread *thread, uint64_t hash, co
     assert(key_len >= 1 && key_len <= CACHE_KEY_MAX);
     uint32_t flags = client_flags != 0 ? SHAPE_CLIENT_FLAGS : 0;
     uint32_t key_offset = item_key_offset(flags, cache->cas_size);
-    uint64_t size = (uint64_t)key_offset + key_len + value_len;
-    if (size > cache->options.item_size_max) {
+    uint32_t value_offset = key_offset + key_len; /* below the least item_size_max that there is */
+    if (value_len > cache->options.item_size_max - value_offset) {
         metric_add(&thread->counters.store_too_large, 1);
         return CACHE_TOO_LARGE;
     }
+    uint64_t size = value_offset + value_len;
     bool large = size > cache->chunk_max;
     uint8_t class_id = large ? (uint8_t)cache->classes : cache_class_of(cache, (uint32_t)size);
     metric_add(&thread->counters.of_class[class_id].set_cmds, 1);
@@ -53,7 +54,7 @@ begin_hashed(struct cache *cache, struct cache_thread *thread, uint64_t hash, co
     if (large) {
         large_begin(cache, store, item, shape_make(key_len, 0, 0, flags | SHAPE_LARGE));
     } else {
-        store->at = (uint8_t *)item + key_offset + key_len;
+        store->at = (uint8_t *)item + value_offset;
         store->room = (uint32_t)value_len;
     }
     return CACHE_OK;
@@ -138,8 +139,8 @@ cache_store_abort(struct cache *cache, struct cache_thread *thread, struct cache
 
 /* -- taking the place in the index ------------------------------------------------------------- */
 
-uint64_t
-store_next_cas(struct cache *cache)
+static uint64_t
+next_cas(struct cache *cache)
 {
     /* seq_cst: see flush_at_last_id() in prefixes.c; otherwise it need only be unique. */
     return atomic_fetch_add_explicit(&cache->cas_last, 1, memory_order_seq_cst) + 1;
@@ -154,12 +155,12 @@ store_cas_for_change(struct cache *cache, const struct found *old, uint64_t want
     RACE_POINT();
 #ifdef LARDER_BREAK_PREFIX_ORDER
     /* For the stress test that must fail: see tests/stress/prefix_race.c. */
-    return wanted != 0 ? wanted : store_next_cas(cache);
+    return wanted != 0 ? wanted : next_cas(cache);
 #endif
     if (wanted != 0) {
         prefixes_note_explicit(&cache->prefixes, wanted);
     }
-    uint64_t cas = wanted != 0 ? wanted : store_next_cas(cache);
+    uint64_t cas = wanted != 0 ? wanted : next_cas(cache);
     /* seq_cst: after the id was taken; see flush_at_last_id(). */
     bool flushed = atomic_load_explicit(&cache->prefixes.cas_high, memory_order_seq_cst) != 0 &&
                    cache_is_void(cache, cache_item(cache, old->ref), old->shape);
@@ -195,7 +196,7 @@ store_publish(struct cache *cache, struct cache_store *store, struct bucket *hea
         if (store->cas_new != 0) {
             prefixes_note_explicit(&cache->prefixes, store->cas_new);
         }
-        cas = store->cas_new != 0 ? store->cas_new : store_next_cas(cache);
+        cas = store->cas_new != 0 ? store->cas_new : next_cas(cache);
         item_set_cas(item, cas);
     }
     store->value_len_out = store->value_len;
@@ -485,8 +486,8 @@ commit_joined(struct cache *cache, struct cache_thread *thread, struct cache_sto
 uint32_t
 store_held_expiry(const struct cache *cache, uint64_t hash, uint32_t old_s, uint32_t new_s)
 {
-    uint32_t since = holdoff_since(&cache->holdoff, hash);
-    bool held = since != 0 && cache_now_s(cache) - since <= holdoff_span_s(&cache->holdoff);
+    bool held = holdoff_holds(holdoff_since(&cache->holdoff, hash), cache_now_s(cache),
+                              holdoff_span_s(&cache->holdoff));
     return held && old_s != 0 && (new_s == 0 || new_s > old_s) ? old_s : new_s;
 }
 
@@ -518,7 +519,7 @@ hold_off(struct cache *cache, struct cache_store *store, enum cache_store_mode m
             prefixes_held_s(&cache->prefixes, store_key(cache, store), store->key_len);
         since = flushed > since ? flushed : since;
     }
-    if (since == 0 || now_s - since > holdoff->seconds) {
+    if (!holdoff_holds(since, now_s, holdoff->seconds)) {
         return CACHE_OK;
     }
     if (holdoff->refuse) {
@@ -613,7 +614,7 @@ overwrite_at(struct cache *cache, struct bucket *head, const struct found *found
     item_set_access(item, access_at(access, cache_now_s(cache)));
     item_set_expire_s(item, with->expire_s);
     if (cache->cas_size > 0) {
-        with->cas = store_next_cas(cache);
+        with->cas = next_cas(cache);
         item_set_cas(item, with->cas);
     }
     if (flags & SHAPE_CLIENT_FLAGS) {

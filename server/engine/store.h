@@ -10,7 +10,6 @@
 
 #define CAS_NONE UINT64_MAX /* in place of an id, in a cache without them */
 
-uint64_t store_next_cas(struct cache *cache);
 /**
  * The id for an item that keeps contents of `old`, or that counts on old's id: `wanted`, or the
  * next one if that is 0.  Returns 0 when a flush has voided the old item since it was found living:

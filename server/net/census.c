@@ -14,7 +14,8 @@
 #include <string.h>
 #include <sys/un.h>
 
-#define CENSUS_SLICE 64u /* connections asked about under one hold of the worker's lock */
+#define CENSUS_SLICE     64u /* connections asked about under one hold of the worker's lock */
+#define CENSUS_CAP_FIRST 64u /* lines */
 
 struct census_line {
     int fd;
@@ -29,16 +30,19 @@ struct census {
     struct census_line *lines;
     size_t len;
     size_t cap;
+    bool cut; /* no memory for more: the list is a shorter one */
 };
 
+/** A new line; NULL without memory. */
 static struct census_line *
 census_add(struct census *census)
 {
     if (census->len == census->cap) {
-        size_t grown = census->cap == 0 ? 64 : census->cap * 2;
+        size_t grown = census->cap == 0 ? CENSUS_CAP_FIRST : census->cap * 2;
         struct census_line *at = realloc(census->lines, grown * sizeof(*at));
         if (at == NULL) {
-            return NULL; /* a shorter list */
+            census->cut = true;
+            return NULL;
         }
         census->lines = at;
         census->cap = grown;
@@ -94,7 +98,7 @@ census_worker(struct census *census, struct worker *worker, const struct conn *a
                 snprintf(line->address, sizeof(line->address), "gone");
             }
         }
-        more = at < worker->conns_len && census->len < census->cap;
+        more = at < worker->conns_len && !census->cut;
         lock_release(&worker->lock);
     }
 }

@@ -27,7 +27,7 @@ struct listener {
     uint8_t tls;      /* enum tls_mode; never TLS_MODE_DEFAULT without -Z */
     uint8_t protocol; /* enum settings_protocol */
     bool adopted;     /* it listens already */
-    bool unix_bound;  /* unix_path was made by us, as this inode */
+    bool unix_bound;  /* the file `host` was made by us, as this inode */
     dev_t unix_dev;
     ino_t unix_inode;
     char host[LISTEN_HOST_CAP];  /* as asked for */

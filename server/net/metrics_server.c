@@ -3,6 +3,7 @@
 #include "net/metrics_server.h"
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "net/listener.h"
 #include "net/wake.h"
 
@@ -356,7 +357,7 @@ metrics_server_start(struct metrics_server *metrics, const struct metrics_source
     if (!start_loop(metrics)) {
         return false;
     }
-    int rc = pthread_create(&metrics->thread, NULL, metrics_main, metrics);
+    int rc = thread_start(&metrics->thread, metrics_main, metrics);
     errno = rc;
     metrics->thread_open = rc == 0;
     return metrics->thread_open;

@@ -127,8 +127,8 @@ struct worker {
     struct conn *running; /* has its turn right now */
     struct conn *watchers[WATCHERS_MAX]; /* connections that watch the log */
     unsigned watchers_len;
-    struct conn *waiters[WORKER_WAITERS_MAX]; /* connections in `hook wait` or `larder
-                                                 snapshot`, or just out of one */
+    struct conn *waiters[WORKER_WAITERS_MAX]; /* connections in `hook wait` or `larder snapshot`;
+                                                 some may be out of it, or were refused */
     unsigned waiters_len;
     uint8_t close_reason; /* enum watch_reason of the turn that ends with a close */
     struct conn **queue;  /* connections in phase QUEUED, in order */

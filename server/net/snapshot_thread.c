@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "net/net_priv.h"
 
 #include <errno.h>
@@ -111,7 +112,7 @@ snapshot_thread_start_if_asked(struct server *server)
     sigfillset(&all);
     int rc = pthread_sigmask(SIG_SETMASK, &all, &old);
     assert(rc == 0);
-    int error = pthread_create(&server->snapshot_thread, NULL, snapshot_thread_main, server);
+    int error = thread_start(&server->snapshot_thread, snapshot_thread_main, server);
     rc = pthread_sigmask(SIG_SETMASK, &old, NULL);
     assert(rc == 0);
     server->snapshot_thread_open = error == 0;

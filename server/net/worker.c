@@ -163,18 +163,25 @@ worker_run_watchers(struct worker *worker)
     }
 }
 
-/** From the end on, as above; who waits no more is struck off. */
+/** Strikes those off who wait no more, or were refused when they asked. */
+static void
+worker_drop_waiters(struct worker *worker)
+{
+    for (unsigned i = worker->waiters_len; i > 0; i--) {
+        if (!session_waits(worker->waiters[i - 1]->session)) {
+            worker->waiters[i - 1] = worker->waiters[--worker->waiters_len];
+        }
+    }
+}
+
+/** From the end on, as worker_run_watchers(). */
 static void
 worker_run_waiters(struct worker *worker)
 {
     for (unsigned i = worker->waiters_len; i > 0; i--) {
-        struct conn *conn = worker->waiters[i - 1];
-        conn_wake_watcher(conn);
-        if (i <= worker->waiters_len && worker->waiters[i - 1] == conn &&
-            !session_waits(conn->session)) {
-            worker->waiters[i - 1] = worker->waiters[--worker->waiters_len];
-        }
+        conn_wake_watcher(worker->waiters[i - 1]);
     }
+    worker_drop_waiters(worker);
 }
 
 static void
@@ -341,6 +348,9 @@ host_hook_wait_begun(void *arg)
         if (worker->waiters[i] == worker->running) {
             return true; /* once more, before it was struck off */
         }
+    }
+    if (worker->waiters_len == WORKER_WAITERS_MAX) {
+        worker_drop_waiters(worker);
     }
     if (worker->running == NULL || worker->waiters_len == WORKER_WAITERS_MAX) {
         return false;

@@ -2,9 +2,9 @@
  *
  *     request           answer
  *     list mechanisms   their names
- *     auth, step        "Authenticated", or a challenge, or "Auth failure."; the client may try
- * again version           the version any other         "Auth failure.", and the connection is
- * closed
+ *     auth, step        "Authenticated", a challenge, or "Auth failure." and another try
+ *     version           the version
+ *     any other         "Auth failure.", and the connection is closed
  *
  * Cyrus' state of an exchange is made for its first step, and goes with its last: a session that
  * has logged in, or has not begun to, owns none.

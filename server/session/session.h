@@ -106,7 +106,6 @@ struct session_worker *session_worker_create(struct cache *cache, struct setting
                                              struct server_stats *server_stats,
                                              const struct session_host *host);
 void session_worker_destroy(struct session_worker *worker);
-struct cache_thread *session_worker_cache_thread(struct session_worker *worker);
 struct worker_stats *session_worker_stats(struct session_worker *worker);
 /** The log's writer of the worker's thread; NULL when nobody can watch. */
 struct watch_source *session_worker_watch_source(struct session_worker *worker);

@@ -98,12 +98,6 @@ session_worker_destroy(struct session_worker *worker)
     free(worker);
 }
 
-struct cache_thread *
-session_worker_cache_thread(struct session_worker *worker)
-{
-    return worker->thread;
-}
-
 struct watch_source *
 session_worker_watch_source(struct session_worker *worker)
 {

@@ -247,6 +247,22 @@ def test_stats_conns_lists_all_workers_and_listeners():
         close_all(others)
 
 
+def test_stats_conns_lists_every_connection_however_many_there_are():
+    # Lines are gathered in slices of 64 and in an array that doubles: 191 of a worker and a listener filled it just so.
+    clients_count = 382
+    with Server(["-t", "2", "-c", "1024"]) as server, server.client() as asking:
+        settle(asking, 1)
+        others = open_sockets(server, clients_count - 1)
+        settle(asking, clients_count)
+        for client in others:
+            client.exchange(b"mn\r\n", b"MN\r\n")
+        asking.send(b"stats conns\r\n")
+        reply = asking.recv_until(b"END\r\n").decode()
+        listed = re.findall(r"^STAT \d+:listen_addr ", reply, re.MULTILINE)
+        assert len(listed) == clients_count, f"{len(listed)} of {clients_count}"
+        close_all(others)
+
+
 def test_stats_conns_while_connections_come_and_go():
     with Server(["-t", "4"]) as server:
         stop = threading.Event()

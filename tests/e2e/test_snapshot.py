@@ -695,5 +695,15 @@ def test_a_daemon_reads_and_writes_it():
         wait_until(lambda: not os.path.exists(pid_file), "the daemon to end")
 
 
+def test_requests_that_are_refused_leave_no_place_taken():
+    # A worker has 256 places for connections that wait.
+    with Server(["-A", "-t", "1"]) as server:
+        clients = [server.client() for _ in range(300)]
+        for client in clients:
+            client.exchange(b"larder snapshot here\r\n", b"CLIENT_ERROR a snapshot needs the absolute path of a file\r\n")
+        for client in clients:
+            client.close()
+
+
 if __name__ == "__main__":
     run_tests(globals())

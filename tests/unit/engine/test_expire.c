@@ -1,6 +1,8 @@
 /* What goes for age: expiry, flushes, and the sweep that takes their memory back. */
 #include "unit/engine/rig.h"
 
+#include <pthread.h>
+
 static struct rig rig;
 static char key[32];
 
@@ -231,6 +233,49 @@ START_TEST(more_flushes_than_generations_bring_nothing_back)
 }
 END_TEST
 
+#define FLUSHERS      4u
+#define FLUSHES_EACH  5000u
+#define UNSWEPT_LIMIT (ITEM_GENERATIONS - 2u)
+
+static void *
+flush_often(void *arg)
+{
+    struct cache *cache = arg;
+    struct cache_thread *thread = cache_thread_open(cache);
+    uintptr_t most = 0;
+    for (unsigned i = 0; i < FLUSHES_EACH; i++) {
+        cache_flush(cache, thread, 0);
+        /* In this order, as both only grow.  relaxed: numbers */
+        uint32_t generation = cache_generation(cache);
+        uint32_t swept = atomic_load_explicit(&cache->generation_swept, memory_order_relaxed);
+        uint32_t unswept = generation - swept;
+        most = unswept > most && unswept < UINT32_MAX / 2 ? unswept : most;
+    }
+    cache_thread_close(cache, thread);
+    return (void *)most;
+}
+
+/* Each used to count the generations by itself: sixteen of them later an item is alive again. */
+START_TEST(flushes_at_once_leave_no_more_generations_unswept_than_one_by_one)
+{
+    pthread_t threads[FLUSHERS];
+    for (unsigned i = 0; i < 300; i++) {
+        ck_assert_int_eq(set_until(rig_key(key, "n", i), 1000, CACHE_NEVER), CACHE_OK);
+    }
+    for (unsigned i = 0; i < FLUSHERS; i++) {
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, flush_often, rig.cache), 0);
+    }
+    for (unsigned i = 0; i < FLUSHERS; i++) {
+        void *most;
+        ck_assert_int_eq(pthread_join(threads[i], &most), 0);
+        ck_assert_uint_gt((uintptr_t)most, 1);
+        ck_assert_uint_le((uintptr_t)most, UNSWEPT_LIMIT);
+    }
+    ck_assert_uint_eq(cache_generation(rig.cache), FLUSHERS * FLUSHES_EACH);
+    ck_assert_uint_eq(rig_stats(&rig)->items, 0);
+}
+END_TEST
+
 /* The sweep gives empty pages away, and the last page of the class takes the place: it was passed
  * over. */
 START_TEST(a_round_of_the_sweep_passes_no_page_over)
@@ -435,6 +480,7 @@ main(void)
     tcase_add_test(tcase, a_flush_to_come_waits_for_its_second);
     tcase_add_test(tcase, a_later_flush_replaces_one_that_is_still_to_come);
     tcase_add_loop_test(tcase, more_flushes_than_generations_bring_nothing_back, 0, 3);
+    tcase_add_test(tcase, flushes_at_once_leave_no_more_generations_unswept_than_one_by_one);
     tcase_add_test(tcase, a_round_of_the_sweep_passes_no_page_over);
     tcase_add_test(tcase, the_sweep_ends_when_there_is_nothing_to_do);
     tcase_add_test(tcase, a_pinned_item_that_expires_is_readable_until_it_is_unpinned);

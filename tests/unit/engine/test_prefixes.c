@@ -2,6 +2,7 @@
 #include "unit/engine/rig.h"
 
 #include "engine/prefixes.h"
+#include "engine/store.h"
 
 static struct rig rig;
 static char key[32];
@@ -292,6 +293,17 @@ START_TEST(a_plain_store_within_the_holdoff_is_short_lived)
 }
 END_TEST
 
+/* The thread that voids a key of the same cell may have seen the clock's next second first. */
+START_TEST(a_cell_that_is_ahead_of_a_threads_clock_holds_off)
+{
+    open_holdoff(true);
+    uint64_t hash = hash_bytes("k", 1, rig.cache->options.hash_seed);
+    holdoff_note(&rig.cache->holdoff, hash, cache_now_s(rig.cache) + 1);
+    ck_assert_int_eq(rig_set(&rig, "k", "perhaps old"), CACHE_NOT_STORED);
+    ck_assert_uint_eq(store_held_expiry(rig.cache, hash, 5, 9), 5);
+}
+END_TEST
+
 START_TEST(a_life_that_was_cut_is_not_lengthened)
 {
     open_holdoff(false);
@@ -409,6 +421,7 @@ main(void)
     tcase_add_test(tcase, more_bypasses_than_notes_are_refused);
     tcase_add_test(tcase, without_cas_ids_there_is_no_flush_of_a_prefix);
     tcase_add_test(tcase, a_plain_store_within_the_holdoff_is_short_lived);
+    tcase_add_test(tcase, a_cell_that_is_ahead_of_a_threads_clock_holds_off);
     tcase_add_test(tcase, a_life_that_was_cut_is_not_lengthened);
     tcase_add_test(tcase, a_token_is_void_with_its_key_and_good_if_it_is_younger);
     tcase_add_test(tcase, plain_stores_can_be_refused);

@@ -55,6 +55,10 @@ START_TEST(every_size_has_the_smallest_class_that_holds_it)
         ck_assert_uint_ge(cache->size_class[id].chunk_size, size);
         ck_assert(id == 1 || cache->size_class[id - 1].chunk_size < size);
     }
+    /* What a reader without a lock may take for an item can be longer. */
+    for (uint32_t size = cache->chunk_max + 1; size <= ITEM_SHORT_MAX; size++) {
+        ck_assert_uint_eq(cache_class_of(cache, size), cache->classes);
+    }
     rig_close(&other);
 }
 END_TEST

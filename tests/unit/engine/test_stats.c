@@ -1,6 +1,8 @@
 /* The figures, their reset, and the visit of a class's items. */
 #include "unit/engine/rig.h"
 
+#include <pthread.h>
+
 static struct rig rig;
 static char key[32];
 
@@ -111,6 +113,56 @@ START_TEST(a_closed_threads_counters_stay_in_the_sums)
 }
 END_TEST
 
+#define READS       3000u
+#define NOT_A_COUNT (UINT64_MAX / 2)
+
+static void *
+miss_often(void *arg)
+{
+    const _Atomic bool *stop = arg;
+    struct cache_thread *thread = cache_thread_open(rig.cache);
+    while (!atomic_load_explicit(stop, memory_order_relaxed)) { /* relaxed: a switch */
+        struct cache_read read = { .key = "key", .key_len = 3 };
+        cache_enter(thread);
+        (void)cache_find_one(rig.cache, thread, &read);
+        cache_leave(thread);
+    }
+    cache_thread_close(rig.cache, thread);
+    return NULL;
+}
+
+static void *
+reset_often(void *arg)
+{
+    const _Atomic bool *stop = arg;
+    while (!atomic_load_explicit(stop, memory_order_relaxed)) { /* relaxed: a switch */
+        cache_stats_reset(rig.cache);
+    }
+    return NULL;
+}
+
+/* What was read before a reset, less what stood at the reset, is below 0. */
+START_TEST(no_counter_is_told_as_less_than_nothing_while_others_reset)
+{
+    static _Atomic bool stop;
+    static struct cache_stats stats;
+    pthread_t threads[2];
+    atomic_store_explicit(&stop, false, memory_order_relaxed); /* relaxed: no other thread yet */
+    ck_assert_int_eq(pthread_create(&threads[0], NULL, miss_often, &stop), 0);
+    ck_assert_int_eq(pthread_create(&threads[1], NULL, reset_often, &stop), 0);
+    uint64_t most = 0;
+    for (unsigned i = 0; i < READS; i++) {
+        cache_stats_read(rig.cache, &stats);
+        most = stats.get_misses > most ? stats.get_misses : most;
+    }
+    atomic_store_explicit(&stop, true, memory_order_relaxed); /* relaxed: joined below */
+    ck_assert_int_eq(pthread_join(threads[0], NULL), 0);
+    ck_assert_int_eq(pthread_join(threads[1], NULL), 0);
+    ck_assert_uint_gt(most, 0);
+    ck_assert_uint_lt(most, NOT_A_COUNT);
+}
+END_TEST
+
 struct visit {
     uint64_t count;
     uint64_t stop_at;
@@ -203,6 +255,7 @@ main(void)
     tcase_add_test(tcase, levels_follow_what_is_stored_and_deleted);
     tcase_add_test(tcase, the_sums_are_those_of_the_classes);
     tcase_add_test(tcase, a_reset_sets_counters_back_and_leaves_levels);
+    tcase_add_test(tcase, no_counter_is_told_as_less_than_nothing_while_others_reset);
     tcase_add_test(tcase, a_closed_threads_counters_stay_in_the_sums);
     tcase_add_test(tcase, a_visit_shows_each_living_item_once);
     tcase_add_test(tcase, what_is_evicted_is_told_apart);

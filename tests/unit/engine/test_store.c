@@ -255,6 +255,19 @@ START_TEST(an_item_may_be_as_large_as_the_option_says_and_no_larger)
 }
 END_TEST
 
+START_TEST(a_length_that_no_memory_has_is_too_large)
+{
+    static const uint64_t lengths[] = { UINT32_MAX, (uint64_t)1 << 32, INT64_MAX, UINT64_MAX - 3,
+                                        UINT64_MAX };
+    for (unsigned i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        struct cache_store open;
+        ck_assert_int_eq(
+            cache_store_begin(rig.cache, rig.thread, "key", 3, lengths[i], 0, CACHE_NEVER, &open),
+            CACHE_TOO_LARGE);
+    }
+}
+END_TEST
+
 START_TEST(a_key_may_be_as_long_as_250_bytes)
 {
     char key[CACHE_KEY_MAX + 1];
@@ -527,6 +540,7 @@ main(void)
     tcase_add_test(tcase, append_and_prepend_keep_flags_and_expiry);
     tcase_add_test(tcase, append_and_prepend_grow_an_item_over_every_class);
     tcase_add_test(tcase, an_item_may_be_as_large_as_the_option_says_and_no_larger);
+    tcase_add_test(tcase, a_length_that_no_memory_has_is_too_large);
     tcase_add_test(tcase, a_key_may_be_as_long_as_250_bytes);
     tcase_add_test_raise_signal(tcase, a_longer_key_is_our_mistake, SIGABRT);
     tcase_add_test_raise_signal(tcase, an_empty_key_is_our_mistake, SIGABRT);

@@ -95,21 +95,6 @@ START_TEST(write_number_is_eight_bytes_big_endian)
 }
 END_TEST
 
-START_TEST(write_stat_is_name_and_value_or_the_end)
-{
-    const char stat[] = "\x81\x10\0\3\0\0\0\0\0\0\0\7"
-                        "abcd" NO_CAS "pid1234";
-    uint8_t *room = guard_room(sizeof stat - 1);
-    uint8_t *behind = binary_write_stat(room, echo_of(0x10), span_of("pid"), span_of("1234"));
-    check_bytes(room, behind, BYTES(stat));
-
-    room = guard_room(BINARY_HEADER_LEN);
-    behind =
-        binary_write_stat(room, echo_of(0x10), (struct span){ NULL, 0 }, (struct span){ NULL, 0 });
-    check_bytes(room, behind, BYTES("\x81\x10\0\0\0\0\0\0\0\0\0\0abcd" NO_CAS));
-}
-END_TEST
-
 START_TEST(write_key_miss_has_the_key_as_its_body)
 {
     const char want[] = "\x81\x0c\0\3\0\0\0\1\0\0\0\3"
@@ -175,7 +160,6 @@ binary_write_suite(void)
     tcase_add_test(tcase, write_value_head_has_flags_and_a_key_perhaps);
     tcase_add_test(tcase, write_value_head_at_its_longest_fills_the_room_named);
     tcase_add_test(tcase, write_number_is_eight_bytes_big_endian);
-    tcase_add_test(tcase, write_stat_is_name_and_value_or_the_end);
     tcase_add_test(tcase, write_key_miss_has_the_key_as_its_body);
     tcase_add_test(tcase, write_text_has_neither_key_nor_extras);
     tcase_add_loop_test(tcase, write_error_has_status_and_text, 0, COUNT(statuses));
