@@ -11,84 +11,10 @@ import tempfile
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from larder_header import Header, Library  # noqa: E402
+from library import LIBRARIES, MEBIBYTE, Cache, address, check, header, larder, name_of, numbers  # noqa: E402
 from server import TIMEOUT_S, Client, Skip, free_port, run_tests  # noqa: E402
 
-TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-LIBLARDER = os.environ.get("LIBLARDER") or os.path.join(TOP, "build", "liblarder.so")
-LIBRARIES = [LIBLARDER, LIBLARDER.replace("liblarder.so", "liblarder-serve.so")]
-
-header = Header()
-larder = Library(LIBRARIES, header)
-globals().update({name: number for name, number in header.numbers.items() if name.startswith("LARDER_")})
-MEBIBYTE = 1 << 20
-
-
-def name_of(result):
-    return header.enums["larder_result"][result]
-
-
-def check(result, wanted=0):
-    assert result == wanted, f"{name_of(result)}, not {name_of(wanted)}"
-
-
-def address(data):
-    """The address of bytes, which the caller keeps."""
-    return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p)
-
-
-class Cache:
-    """A cache from `with` to the end of it, with get and set in Python's types."""
-
-    def __init__(self, **members):
-        self.members = {"memory_limit": 8 * MEBIBYTE, **members}
-        self.handle = ctypes.POINTER(header.structs["larder"])()
-
-    def __enter__(self):
-        options = larder.new("options")
-        check(larder.options_init(options, LARDER_OPTIONS_VERSION))
-        for name, value in self.members.items():
-            setattr(options, name, value)
-        check(larder.open(options, self.handle))
-        return self
-
-    def __exit__(self, error, *_):
-        result = larder.close(self.handle)
-        if error is None:
-            check(result)
-            assert not self.handle
-
-    def set(self, key, value, ttl_s=0):
-        check(larder.set(self.handle, key, len(key), value, len(value), ttl_s))
-
-    def get(self, key, cap=1024):
-        """The value, or the name of the result when there is none."""
-        buf, length = ctypes.create_string_buffer(cap), ctypes.c_size_t()
-        result = larder.get(self.handle, key, len(key), buf, cap, length)
-        return buf.raw[: length.value] if result == LARDER_OK else name_of(result)
-
-    def cas_of(self, key):
-        buf, length, cas = ctypes.create_string_buffer(64), ctypes.c_size_t(), ctypes.c_uint64()
-        check(larder.get_cas(self.handle, key, len(key), buf, 64, length, cas))
-        return cas.value
-
-    def stats(self):
-        stats = larder.new("stats", version=LARDER_STATS_VERSION)
-        check(larder.stats(self.handle, stats))
-        return stats
-
-    def fetch(self, key, cap=64, **members):
-        """larder_fetch() with these members: its result, the value, the struct."""
-        buf = ctypes.create_string_buffer(cap)
-        fetch = larder.new("fetch", version=LARDER_FETCH_VERSION, key=address(key), key_len=len(key),
-                           buf=ctypes.cast(buf, ctypes.c_void_p), buf_cap=cap, **members)
-        result = larder.fetch(self.handle, fetch)
-        return result, buf.raw[: fetch.value_len], fetch
-
-    def store(self, key, value, **members):
-        store = larder.new("store", version=LARDER_STORE_VERSION, key=address(key), key_len=len(key),
-                           value=address(value), value_len=len(value), **members)
-        return larder.store(self.handle, store), store
+globals().update(numbers)
 
 
 # -- the header ------------------------------------------------------------------------------------------------
