@@ -476,6 +476,7 @@ $(filter $(R)/e2e/test_clients_%,$(E2E_RESULTS)): $(CLIENT_PROGRAMS)
 $(filter $(R)/e2e/test_ctypes.py $(R)/e2e/test_library_%,$(E2E_RESULTS)): $(filter %.so,$(LIBRARIES)) \
     server/include/larder.h
 $(R)/e2e/test_library_serving.py: tests/e2e/test_tls.py
+$(R)/e2e/test_library_hook.py: tests/e2e/test_hook.py
 $(filter $(R)/e2e/test_examples.py,$(E2E_RESULTS)): $(EXAMPLE_PROGRAMS)
 $(filter $(R)/e2e/test_bench_tools.py,$(E2E_RESULTS)): $(STORE_PROGRAMS)
 $(filter $(R)/e2e/test_load.py $(R)/e2e/test_bench_tools.py,$(E2E_RESULTS)): $(OUT)/larder-load
