@@ -418,7 +418,7 @@ FUZZ_RESULTS := $(patsubst tests/fuzz/fuzz_%.c,$(R)/fuzz/replay_%,$(FUZZ_SOURCES
 # Once is enough, without a sanitizer: tests of tests, of files, of command lines, and foreign clients, which ask nothing
 # that wire/ does not.
 E2E_ONCE := %_selftest.py %/test_dist.py %/test_bench_tools.py %/test_command_line.py %/test_start_scripts.py \
-    %/test_ctypes.py \
+    %/test_ctypes.py tests/e2e/test_library_% \
     tests/e2e/test_clients_%
 E2E_RESULTS := $(patsubst tests/%,$(R)/%,\
     $(if $(filter release debug,$(VARIANT)),$(E2E_TESTS),$(filter-out $(E2E_ONCE),$(E2E_TESTS))))
@@ -473,7 +473,10 @@ $(E2E_RESULTS): $(R)/%: tests/% $(OUT)/larder $(E2E_HELPERS)
 	@$(RUN_TEST) $(if $(filter %.py,$<),$(PYTHON)) $<
 
 $(filter $(R)/e2e/test_clients_%,$(E2E_RESULTS)): $(CLIENT_PROGRAMS)
-$(filter $(R)/e2e/test_ctypes.py,$(E2E_RESULTS)): $(filter %.so,$(LIBRARIES)) server/include/larder.h
+$(filter $(R)/e2e/test_ctypes.py $(R)/e2e/test_library_%,$(E2E_RESULTS)): $(filter %.so,$(LIBRARIES)) \
+    server/include/larder.h
+$(R)/e2e/test_library_serving.py: tests/e2e/test_tls.py
+$(R)/e2e/test_library_hook.py: tests/e2e/test_hook.py
 $(filter $(R)/e2e/test_examples.py,$(E2E_RESULTS)): $(EXAMPLE_PROGRAMS)
 $(filter $(R)/e2e/test_bench_tools.py,$(E2E_RESULTS)): $(STORE_PROGRAMS)
 $(filter $(R)/e2e/test_load.py $(R)/e2e/test_bench_tools.py,$(E2E_RESULTS)): $(OUT)/larder-load

@@ -109,6 +109,24 @@ larder_hook_state(struct larder_hook *hook)
     return hook_state_name(hook->hook);
 }
 
+void
+larder_hook_stats_visit(struct larder_hook *hook, larder_hook_stat_fn *visit, void *arg)
+{
+    hook_stats(hook->hook, visit, arg);
+}
+
+void
+larder_hook_pause(struct larder_hook *hook)
+{
+    hook_pause(hook->hook);
+}
+
+void
+larder_hook_resume(struct larder_hook *hook)
+{
+    hook_resume(hook->hook);
+}
+
 /* -- waiting ----------------------------------------------------------------------------------- */
 
 /** Locking key: mutex. */

@@ -19,6 +19,10 @@
 #define MEMORY_LIMIT_MIN  (1024u * 1024) /* bytes */
 #define ITEM_SIZE_MIN     1024u          /* bytes */
 #define GROWTH_FACTOR_MAX 16.0
+#define CHUNK_MIN_MAX     (512u * 1024)  /* bytes */
+#define CHUNK_SIZE_MIN    48u            /* bytes: a header, and some of a key */
+#define CHUNK_SIZE_MAX    (1024u * 1024) /* bytes */
+#define CHUNK_SIZE_STEP   8u             /* bytes */
 
 _Static_assert(LARDER_KEY_LEN_MAX == CACHE_KEY_MAX,
                "what is checked here is what the engine takes");
@@ -67,21 +71,71 @@ result_of(enum cache_result result, enum larder_result not_stored)
 
 /* -- opening ----------------------------------------------------------------------------------- */
 
+static const struct larder_options options_default = LARDER_OPTIONS_INIT;
+
+/** Bytes of a structure of a version; 0 for one that there is not. */
+static size_t
+options_size(uint32_t version)
+{
+    switch (version) {
+    case 1:
+        return offsetof(struct larder_options, evict_for);
+    case LARDER_OPTIONS_VERSION:
+        return sizeof(struct larder_options);
+    default:
+        return 0;
+    }
+}
+
 enum larder_result
 larder_options_init(struct larder_options *options, uint32_t version)
 {
-    static const struct larder_options defaults = LARDER_OPTIONS_INIT;
-    if (options == NULL || version != LARDER_OPTIONS_VERSION) {
+    size_t size = options_size(version);
+    if (options == NULL || size == 0) {
         return LARDER_BAD_OPTION;
     }
-    *options = defaults;
+    memcpy(options, &options_default, size);
+    options->version = version;
     return LARDER_OK;
+}
+
+/** Takes the host's options over, which may be of an older version; false for one that there is not. */
+static bool
+take_options(const struct larder_options *given, struct larder_options *taken)
+{
+    *taken = options_default;
+    size_t size = given != NULL ? options_size(given->version) : 0;
+    if (size > 0) {
+        memcpy(taken, given, size);
+    }
+    return given == NULL || size > 0;
+}
+
+static bool
+chunk_sizes_good(const struct larder_options *options)
+{
+    uint32_t before = CHUNK_SIZE_MIN - CHUNK_SIZE_STEP;
+    if (options->chunk_sizes_len > LARDER_CHUNK_SIZES_MAX ||
+        (options->chunk_sizes_len > 0 && options->chunk_sizes == NULL)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < options->chunk_sizes_len; i++) {
+        if (options->chunk_sizes[i] < before + CHUNK_SIZE_STEP ||
+            options->chunk_sizes[i] > CHUNK_SIZE_MAX) {
+            return false;
+        }
+        before = options->chunk_sizes[i];
+    }
+    return true;
 }
 
 static bool
 options_good(const struct larder_options *options)
 {
-    return options->version == LARDER_OPTIONS_VERSION && options->item_size_max >= ITEM_SIZE_MIN &&
+    bool evict_for_good = options->evict_for == LARDER_EVICT_FOR_OBJECTS ||
+                          options->evict_for == LARDER_EVICT_FOR_BYTES;
+    return evict_for_good && options->chunk_min <= CHUNK_MIN_MAX && chunk_sizes_good(options) &&
+           options->item_size_max >= ITEM_SIZE_MIN &&
            options->item_size_max <= CACHE_ITEM_SIZE_LIMIT &&
            options->memory_limit >= MEMORY_LIMIT_MIN && options->memory_limit <= SIZE_MAX / 2 &&
            (options->growth_factor == 0.0 ||
@@ -165,19 +219,16 @@ make_shell(const struct larder_options *options)
 }
 
 enum larder_result
-larder_open(const struct larder_options *options, struct larder **out)
+larder_open(const struct larder_options *given, struct larder **out)
 {
-    static const struct larder_options defaults = LARDER_OPTIONS_INIT;
-    if (options == NULL) {
-        options = &defaults;
-    }
-    if (out == NULL || !options_good(options)) {
+    struct larder_options options;
+    if (out == NULL || !take_options(given, &options) || !options_good(&options)) {
         return LARDER_BAD_OPTION;
     }
     if (!thread_slot_setup()) {
         return LARDER_SYSTEM;
     }
-    struct larder *cache = make_shell(options);
+    struct larder *cache = make_shell(&options);
     if (cache == NULL) {
         return LARDER_SYSTEM;
     }
@@ -187,9 +238,15 @@ larder_open(const struct larder_options *options, struct larder **out)
     atomic_init(&cache->second, second);
 
     struct cache_options engine = {
-        .memory_limit = options->memory_limit,
-        .item_size_max = options->item_size_max,
-        .growth_factor = options->growth_factor,
+        .memory_limit = options.memory_limit,
+        .item_size_max = options.item_size_max,
+        .growth_factor = options.growth_factor,
+        .chunk_min = options.chunk_min,
+        .chunk_sizes = options.chunk_sizes,
+        .chunk_sizes_len = options.chunk_sizes_len,
+        .evict_for = options.evict_for == LARDER_EVICT_FOR_BYTES ? CACHE_EVICT_FOR_BYTES
+                                                                 : CACHE_EVICT_FOR_OBJECTS,
+        .large_pages = options.large_pages != 0,
         .cas_disabled = cache->cas_disabled,
         .evictions_disabled = cache->evictions_disabled,
         .hash_seed = rng_system(),

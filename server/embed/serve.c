@@ -58,6 +58,9 @@ bad_option(const struct larder_serve_options *options)
     if (options->port < 0 && options->unix_path == NULL) {
         return "port is -1 and unix_path is NULL: nobody can connect";
     }
+    if (options->unix_path != NULL && options->unix_path[0] == '\0') {
+        return "unix_path: an empty path; NULL stands for none";
+    }
     if (options->unix_mask > 0777) {
         return "unix_mask: an access mask as 0700, at most 0777";
     }
@@ -214,12 +217,41 @@ start_loop(struct larder_server *server)
     return rc == 0;
 }
 
+/** What TLS finds wrong with its files, in the words of the host's options: net/ adds lines that name
+ * the server's. */
+static void
+put_tls_error(const struct report_text *error, const char *why)
+{
+    report_put(error,
+               "%.*s\ntls_cert: a PEM file, the certificate first, then those that vouch for it;"
+               " tls_key: its key, without a pass phrase; tls_ca: those that vouch for clients",
+               (int)strcspn(why, "\n"), why);
+}
+
+/** Loads certificates, and binds the sockets.  LARDER_SYSTEM with errno. */
+static enum larder_result
+open_sockets(struct larder_server *server, const struct report_text *error)
+{
+    char why[SERVER_ERROR_CAP] = "";
+    struct tls *tls = NULL;
+    errno = 0;
+    if (server->settings.ssl_enabled && tls_create(&server->settings, &tls, why) != TLS_OK) {
+        put_tls_error(error, why);
+        errno = errno != 0 ? errno : EINVAL; /* none where the files are there, but wrong */
+        return LARDER_SYSTEM;
+    }
+    if (server_create(&server->settings, &tls, &server->server, why) != SERVER_OK) {
+        report_put(error, "%s", why);
+        return LARDER_SYSTEM;
+    }
+    return LARDER_OK;
+}
+
 /** Listens and starts the threads; whoever can connect is served. */
 static enum larder_result
 start(struct larder_server *server, const struct report_text *error)
 {
     char why[SERVER_ERROR_CAP] = "";
-    struct tls *tls = NULL;
 #ifndef HAVE_TLS
     if (server->settings.ssl_enabled) {
         report_put(error, "tls_cert: this build of larder has no TLS");
@@ -230,10 +262,9 @@ start(struct larder_server *server, const struct report_text *error)
     if (server->stats.prefixes == NULL) {
         return LARDER_SYSTEM;
     }
-    if ((server->settings.ssl_enabled && tls_create(&server->settings, &tls, why) != TLS_OK) ||
-        server_create(&server->settings, &tls, &server->server, why) != SERVER_OK) {
-        report_put(error, "%s", why);
-        return LARDER_SYSTEM;
+    enum larder_result opened = open_sockets(server, error);
+    if (opened != LARDER_OK) {
+        return opened;
     }
     server->stats.cache = server->cache->cache;
     server->stats.settings = &server->settings;
@@ -307,7 +338,28 @@ larder_serve(struct larder *cache, const struct larder_serve_options *options,
 int
 larder_server_port(const struct larder_server *server)
 {
-    return server->port;
+    return server != NULL ? server->port : 0;
+}
+
+enum larder_result
+larder_server_reload_certificates(struct larder_server *server, char *error, size_t error_cap)
+{
+    struct report_text text;
+    if (!report_open(&text, error, error_cap) || server == NULL) {
+        return LARDER_BAD_OPTION;
+    }
+    if (!server->settings.ssl_enabled) {
+        report_put(&text, "the server was started without tls_cert");
+        return LARDER_BAD_OPTION;
+    }
+    char why[TLS_ERROR_CAP];
+    errno = 0;
+    if (server_refresh_certs(server->server, why) != NULL) {
+        put_tls_error(&text, why);
+        errno = errno != 0 ? errno : EINVAL;
+        return LARDER_SYSTEM;
+    }
+    return LARDER_OK;
 }
 
 void

@@ -40,6 +40,7 @@ extern "C" {
 #define LARDER_VIEWS_MAX     65536u /* of long values, of one cache at a time */
 #define LARDER_SCAN_ITEMS    32u    /* room that larder_scan() needs */
 #define LARDER_ERROR_CAP     1024u  /* bytes that hold any error text, NUL included */
+#define LARDER_CHUNK_SIZES_MAX 63u
 #define LARDER_SERVE_THREADS 64u    /* the most that larder_serve() starts as workers */
 
 /* Every answer a call can give, with its text. */
@@ -103,7 +104,14 @@ struct larder_gone {
  */
 typedef void larder_gone_fn(void *arg, const struct larder_gone *gone);
 
-/** Fill with LARDER_OPTIONS_INIT or larder_options_init(), then change what is to differ. */
+/** What as many as can be are made of, by which sizes of items get the memory. */
+enum larder_evict_for {
+    LARDER_EVICT_FOR_OBJECTS, /* hits */
+    LARDER_EVICT_FOR_BYTES,   /* bytes of hits: large items stay longer */
+};
+
+/** Fill with LARDER_OPTIONS_INIT or larder_options_init(), then change what is to differ.  A caller
+ * that was compiled with version 1 goes on: what that did not have is as the defaults are. */
 struct larder_options {
     uint32_t version;       /* LARDER_OPTIONS_VERSION */
     uint32_t item_size_max; /* bytes of key, value and header; 1024 to 1 GiB */
@@ -113,16 +121,27 @@ struct larder_options {
     int cas_disabled;       /* 8 bytes less per item; no CAS ids, no larder_flush_prefix() */
     larder_gone_fn *gone;   /* NULL, which costs nothing */
     void *gone_arg;         /* passed to gone() */
+    /* since version 2 */
+    enum larder_evict_for evict_for;
+    int large_pages;    /* takes all of the memory now, in huge pages where the kernel gives them */
+    uint32_t chunk_min; /* bytes of key and value that the smallest size class holds, up to 512 KiB;
+                           0 for the default */
+    uint32_t chunk_sizes_len; /* at most LARDER_CHUNK_SIZES_MAX; 0 for none */
+    /* Bytes of an item that each size class holds, rising by 8 at least, from 48 on, in place of
+     * growth_factor and chunk_min; borrowed for the call.  Larger items than the last have a class
+     * of a quarter page, or come in several pieces. */
+    const uint32_t *chunk_sizes;
 };
 
-#define LARDER_OPTIONS_VERSION 1u
-#define LARDER_OPTIONS_INIT                                                               \
-    {                                                                                     \
-        LARDER_OPTIONS_VERSION, 1024u * 1024u, 64u * 1024u * 1024u, 0.0, 0, 0, NULL, NULL \
+#define LARDER_OPTIONS_VERSION 2u
+#define LARDER_OPTIONS_INIT                                                                \
+    {                                                                                      \
+        LARDER_OPTIONS_VERSION, 1024u * 1024u, 64u * 1024u * 1024u, 0.0, 0, 0, NULL, NULL, \
+            LARDER_EVICT_FOR_OBJECTS, 0, 0, 0, NULL                                        \
     }
 
-/** Fills in the defaults.  version: LARDER_OPTIONS_VERSION.  Errors: LARDER_BAD_OPTION for one that
- * this library does not know. */
+/** Fills in the defaults of a structure of this version: LARDER_OPTIONS_VERSION, or 1 with the members
+ * of then.  Errors: LARDER_BAD_OPTION for one that this library does not know. */
 LARDER_API enum larder_result larder_options_init(struct larder_options *options, uint32_t version);
 
 /**
@@ -131,7 +150,7 @@ LARDER_API enum larder_result larder_options_init(struct larder_options *options
  * options   borrowed for the call; NULL for the defaults
  * cache     out, the caller's until larder_close(); set on LARDER_OK only
  *
- * Errors:  LARDER_BAD_OPTION; LARDER_SYSTEM.
+ * Errors:  LARDER_BAD_OPTION; LARDER_SYSTEM: no memory, or with `large_pages` not so much.
  */
 LARDER_API enum larder_result larder_open(const struct larder_options *options,
                                           struct larder **cache);
@@ -543,7 +562,7 @@ struct larder_serve_options {
     uint32_t version;        /* LARDER_SERVE_OPTIONS_VERSION */
     int port;                /* TCP; 0: one that the system chooses; -1: none */
     const char *listen;      /* addresses, separated by commas; NULL for all */
-    const char *unix_path;   /* path of a unix socket; NULL for none */
+    const char *unix_path;   /* of a unix socket, in place of one that is there; NULL for none */
     uint32_t unix_mask;      /* its access mask, as 0700 */
     uint32_t threads;        /* workers, 1 to LARDER_SERVE_THREADS */
     uint32_t conns_max;      /* connections, at least 1; the host sees to its descriptors */
@@ -579,8 +598,8 @@ struct larder_server;
  * server    out, the caller's until larder_server_stop(); set on LARDER_OK only
  * error     as in larder_save()
  *
- * Errors:  LARDER_BAD_OPTION; LARDER_SYSTEM: an address is in use, a file cannot be read, ...;
- * LARDER_NOT_BUILT: TLS, or another version of liblarder.
+ * Errors:  LARDER_BAD_OPTION; LARDER_SYSTEM: an address is in use, a file cannot be read or is no
+ * certificate, ...; LARDER_NOT_BUILT: TLS, or another version of liblarder.
  */
 LARDER_API enum larder_result larder_serve(struct larder *cache,
                                            const struct larder_serve_options *options,
@@ -589,6 +608,17 @@ LARDER_API enum larder_result larder_serve(struct larder *cache,
 
 /** The TCP port of the first socket; 0 without one. */
 LARDER_API int larder_server_port(const struct larder_server *server);
+
+/**
+ * Loads tls_cert, tls_key and tls_ca again, for connections from now on; clients can have it done by
+ * `refresh_certs`.  When it fails, what was loaded before stays in use.
+ *
+ * error   as in larder_save()
+ *
+ * Errors:  LARDER_BAD_OPTION: started without tls_cert; LARDER_SYSTEM: as larder_serve().
+ */
+LARDER_API enum larder_result larder_server_reload_certificates(struct larder_server *server,
+                                                                char *error, size_t error_cap);
 
 /**
  * Closes listeners and connections, and ends the threads; `*server` becomes NULL.
@@ -637,6 +667,18 @@ LARDER_API const char *larder_hook_state(struct larder_hook *hook);
  */
 LARDER_API enum larder_result larder_hook_wait(struct larder_hook *hook, const char *gtid,
                                                uint32_t timeout_ms);
+
+/** Takes one figure; both texts are borrowed for the call. */
+typedef void larder_hook_stat_fn(void *arg, const char *name, const char *value);
+/** Tells all figures by name, those of `stats hook`: hook_state, hook_gtid_applied, hook_rows ...; see
+ * larder-hook(5).  `visit` may call the library, but not larder_hook_stop(). */
+LARDER_API_VOID void larder_hook_stats_visit(struct larder_hook *hook, larder_hook_stat_fn *visit,
+                                             void *arg);
+
+/** Lets go of the database, until larder_hook_resume(); after grace_ms the rules' on_disconnect says
+ * what becomes of their keys.  Both return before it is done: larder_hook_state() tells. */
+LARDER_API_VOID void larder_hook_pause(struct larder_hook *hook);
+LARDER_API_VOID void larder_hook_resume(struct larder_hook *hook);
 
 /** Saves how far it came and ends the threads; `*hook` becomes NULL.  The cache serves on, and
  * nobody voids what gets wrong from here: flush it, or close it. */

@@ -207,18 +207,18 @@ parse_host(const char *text, struct listen_spec *out, char *error, size_t error_
         port = colon == NULL || bare_v6 ? NULL : colon + 1;
     }
     if (port != NULL && !parse_port(port, &out->port)) {
-        snprintf(error, error_cap, "Invalid port number: \"%s\": -l takes 0 to 65535", port);
+        snprintf(error, error_cap, "Invalid port number: \"%s\": 0 to 65535 is right", port);
         return LISTEN_SPEC_BAD;
     }
     size_t host_len = (size_t)(host_end - host);
     if (host_len == 1 && *host == '*') {
         host_len = 0;
     } else if (host_len == 0) {
-        snprintf(error, error_cap, "-l: no address in \"%s\": host:port is right, * is any", text);
+        snprintf(error, error_cap, "No address in \"%s\": host:port is right, * is any", text);
         return LISTEN_SPEC_BAD;
     }
     if (!copy_text(out->host, sizeof(out->host), host, host_len)) {
-        snprintf(error, error_cap, "-l: address too long: \"%.64s...\"", text);
+        snprintf(error, error_cap, "Address too long: \"%.64s...\"", text);
         return LISTEN_SPEC_BAD;
     }
     return LISTEN_SPEC_OK;

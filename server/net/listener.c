@@ -196,7 +196,8 @@ listener_open_unix(struct listener_set *set, const char *path, unsigned mask, ch
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     if (strlen(path) >= sizeof(address.sun_path)) {
-        snprintf(error, error_cap, "-s: path longer than %zu bytes", sizeof(address.sun_path) - 1);
+        snprintf(error, error_cap, "the path is longer than %zu bytes", sizeof(address.sun_path) - 1);
+        errno = ENAMETOOLONG;
         return LISTEN_FAILED;
     }
     memcpy(address.sun_path, path, strlen(path) + 1);
@@ -209,13 +210,18 @@ listener_open_unix(struct listener_set *set, const char *path, unsigned mask, ch
         snprintf(error, error_cap, "socket(): %s", strerror(errno));
         return LISTEN_FAILED;
     }
-    mode_t old = umask((mode_t)(~mask & 0777u));
+    /* The mask by chmod(), as the process's umask is not ours alone; nobody connects before listen().
+     */
     int rc = bind(fd, (struct sockaddr *)&address, sizeof(address));
-    int saved = errno;
-    (void)umask(old);
-    if (rc != 0) {
-        snprintf(error, error_cap, "bind(): %s", strerror(saved));
+    const char *call = rc == 0 ? "chmod()" : "bind()";
+    if (rc != 0 || chmod(path, (mode_t)(mask & 0777u)) != 0) {
+        int saved = errno;
+        snprintf(error, error_cap, "%s: %s", call, strerror(saved));
+        if (rc == 0) {
+            (void)unlink(path);
+        }
         close(fd);
+        errno = saved;
         return LISTEN_FAILED;
     }
     struct listener *listener = listener_create(set, fd, AF_UNIX, path);

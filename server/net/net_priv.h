@@ -218,13 +218,6 @@ server_seconds(const struct server *server)
     return atomic_load_explicit(&server->now_s,
                                 memory_order_relaxed); /* relaxed: a single number */
 }
-/**
- * Loads the certificates of -Z again.
- *
- * error   TLS_ERROR_CAP bytes of the caller's
- * Returns NULL, or why not: `error`, or a constant.
- */
-const char *server_refresh_certs(struct server *server, char *error);
 /** One connection is gone: counts it, and accepting goes on if it was paused. */
 void server_connection_closed(struct server *server);
 

@@ -94,6 +94,14 @@ bool server_run(struct server *server);
  * Any thread. */
 void server_stop(struct server *server, bool graceful);
 
+/**
+ * Loads the certificates of -Z again, for connections from now on.
+ *
+ * error   TLS_ERROR_CAP bytes of the caller's
+ * Returns NULL, or why not: `error`, or a constant.  Any thread, after server_start(); it reads files.
+ */
+const char *server_refresh_certs(struct server *server, char *error);
+
 /** Ports of the sockets: calls `visit` for each TCP socket, then for each address of UDP.
  * transport: "TCP", "UDP".  After server_create(). */
 typedef void server_port_fn(void *arg, const char *transport, int family, unsigned port);

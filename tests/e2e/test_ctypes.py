@@ -1,8 +1,10 @@
 """The shared libraries from Python's ctypes: what a binding in another language sees.  No C compiler takes part."""
 
+import collections
 import ctypes
 import errno
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -11,84 +13,10 @@ import tempfile
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from larder_header import Header, Library  # noqa: E402
-from server import TIMEOUT_S, Client, Skip, free_port, run_tests  # noqa: E402
+from library import LIBRARIES, MEBIBYTE, Cache, address, check, header, larder, name_of, numbers  # noqa: E402
+from server import TIMEOUT_S, Client, Skip, free_port, run_tests, wait_until  # noqa: E402
 
-TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-LIBLARDER = os.environ.get("LIBLARDER") or os.path.join(TOP, "build", "liblarder.so")
-LIBRARIES = [LIBLARDER, LIBLARDER.replace("liblarder.so", "liblarder-serve.so")]
-
-header = Header()
-larder = Library(LIBRARIES, header)
-globals().update({name: number for name, number in header.numbers.items() if name.startswith("LARDER_")})
-MEBIBYTE = 1 << 20
-
-
-def name_of(result):
-    return header.enums["larder_result"][result]
-
-
-def check(result, wanted=0):
-    assert result == wanted, f"{name_of(result)}, not {name_of(wanted)}"
-
-
-def address(data):
-    """The address of bytes, which the caller keeps."""
-    return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p)
-
-
-class Cache:
-    """A cache from `with` to the end of it, with get and set in Python's types."""
-
-    def __init__(self, **members):
-        self.members = {"memory_limit": 8 * MEBIBYTE, **members}
-        self.handle = ctypes.POINTER(header.structs["larder"])()
-
-    def __enter__(self):
-        options = larder.new("options")
-        check(larder.options_init(options, LARDER_OPTIONS_VERSION))
-        for name, value in self.members.items():
-            setattr(options, name, value)
-        check(larder.open(options, self.handle))
-        return self
-
-    def __exit__(self, error, *_):
-        result = larder.close(self.handle)
-        if error is None:
-            check(result)
-            assert not self.handle
-
-    def set(self, key, value, ttl_s=0):
-        check(larder.set(self.handle, key, len(key), value, len(value), ttl_s))
-
-    def get(self, key, cap=1024):
-        """The value, or the name of the result when there is none."""
-        buf, length = ctypes.create_string_buffer(cap), ctypes.c_size_t()
-        result = larder.get(self.handle, key, len(key), buf, cap, length)
-        return buf.raw[: length.value] if result == LARDER_OK else name_of(result)
-
-    def cas_of(self, key):
-        buf, length, cas = ctypes.create_string_buffer(64), ctypes.c_size_t(), ctypes.c_uint64()
-        check(larder.get_cas(self.handle, key, len(key), buf, 64, length, cas))
-        return cas.value
-
-    def stats(self):
-        stats = larder.new("stats", version=LARDER_STATS_VERSION)
-        check(larder.stats(self.handle, stats))
-        return stats
-
-    def fetch(self, key, cap=64, **members):
-        """larder_fetch() with these members: its result, the value, the struct."""
-        buf = ctypes.create_string_buffer(cap)
-        fetch = larder.new("fetch", version=LARDER_FETCH_VERSION, key=address(key), key_len=len(key),
-                           buf=ctypes.cast(buf, ctypes.c_void_p), buf_cap=cap, **members)
-        result = larder.fetch(self.handle, fetch)
-        return result, buf.raw[: fetch.value_len], fetch
-
-    def store(self, key, value, **members):
-        store = larder.new("store", version=LARDER_STORE_VERSION, key=address(key), key_len=len(key),
-                           value=address(value), value_len=len(value), **members)
-        return larder.store(self.handle, store), store
+globals().update(numbers)
 
 
 # -- the header ------------------------------------------------------------------------------------------------
@@ -162,6 +90,45 @@ def test_bad_options_are_answered():
     check(larder.open(None, handle))
     check(larder.close(handle))
     check(larder.close(handle))
+
+
+def test_a_caller_of_version_1_goes_on():
+    options, handle = larder.new("options"), ctypes.POINTER(header.structs["larder"])()
+    ctypes.memset(ctypes.byref(options), 0xFF, ctypes.sizeof(options))
+    check(larder.options_init(options, 1))
+    assert (options.version, options.memory_limit, options.gone_arg) == (1, 64 * MEBIBYTE, None)
+    # What version 1 did not have is neither written nor read.
+    assert options.large_pages == -1 and options.chunk_sizes_len == 0xFFFFFFFF
+    options.memory_limit = 3 * MEBIBYTE
+    check(larder.open(options, handle))
+    value = ctypes.c_uint64()
+    check(larder.stat(handle, b"limit_maxbytes", value))
+    assert value.value == 3 * MEBIBYTE
+    check(larder.close(handle))
+    options.version = 2
+    check(larder.open(options, handle), LARDER_BAD_OPTION)
+
+
+def test_options_of_version_2():
+    """Large and small items, each asked for as often: what are evictions for?"""
+    hits = {}
+    for evict_for in (LARDER_EVICT_FOR_OBJECTS, LARDER_EVICT_FOR_BYTES):
+        chance, hits[evict_for] = random.Random(7), collections.Counter()
+        with Cache(memory_limit=2 * MEBIBYTE, evict_for=evict_for) as cache:
+            for _ in range(40000):
+                kind, keys, size = chance.choice(((b"large", 2000, 1800), (b"small", 20000, 100)))
+                key = b"%s-%d" % (kind, chance.randrange(keys))
+                if cache.get(key, cap=2048) == "LARDER_MISS":
+                    cache.set(key, b"x" * size)
+                else:
+                    hits[evict_for][kind] += 1
+    objects, of_bytes = hits[LARDER_EVICT_FOR_OBJECTS], hits[LARDER_EVICT_FOR_BYTES]
+    assert of_bytes[b"large"] > objects[b"large"] and of_bytes[b"small"] < objects[b"small"] / 2, hits
+    sizes = (ctypes.c_uint32 * 2)(1000, 2000)
+    with Cache(memory_limit=MEBIBYTE, chunk_sizes=sizes, chunk_sizes_len=2) as cache:
+        for i in range(5000):
+            cache.set(b"key-%d" % i, b"x")
+        assert cache.stats().items < 1100, "items of a few bytes take 1000 each"
 
 
 # -- reading and storing ---------------------------------------------------------------------------------------
@@ -424,6 +391,8 @@ def test_clients_are_served():
         assert larder.server_port(second) == 0
         with Client(options.unix_path.decode()) as client:
             client.exchange(b"get client\r\n", b"VALUE client 5 2\r\nhi\r\nEND\r\n")
+        check(larder.server_reload_certificates(second, error, LARDER_ERROR_CAP), LARDER_BAD_OPTION)
+        assert b"tls_cert" in error.value
         check(larder.close(cache.handle), LARDER_BUSY)
         larder.server_stop(second, 0)
         larder.server_stop(server, 1)
@@ -447,6 +416,13 @@ def test_a_database_that_is_not_there_is_followed():
                        'tables = ( { name = "a.b"; rules = ( { on = "any"; delete = "a:{id}"; } ); } );\n')
         check(larder.hook_mysql(cache.handle, path.encode(), no_log, None, hook, error, LARDER_ERROR_CAP))
         assert larder.hook_state(hook) in (b"connecting", b"disconnected"), larder.hook_state(hook)
+        seen = {}
+        visit = header.callbacks["larder_hook_stat_fn"](lambda _, name, value: seen.update({name: value}))
+        larder.hook_stats_visit(hook, visit, None)
+        assert seen[b"hook_state"] in (b"connecting", b"disconnected") and seen[b"hook_rows"] == b"0", seen
+        larder.hook_pause(hook)
+        wait_until(lambda: larder.hook_state(hook) == b"paused", "a pause")
+        larder.hook_resume(hook)
         check(larder.hook_wait(hook, b"0-1-1", 0), LARDER_TIMEOUT)
         check(larder.hook_wait(hook, b"no gtid", 0), LARDER_BAD_OPTION)
         larder.hook_stop(hook)

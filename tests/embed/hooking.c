@@ -1,5 +1,5 @@
 /* A C host that follows a database which is not there: everything around the hook but the changes
- * that it brings, which tests/e2e/test_hook.py sees to. */
+ * that it brings, which tests/e2e/test_library_hook.py sees to. */
 #include "larder.h"
 
 #include "embed/cache.h"

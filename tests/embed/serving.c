@@ -6,8 +6,10 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,6 +233,7 @@ what_cannot_be_served_is_told(void)
     BAD(threads, LARDER_SERVE_THREADS + 1, "threads");
     BAD(conns_max, 0, "conns_max");
     BAD(unix_mask, 01000, "unix_mask");
+    BAD(unix_path, "", "unix_path");
     BAD(tls_key, "key.pem", "tls_cert");
     BAD(tls_ca, "ca.pem", "tls_cert");
     BAD(listen, "", "listen");
@@ -245,7 +248,10 @@ what_cannot_be_served_is_told(void)
     options = good;
     options.port = larder_server_port(server);
     CHECK(larder_serve(cache, &options, &second, error, sizeof(error)) == LARDER_SYSTEM);
-    CHECK(strstr(error, "in use") != NULL && second == NULL);
+    CHECK(errno == EADDRINUSE && strstr(error, "in use") != NULL && second == NULL);
+    char port[16];
+    snprintf(port, sizeof(port), "%d", options.port);
+    CHECK(strstr(error, "127.0.0.1") != NULL && strstr(error, port) != NULL);
     CHECK(larder_serve(cache, &options, &second, error, 5) == LARDER_SYSTEM && strlen(error) == 4);
     larder_server_stop(&server, 0);
     options = good;
@@ -260,6 +266,64 @@ what_cannot_be_served_is_told(void)
           result == LARDER_NOT_BUILT);
     CHECK(server == NULL);
     CHECK(larder_close(&cache) == LARDER_OK); /* nothing is left open */
+}
+
+/* A client that sends as fast as it can, until its connection ends. */
+struct busy {
+    pthread_t thread;
+    int fd;
+    _Atomic int served; /* it has had an answer */
+};
+
+static void *
+keep_busy(void *arg)
+{
+    struct busy *busy = arg;
+    static const char commands[] =
+        "set a 0 0 5\r\nabcde\r\nget a\r\nincr n 1\r\nmg a v\r\ndelete b\r\n";
+    char answers_of[4096];
+    while (send(busy->fd, commands, sizeof(commands) - 1, MSG_NOSIGNAL) > 0 &&
+           recv(busy->fd, answers_of, sizeof(answers_of), 0) > 0) {
+        atomic_store_explicit(&busy->served, 1, memory_order_release);
+    }
+    atomic_store_explicit(&busy->served, 1, memory_order_release);
+    return NULL;
+}
+
+/* The host calls, too, and other servers come and go. */
+static void
+stops_while_everyone_is_busy(void)
+{
+    struct larder *caches[2] = { open_cache(8u << 20), open_cache(8u << 20) };
+    for (unsigned round = 0; round < 6; round++) {
+        struct busy clients[8];
+        struct larder_server *servers[3] = { NULL };
+        struct larder_serve_options options = LARDER_SERVE_OPTIONS_INIT;
+        options.threads = 2;
+        for (unsigned i = 0; i < 3; i++) { /* two of them of one cache */
+            CHECK(larder_serve(caches[i / 2], &options, &servers[i], NULL, 0) == LARDER_OK);
+        }
+        for (unsigned i = 0; i < 8; i++) {
+            clients[i].fd = connect_tcp(larder_server_port(servers[i % 3]));
+            clients[i].served = 0;
+            CHECK(clients[i].fd >= 0);
+            CHECK(pthread_create(&clients[i].thread, NULL, keep_busy, &clients[i]) == 0);
+        }
+        for (unsigned i = 0; i < 8; i++) {
+            while (!atomic_load_explicit(&clients[i].served, memory_order_acquire)) {
+                CHECK(set(caches[i % 2], "host", "1") == LARDER_OK);
+            }
+        }
+        for (unsigned i = 0; i < 3; i++) {
+            larder_server_stop(&servers[i], (int)((round + i) % 2));
+            CHECK(has(caches[i / 2], "host", "1"));
+        }
+        for (unsigned i = 0; i < 8; i++) {
+            CHECK(pthread_join(clients[i].thread, NULL) == 0);
+            close(clients[i].fd);
+        }
+    }
+    CHECK(larder_close(&caches[0]) == LARDER_OK && larder_close(&caches[1]) == LARDER_OK);
 }
 
 struct lines {
@@ -335,6 +399,7 @@ main(void)
     RUN(several_servers_and_caches_are_apart);
     RUN(unix_sockets_serve_alone);
     RUN(what_cannot_be_served_is_told);
+    RUN(stops_while_everyone_is_busy);
     RUN(the_log_goes_to_the_host);
     RUN(nothing_is_left_behind);
     (void)unlink(in_folder("socket"));
