@@ -344,9 +344,14 @@ static bool
 host_hook_wait_begun(void *arg)
 {
     struct worker *worker = arg;
-    for (unsigned i = 0; i < worker->waiters_len; i++) {
-        if (worker->waiters[i] == worker->running) {
+    for (unsigned i = worker->waiters_len; i > 0; i--) {
+        struct conn *conn = worker->waiters[i - 1];
+        if (conn == worker->running) {
             return true; /* once more, before it was struck off */
+        }
+        /* Who was answered at once after all is still here. */
+        if (!session_waits(conn->session)) {
+            worker->waiters[i - 1] = worker->waiters[--worker->waiters_len];
         }
     }
     if (worker->waiters_len == WORKER_WAITERS_MAX) {

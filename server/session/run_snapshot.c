@@ -127,7 +127,11 @@ snapshot_wait_run(struct session *session)
     /* acquire: pairs with tell() */
     if (!atomic_load_explicit(&wait->over, memory_order_acquire)) {
         /* Commands behind this one wait in the buffer; there is no room for more than it holds. */
-        return worker->rx_end - worker->rx_at == SESSION_RX_SIZE ? STEP_CLOSE : STEP_READ;
+        if (worker->rx_end - worker->rx_at < SESSION_RX_SIZE) {
+            return STEP_READ;
+        }
+        end_wait(session);
+        return STEP_CLOSE;
     }
     if (!tx_has_room(&worker->tx)) {
         return STEP_SEND;

@@ -344,6 +344,17 @@ def test_commands_behind_it_are_answered_behind_it():
         wait_until(lambda: folder.names() == ["items"] and not is_writing(client), "the snapshot of the noreply")
 
 
+def test_who_was_refused_takes_nobodys_place():
+    with Folder() as folder, Server(["-A", "-t", "1"]) as server:
+        refused = [server.client() for _ in range(300)]  # more than may wait at once
+        for client in refused:
+            client.exchange(b"larder snapshot items\r\n", b"CLIENT_ERROR a snapshot needs the absolute path of a file\r\n")
+        with server.client() as client:
+            snapshot(client, folder.file())
+        for client in refused:
+            client.close()
+
+
 def test_no_datagram_asks_for_one():
     with Folder() as folder, Server(["-A"], udp=True) as server, server.client() as client:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
