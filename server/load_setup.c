@@ -5,9 +5,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "options.h"
+#include "process.h"
 
 #include <inttypes.h>
-#include <signal.h>
 
 #define TELL_US 1000000u /* between two words to the service manager */
 
@@ -15,16 +15,6 @@ struct load {
     const struct service *service;
     uint64_t told_us; /* monotonic */
 };
-
-/** Whether one of the signals that stop a server waits. */
-static bool
-is_to_stop(void)
-{
-    sigset_t waiting;
-    return sigpending(&waiting) == 0 &&
-           (sigismember(&waiting, SIGTERM) == 1 || sigismember(&waiting, SIGINT) == 1 ||
-            sigismember(&waiting, SIGUSR1) == 1);
-}
 
 /** snapshot_pace_fn */
 static bool
@@ -36,7 +26,7 @@ pace(void *arg, const struct snapshot_figures *so_far)
         load->told_us = now_us;
         service_starting(load->service, so_far->items);
     }
-    return !is_to_stop();
+    return !process_is_to_stop();
 }
 
 static void

@@ -24,7 +24,6 @@
 #include "snapshot_dir.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,19 +135,6 @@ prepare_process(const struct settings *settings)
     return code != 0 ? code : snapshot_dir_check(settings);
 }
 
-/** Keeps those signals waiting that the server's loop will take: from here on every start ends in
- * an orderly stop. */
-static void
-hold_signals(void)
-{
-    sigset_t held;
-    sigemptyset(&held);
-    sigaddset(&held, SIGTERM);
-    sigaddset(&held, SIGINT);
-    sigaddset(&held, SIGUSR1);
-    (void)sigprocmask(SIG_BLOCK, &held, NULL);
-}
-
 /** Who is told of the server's events. */
 struct event_targets {
     struct service *service;
@@ -166,113 +152,208 @@ tell_targets(void *arg, enum server_event event)
     }
 }
 
-/** Serves until the end; returns the exit code. */
+/** What a server is made of: by start_steps, in their order.  end_parts() ends it. */
+struct parts {
+    struct settings *settings;
+    struct service *service;
+    struct server *server;     /* bound to its addresses */
+    struct server_stats stats; /* the cache, and those that watch and count */
+    struct cache_start start;  /* what the cache began with */
+    struct hook_setup hook;
+    struct metrics_source metrics;
+    struct event_targets targets;
+    bool keeps_items; /* for the next start */
+    bool is_to_stop;  /* a signal has come during the start */
+};
+
+/* -- steps of the start: 0, or the exit code after having told the operator why ----------------- */
+
+/** After the fork of -d, which takes locks away.  Without them a server goes on. */
 static int
-serve(struct settings *settings, struct service *service, struct server *server, int ready_fd)
+lock_memory(struct parts *parts)
 {
-    static struct server_stats stats;
-    struct hook_setup hook = { .hook = NULL };
-    struct metrics_source metrics = { .page = metrics_page, .content_type = METRICS_CONTENT_TYPE };
-    struct cache_start cache_start = { .kind = CACHE_START_NEW };
-    char error[SERVER_ERROR_CAP] = "";
-    int code = OPTIONS_EXIT_BAD;
-    bool pid_written = false;
-    bool keeps_items = false;
-    bool stopped = false;
-    hold_signals();
-    if (settings->lock_memory && mlockall(LOCK_ALL) != 0) {
+    if (parts->settings->lock_memory && mlockall(LOCK_ALL) != 0) {
         log_line("warning: -k invalid, mlockall() failed: %s", strerror(errno));
     }
-    stats.watch = create_watch(settings);
-    struct cache *cache = create_cache(settings, stats.watch, &cache_start);
-    if (cache == NULL) {
-        code = tell_no_cache(settings, &cache_start);
-        goto done;
+    return 0;
+}
+
+static int
+make_cache(struct parts *parts)
+{
+    struct server_stats *stats = &parts->stats;
+    stats->settings = parts->settings;
+    stats->watch = create_watch(parts->settings);
+    stats->cache = create_cache(parts->settings, stats->watch, &parts->start);
+    if (stats->cache == NULL) {
+        return tell_no_cache(parts->settings, &parts->start);
     }
-    if (cache_start.text[0] != '\0') {
-        log_line("-e: %s", cache_start.text);
+    if (parts->start.text[0] != '\0') {
+        log_line("-e: %s", parts->start.text);
     }
     /* Items that were saved are saved again also when this start comes to nothing. */
-    keeps_items = cache_start.kind == CACHE_START_WARM;
-    tune_apply(settings, cache);
-    stats.cache = cache;
-    stats.settings = settings;
-    stats.started_at = clock_unix_s();
-    stats.prefixes = prefix_stats_create(settings->prefix_delimiter);
-    stats.hotkeys = create_hotkeys();
-    stats.snapshots = snapshots_create(settings->snapshot_dir);
-    if (stats.prefixes == NULL || stats.hotkeys == NULL || stats.snapshots == NULL) {
+    parts->keeps_items = parts->start.kind == CACHE_START_WARM;
+    tune_apply(parts->settings, stats->cache);
+    return 0;
+}
+
+static int
+make_figures(struct parts *parts)
+{
+    struct server_stats *stats = &parts->stats;
+    stats->started_at = clock_unix_s();
+    stats->prefixes = prefix_stats_create(parts->settings->prefix_delimiter);
+    stats->hotkeys = create_hotkeys();
+    stats->snapshots = snapshots_create(parts->settings->snapshot_dir);
+    if (stats->prefixes == NULL || stats->hotkeys == NULL || stats->snapshots == NULL) {
         log_line("out of memory");
-        goto done;
+        return OPTIONS_EXIT_BAD;
     }
-    code = load_setup_run(cache, settings, keeps_items, stats.snapshots, service, &stopped);
-    if (code != 0 || stopped) {
-        goto done;
+    return 0;
+}
+
+static int
+load_items(struct parts *parts)
+{
+    return load_setup_run(parts->stats.cache, parts->settings, parts->keeps_items,
+                          parts->stats.snapshots, parts->service, &parts->is_to_stop);
+}
+
+/** -o drop_privileges, which leaves new sockets to those who still need them. */
+static int
+restrict_process(struct parts *parts)
+{
+    if (!parts->settings->drop_privileges) {
+        return 0;
     }
-    code = OPTIONS_EXIT_BAD;
-    if (settings->drop_privileges) {
-        if (!sandbox_process()) {
-            code = OPTIONS_EXIT_OS;
-            goto done;
-        }
-        if (!settings->relaxed_privileges) {
-            server_on_worker(server, sandbox_worker_or_exit);
-            metrics.begin = sandbox_acceptor_or_exit;
-        }
+    if (!sandbox_process()) {
+        return OPTIONS_EXIT_OS;
     }
-    if (settings->mysql_hook != NULL) {
-        code = hook_setup_start(&hook, cache, settings, &cache_start);
+    if (!parts->settings->relaxed_privileges) {
+        server_on_worker(parts->server, sandbox_worker_or_exit);
+        parts->metrics.begin = sandbox_acceptor_or_exit;
+    }
+    return 0;
+}
+
+/** Its threads alone may open sockets from then on. */
+static int
+start_hook(struct parts *parts)
+{
+    if (parts->settings->mysql_hook != NULL) {
+        int code =
+            hook_setup_start(&parts->hook, parts->stats.cache, parts->settings, &parts->start);
         if (code != 0) {
-            goto done;
+            return code;
         }
-        stats.follower = &hook.follower;
+        parts->stats.follower = &parts->hook.follower;
     }
-    if (settings->drop_privileges && !sandbox_sockets()) {
-        code = OPTIONS_EXIT_OS;
-        goto done;
-    }
-    server_on_metrics(server, &metrics);
-    struct event_targets targets = { service, stats.hotkeys };
-    server_on_event(server, tell_targets, &targets);
-    enum server_result started = server_start(server, cache, &stats, true, error);
-    if (started != SERVER_OK) {
+    return parts->settings->drop_privileges && !sandbox_sockets() ? OPTIONS_EXIT_OS : 0;
+}
+
+/** Workers, and whoever else serves: clients are answered when it returns. */
+static int
+start_serving(struct parts *parts)
+{
+    char error[SERVER_ERROR_CAP] = "";
+    parts->metrics.page = metrics_page;
+    parts->metrics.content_type = METRICS_CONTENT_TYPE;
+    server_on_metrics(parts->server, &parts->metrics);
+    parts->targets = (struct event_targets){ parts->service, parts->stats.hotkeys };
+    server_on_event(parts->server, tell_targets, &parts->targets);
+    enum server_result result =
+        server_start(parts->server, parts->stats.cache, &parts->stats, true, error);
+    if (result != SERVER_OK) {
         log_line("%s", error);
-        code = started == SERVER_CANNOT_LISTEN ? OPTIONS_EXIT_OS : OPTIONS_EXIT_BAD;
-        goto done;
+        return result == SERVER_CANNOT_LISTEN ? OPTIONS_EXIT_OS : OPTIONS_EXIT_BAD;
     }
-    if (settings->pid_file != NULL) {
-        pid_written = process_write_pid(settings->pid_file);
-    }
-    process_write_ports(server);
-    service_ready(service, settings, settings->daemonize);
+    return 0;
+}
+
+static int (*const start_steps[])(struct parts *) = {
+    lock_memory, make_cache, make_figures, load_items, restrict_process, start_hook, start_serving,
+};
+#define START_STEPS (sizeof(start_steps) / sizeof(start_steps[0]))
+
+/* -- serving, and the end ---------------------------------------------------------------------- */
+
+/** From the first client to the last. */
+static void
+serve_clients(struct parts *parts, int ready_fd)
+{
+    const struct settings *settings = parts->settings;
+    bool pid_written = settings->pid_file != NULL && process_write_pid(settings->pid_file);
+    process_write_ports(parts->server);
+    service_ready(parts->service, settings, settings->daemonize);
     /* relaxed: one number */
     process_tell_ready(ready_fd,
                        atomic_load_explicit(&settings->verbosity, memory_order_relaxed) > 0);
     process_forget_start();
-    keeps_items = server_run(server) && settings->memory_file != NULL;
-    code = 0;
+    bool graceful = server_run(parts->server);
+    parts->keeps_items = graceful && settings->memory_file != NULL;
     if (pid_written) {
         process_remove_pid(settings->pid_file);
     }
+}
 
-done:
-    server_destroy(server);
-    hook_setup_end(&hook);
-    hotkeys_destroy(stats.hotkeys);
-    if (stats.snapshots != NULL) {
-        snapshots_destroy(stats.snapshots);
+/** Clients go first, then who changes the cache, then the cache, and last who watches it.  Takes
+ * the exit code so far, and returns it. */
+static int
+end_parts(struct parts *parts, int code)
+{
+    struct server_stats *stats = &parts->stats;
+    server_destroy(parts->server);
+    hook_setup_end(&parts->hook);
+    hotkeys_destroy(stats->hotkeys);
+    snapshots_destroy(stats->snapshots);
+    prefix_stats_destroy(stats->prefixes);
+    if (stats->cache != NULL) {
+        code = parts->keeps_items ? save_cache(stats->cache, code) : code;
+        cache_destroy(stats->cache);
     }
-    if (stats.prefixes != NULL) {
-        prefix_stats_destroy(stats.prefixes);
-    }
-    if (cache != NULL) {
-        code = keeps_items ? save_cache(cache, code) : code;
-        cache_destroy(cache);
-    }
-    if (stats.watch != NULL) {
-        watch_destroy(stats.watch);
-    }
+    watch_destroy(stats->watch);
     return code;
+}
+
+/** Serves until the end; returns the exit code. */
+static int
+serve(struct settings *settings, struct service *service, struct server *server, int ready_fd)
+{
+    static struct parts parts; /* all zero: nothing is there yet */
+    int code = 0;
+    parts.settings = settings;
+    parts.service = service;
+    parts.server = server;
+    process_hold_stop_signals();
+    for (size_t i = 0; i < START_STEPS && code == 0 && !parts.is_to_stop; i++) {
+        code = start_steps[i](&parts);
+    }
+    if (code == 0 && !parts.is_to_stop) {
+        serve_clients(&parts, ready_fd);
+    }
+    return end_parts(&parts, code);
+}
+
+/* -- before the server ------------------------------------------------------------------------- */
+
+/** As memcached does it: paths of a daemon start at the root. */
+static int
+leave_folder(const struct settings *settings)
+{
+    if (settings->daemonize && !settings->coredumps && chdir("/") != 0) {
+        log_line("failed to chdir to /: %s", strerror(errno));
+        return OPTIONS_EXIT_OS;
+    }
+    return 0;
+}
+
+static void
+warn_unreachable(const struct settings *settings)
+{
+    if (settings->port == 0 && settings->unix_path == NULL && settings->udp_port == 0 &&
+        settings->sockets_handed_over == 0) {
+        log_line("WARNING: -p 0, no -U and no -s: nobody can reach this server");
+    }
 }
 
 /** From the files of keys and passwords to the end; returns the exit code. */
@@ -288,15 +369,12 @@ run(struct settings *settings, struct service *service, struct logins *logins)
         return OPTIONS_EXIT_USAGE;
     }
     int code = prepare_process(settings);
+    if (code == 0) {
+        code = leave_folder(settings);
+    }
     if (code != 0) {
         tls_destroy(tls);
         return code;
-    }
-    /* As memcached does it: paths of a daemon start at the root. */
-    if (settings->daemonize && !settings->coredumps && chdir("/") != 0) {
-        log_line("failed to chdir to /: %s", strerror(errno));
-        tls_destroy(tls);
-        return OPTIONS_EXIT_OS;
     }
     struct server *server = NULL;
     if (server_create(settings, &tls, &server, error) != SERVER_OK) {
@@ -305,16 +383,11 @@ run(struct settings *settings, struct service *service, struct logins *logins)
     }
     struct server_logins asked = logins_of_server(logins);
     server_ask_for_login(server, &asked);
-    if (settings->port == 0 && settings->unix_path == NULL && settings->udp_port == 0 &&
-        settings->sockets_handed_over == 0) {
-        log_line("WARNING: -p 0, no -U and no -s: nobody can reach this server");
-    }
+    warn_unreachable(settings);
     code = service_hand_over(service, server);
-    if (code != 0) {
-        server_destroy(server);
-        return code;
+    if (code == 0 && settings->daemonize) {
+        code = process_daemonize(&ready_fd);
     }
-    code = settings->daemonize ? process_daemonize(&ready_fd) : 0;
     if (code != 0) {
         server_destroy(server);
         return code;
@@ -327,12 +400,7 @@ start(struct settings *settings)
 {
     struct service service;
     struct logins logins;
-    /* Both until the server's loop takes them: a hangup must not end a server that is about to
-     * start. */
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGXFSZ,
-                 SIG_IGN); /* a snapshot that is too long for a file fails, not the server */
-    (void)signal(SIGHUP, SIG_IGN);
+    process_ignore_signals();
     int code = service_open(&service);
     if (code != 0) {
         return code;

@@ -31,6 +31,45 @@
     80u /* beside clients and workers: listeners, standard streams, loop, files */
 #define DESCRIPTORS_PER_WORKER 3u
 
+/* -- signals ----------------------------------------------------------------------------------- */
+
+static const int stop_signals[] = { SIGTERM, SIGINT, SIGUSR1 };
+#define STOP_SIGNALS (sizeof(stop_signals) / sizeof(stop_signals[0]))
+
+void
+process_ignore_signals(void)
+{
+    (void)signal(SIGHUP, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
+}
+
+void
+process_hold_stop_signals(void)
+{
+    sigset_t held;
+    sigemptyset(&held);
+    for (size_t i = 0; i < STOP_SIGNALS; i++) {
+        sigaddset(&held, stop_signals[i]);
+    }
+    (void)sigprocmask(SIG_BLOCK, &held, NULL);
+}
+
+bool
+process_is_to_stop(void)
+{
+    sigset_t waiting;
+    if (sigpending(&waiting) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < STOP_SIGNALS; i++) {
+        if (sigismember(&waiting, stop_signals[i]) == 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* -- limits ------------------------------------------------------------------------------------ */
 
 int

@@ -8,6 +8,17 @@
 
 #include <stdbool.h>
 
+/**
+ * Signals that must not end a process that is about to serve: a hangup, until the server's loop
+ * takes it, a client that has gone, and a snapshot that is too long for a file.
+ */
+void process_ignore_signals(void);
+/** Keeps the signals waiting that stop a server, for its loop to take: from here on every start
+ * ends in an orderly stop. */
+void process_hold_stop_signals(void);
+/** Whether one of them waits. */
+bool process_is_to_stop(void);
+
 /** Each returns 0, or the exit code after having told the operator why. */
 __attribute__((warn_unused_result)) int process_allow_coredumps(void);
 /** Raises the limit of descriptors, but only where it is too low for -c. */
@@ -29,8 +40,9 @@ __attribute__((warn_unused_result)) int process_daemonize(int *ready_fd);
 void process_tell_ready(int ready_fd, bool keep_output);
 
 /**
- * Unmaps the code and constants of the program and its libraries: what only the start needed stays so, what serving
- * needs comes back from the page cache, a few pages at a fault.  Call it once the server serves; not with -k.
+ * Unmaps the code and constants of the program and its libraries: what only the start needed stays
+ * so, what serving needs comes back from the page cache, a few pages at a fault.  Once the server
+ * serves.  Where pages are locked (-k) nothing happens.
  */
 void process_forget_start(void);
 

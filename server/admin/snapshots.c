@@ -62,9 +62,11 @@ snapshots_create(const char *dir)
 void
 snapshots_destroy(struct snapshots *snapshots)
 {
-    assert(snapshots->state != SNAPSHOTS_WRITING);
-    lock_fini(&snapshots->lock);
-    free(snapshots);
+    if (snapshots != NULL) {
+        assert(snapshots->state != SNAPSHOTS_WRITING);
+        lock_fini(&snapshots->lock);
+        free(snapshots);
+    }
 }
 
 /* -- who asks ---------------------------------------------------------------------------------- */

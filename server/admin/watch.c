@@ -473,11 +473,13 @@ watch_create(const struct watch_options *options)
 void
 watch_destroy(struct watch *watch)
 {
-    assert(watch->sources == &watch->shared && watch->watchers_len == 0);
-    lock_fini(&watch->shared_lock);
-    lock_fini(&watch->lock);
-    ring_fini(&watch->shared.events);
-    free(watch);
+    if (watch != NULL) {
+        assert(watch->sources == &watch->shared && watch->watchers_len == 0);
+        lock_fini(&watch->shared_lock);
+        lock_fini(&watch->lock);
+        ring_fini(&watch->shared.events);
+        free(watch);
+    }
 }
 
 void

@@ -2,8 +2,7 @@
 #ifndef LARDER_ENGINE_SNAPSHOT_PRIV_H
 #define LARDER_ENGINE_SNAPSHOT_PRIV_H
 
-#include <stdint.h>
-
+#include "base/le.h"
 #include "engine/snapshot.h"
 
 #define SNAPSHOT_MAGIC     "\x8clarder\n"
@@ -31,33 +30,5 @@ enum snapshot_marks {
     SNAPSHOT_MARKS = 15,
 };
 #define SNAPSHOT_USES_MAX 3u
-
-static inline uint32_t
-snapshot_get_u32(const uint8_t *at)
-{
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
-
-static inline uint64_t
-snapshot_get_u64(const uint8_t *at)
-{
-    return (uint64_t)snapshot_get_u32(at + 4) << 32 | snapshot_get_u32(at);
-}
-
-static inline void
-snapshot_put_u32(uint8_t *at, uint32_t value)
-{
-    for (unsigned i = 0; i < 4; i++) {
-        at[i] = (uint8_t)(value >> 8 * i);
-    }
-}
-
-static inline void
-snapshot_put_u64(uint8_t *at, uint64_t value)
-{
-    for (unsigned i = 0; i < 8; i++) {
-        at[i] = (uint8_t)(value >> 8 * i);
-    }
-}
 
 #endif

@@ -109,7 +109,7 @@ take_file_head(struct reader *reader)
     if (got < 12) {
         return damaged_at(reader, "cut off", got);
     }
-    uint32_t version = snapshot_get_u32(head + 8);
+    uint32_t version = le_get_u32(head + 8);
     if (version != SNAPSHOT_VERSION) {
         complain(reader, "version %" PRIu32 " of the format; this larder reads version %u", version,
                  SNAPSHOT_VERSION);
@@ -119,11 +119,11 @@ take_file_head(struct reader *reader)
         return damaged_at(reader, "cut off", got);
     }
     size_t len = SNAPSHOT_HEAD - SNAPSHOT_CHECKSUM;
-    reader->checksum = snapshot_get_u64(head + len);
+    reader->checksum = le_get_u64(head + len);
     if (hash_bytes(head, len, 0) != reader->checksum) {
         return damaged_at(reader, "wrong checksum of the head", 0);
     }
-    uint64_t cas = snapshot_get_u64(head + 24);
+    uint64_t cas = le_get_u64(head + 24);
     if (cas >= SNAPSHOT_CAS_END) {
         return damaged_at(reader, "no CAS id", 24);
     }
@@ -145,9 +145,9 @@ take_block(struct reader *reader, struct block *block)
     if (got < SNAPSHOT_BLOCK_HEAD) {
         return damaged_at(reader, "cut off", reader->figures->bytes);
     }
-    block->kind = snapshot_get_u32(head);
-    block->len = snapshot_get_u32(head + 4);
-    block->records = snapshot_get_u32(head + 8);
+    block->kind = le_get_u32(head);
+    block->len = le_get_u32(head + 4);
+    block->records = le_get_u32(head + 8);
     block->payload = head + SNAPSHOT_BLOCK_HEAD;
     if ((block->kind != SNAPSHOT_KIND_ITEM && block->kind != SNAPSHOT_KIND_DONE) ||
         block->len > SNAPSHOT_PAYLOAD_MAX) {
@@ -163,7 +163,7 @@ take_block(struct reader *reader, struct block *block)
         return damaged_at(reader, "cut off", reader->figures->bytes);
     }
     uint64_t seed = reader->checksum;
-    reader->checksum = snapshot_get_u64(block->payload + block->len);
+    reader->checksum = le_get_u64(block->payload + block->len);
     if (hash_bytes(head, SNAPSHOT_BLOCK_HEAD + block->len, seed) != reader->checksum) {
         note_bad_block(reader, block->at);
     }
@@ -205,11 +205,11 @@ parse_record(struct reader *reader, const uint8_t *at, size_t len)
     *item = (struct snapshot_item){
         .key = reader->key,
         .key_len = at[32],
-        .value_len = snapshot_get_u32(at + 28),
-        .client_flags = snapshot_get_u32(at + 24),
-        .expires_at = (int64_t)snapshot_get_u64(at + 8),
-        .used_at = (int64_t)snapshot_get_u64(at + 16),
-        .cas = snapshot_get_u64(at),
+        .value_len = le_get_u32(at + 28),
+        .client_flags = le_get_u32(at + 24),
+        .expires_at = (int64_t)le_get_u64(at + 8),
+        .used_at = (int64_t)le_get_u64(at + 16),
+        .cas = le_get_u64(at),
         .uses = at[34],
         .stale = (marks & SNAPSHOT_STALE) != 0,
         .claimed = (marks & SNAPSHOT_CLAIMED) != 0,
@@ -314,12 +314,11 @@ take_done(struct reader *reader, const struct block *block)
     const uint8_t *at = block->payload;
     size_t got;
     if (block->len != SNAPSHOT_DONE || block->records != 0 || reader->value_left > 0 ||
-        snapshot_get_u64(at) != reader->records ||
-        snapshot_get_u64(at + 8) != reader->records_len ||
-        snapshot_get_u64(at + 24) >= SNAPSHOT_CAS_END) {
+        le_get_u64(at) != reader->records || le_get_u64(at + 8) != reader->records_len ||
+        le_get_u64(at + 24) >= SNAPSHOT_CAS_END) {
         return damaged_at(reader, "wrong sums in the block", block->at);
     }
-    cache_raise_cas(reader->cache, snapshot_get_u64(at + 24));
+    cache_raise_cas(reader->cache, le_get_u64(at + 24));
     uint64_t end = reader->figures->bytes;
     enum snapshot_result result = take(reader, reader->bytes, 1, &got);
     if (result == SNAPSHOT_OK && got > 0) {

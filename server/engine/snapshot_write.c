@@ -60,12 +60,12 @@ static enum snapshot_result
 put_block(struct writer *writer, uint32_t kind)
 {
     uint32_t len = SNAPSHOT_BLOCK_HEAD + writer->len;
-    snapshot_put_u32(writer->block, kind);
-    snapshot_put_u32(writer->block + 4, writer->len);
-    snapshot_put_u32(writer->block + 8, writer->records);
-    snapshot_put_u32(writer->block + 12, 0);
+    le_put_u32(writer->block, kind);
+    le_put_u32(writer->block + 4, writer->len);
+    le_put_u32(writer->block + 8, writer->records);
+    le_put_u32(writer->block + 12, 0);
     writer->checksum = hash_bytes(writer->block, len, writer->checksum);
-    snapshot_put_u64(writer->block + len, writer->checksum);
+    le_put_u64(writer->block + len, writer->checksum);
     len += SNAPSHOT_CHECKSUM;
     if (!writer->sink->write(writer->sink->arg, writer->block, len)) {
         return SNAPSHOT_CANNOT_WRITE;
@@ -102,9 +102,9 @@ flush(struct writer *writer)
 static void
 put_now(const struct writer *writer, uint8_t *at)
 {
-    snapshot_put_u64(at, (uint64_t)(cache_now(writer->cache) + writer->skew_s));
+    le_put_u64(at, (uint64_t)(cache_now(writer->cache) + writer->skew_s));
     /* relaxed: what was given to an item that we have read is seen */
-    snapshot_put_u64(at + 8, atomic_load_explicit(&writer->cache->cas_last, memory_order_relaxed));
+    le_put_u64(at + 8, atomic_load_explicit(&writer->cache->cas_last, memory_order_relaxed));
 }
 
 static enum snapshot_result
@@ -112,11 +112,11 @@ put_head(struct writer *writer)
 {
     uint8_t head[SNAPSHOT_HEAD];
     memcpy(head, SNAPSHOT_MAGIC, SNAPSHOT_MAGIC_LEN);
-    snapshot_put_u32(head + 8, SNAPSHOT_VERSION);
-    snapshot_put_u32(head + 12, 0);
+    le_put_u32(head + 8, SNAPSHOT_VERSION);
+    le_put_u32(head + 12, 0);
     put_now(writer, head + 16);
     writer->checksum = hash_bytes(head, SNAPSHOT_HEAD - SNAPSHOT_CHECKSUM, 0);
-    snapshot_put_u64(head + SNAPSHOT_HEAD - SNAPSHOT_CHECKSUM, writer->checksum);
+    le_put_u64(head + SNAPSHOT_HEAD - SNAPSHOT_CHECKSUM, writer->checksum);
     if (!writer->sink->write(writer->sink->arg, head, sizeof(head))) {
         return SNAPSHOT_CANNOT_WRITE;
     }
@@ -129,8 +129,8 @@ put_done(struct writer *writer)
 {
     assert(writer->len == 0);
     uint8_t *at = payload(writer);
-    snapshot_put_u64(at, writer->figures->items);
-    snapshot_put_u64(at + 8, writer->records_len);
+    le_put_u64(at, writer->figures->items);
+    le_put_u64(at + 8, writer->records_len);
     put_now(writer, at + 16);
     writer->len = SNAPSHOT_DONE;
     return put_block(writer, SNAPSHOT_KIND_DONE);
@@ -160,11 +160,11 @@ put_record(struct writer *writer, const struct cache_read *read)
     uint8_t *at = payload(writer) + writer->len;
     uint64_t uses = (read->access & ACCESS_USES_MASK) / ACCESS_USE_ONE;
     int64_t used_at = cache_now(writer->cache) - read->idle_s + writer->skew_s;
-    snapshot_put_u64(at, read->cas);
-    snapshot_put_u64(at + 8, (uint64_t)expires_at(writer, read));
-    snapshot_put_u64(at + 16, (uint64_t)used_at);
-    snapshot_put_u32(at + 24, read->client_flags);
-    snapshot_put_u32(at + 28, read->value_len);
+    le_put_u64(at, read->cas);
+    le_put_u64(at + 8, (uint64_t)expires_at(writer, read));
+    le_put_u64(at + 16, (uint64_t)used_at);
+    le_put_u32(at + 24, read->client_flags);
+    le_put_u32(at + 28, read->value_len);
     at[32] = (uint8_t)read->key_len;
     at[33] = (uint8_t)((read->stale ? SNAPSHOT_STALE : 0) | (read->claimed ? SNAPSHOT_CLAIMED : 0) |
                        (read->binary_key ? SNAPSHOT_BINARY_KEY : 0) |

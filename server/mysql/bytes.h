@@ -7,6 +7,8 @@
 #ifndef LARDER_MYSQL_BYTES_H
 #define LARDER_MYSQL_BYTES_H
 
+#include "base/le.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,30 +43,6 @@ static inline struct bytes
 bytes_rest(const struct bytes_cursor *cur)
 {
     return (struct bytes){ cur->at, bytes_left(cur) };
-}
-
-static inline uint16_t
-bytes_u16(const uint8_t *at)
-{
-    return (uint16_t)(at[0] | at[1] << 8);
-}
-
-static inline uint32_t
-bytes_u24(const uint8_t *at)
-{
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16;
-}
-
-static inline uint32_t
-bytes_u32(const uint8_t *at)
-{
-    return bytes_u24(at) | (uint32_t)at[3] << 24;
-}
-
-static inline uint64_t
-bytes_u64(const uint8_t *at)
-{
-    return bytes_u32(at) | (uint64_t)bytes_u32(at + 4) << 32;
 }
 
 /** A number of `len` bytes, 0 to 8. */
@@ -138,7 +116,7 @@ bytes_take_u16(struct bytes_cursor *cur, uint16_t *out)
     if (bytes_left(cur) < 2) {
         return false;
     }
-    *out = bytes_u16(cur->at);
+    *out = le_get_u16(cur->at);
     cur->at += 2;
     return true;
 }
@@ -149,7 +127,7 @@ bytes_take_u32(struct bytes_cursor *cur, uint32_t *out)
     if (bytes_left(cur) < 4) {
         return false;
     }
-    *out = bytes_u32(cur->at);
+    *out = le_get_u32(cur->at);
     cur->at += 4;
     return true;
 }
@@ -160,7 +138,7 @@ bytes_take_u64(struct bytes_cursor *cur, uint64_t *out)
     if (bytes_left(cur) < 8) {
         return false;
     }
-    *out = bytes_u64(cur->at);
+    *out = le_get_u64(cur->at);
     cur->at += 8;
     return true;
 }
@@ -228,7 +206,7 @@ bytes_take_varint(struct bytes_cursor *cur, uint64_t *out)
     if (bytes_left(cur) < 1 + more) {
         return false;
     }
-    *out = more == 8 ? bytes_u64(cur->at + 1) : bytes_number(cur->at, 1 + more) >> (more + 1);
+    *out = more == 8 ? le_get_u64(cur->at + 1) : bytes_number(cur->at, 1 + more) >> (more + 1);
     cur->at += 1 + more;
     return true;
 }

@@ -262,7 +262,8 @@ convert_utf16(struct gatherer *to, struct bytes text, bool little, bool surrogat
     }
     uint32_t high = 0;
     for (size_t i = 0; i < text.len; i += 2) {
-        uint32_t unit = little ? bytes_u16(text.at + i) : (uint32_t)bytes_number_be(text.at + i, 2);
+        uint32_t unit =
+            little ? le_get_u16(text.at + i) : (uint32_t)bytes_number_be(text.at + i, 2);
         bool is_high = unit >= 0xd800 && unit < 0xdc00;
         bool is_low = unit >= 0xdc00 && unit < 0xe000;
         if ((is_high || is_low) && !surrogates) {

@@ -75,8 +75,8 @@ crc32_add(uint32_t crc, const void *bytes, size_t len)
     const uint8_t *at = bytes;
     crc = ~crc;
     for (; len >= SLICES; at += SLICES, len -= SLICES) {
-        crc = fold(bytes_u32(at) ^ crc, 12) ^ fold(bytes_u32(at + 4), 8) ^
-              fold(bytes_u32(at + 8), 4) ^ fold(bytes_u32(at + 12), 0);
+        crc = fold(le_get_u32(at) ^ crc, 12) ^ fold(le_get_u32(at + 4), 8) ^
+              fold(le_get_u32(at + 8), 4) ^ fold(le_get_u32(at + 12), 0);
     }
     for (; len > 0; at++, len--) {
         crc = crc >> 8 ^ tables[0][(crc ^ *at) & 0xff];

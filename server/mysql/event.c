@@ -143,7 +143,7 @@ format_checksum_matches(struct bytes bytes)
     size_t len = bytes.len - EVENT_CHECKSUM_LEN;
     uint32_t crc = crc32_add(0, header, sizeof(header));
     crc = crc32_add(crc, bytes.at + sizeof(header), len - sizeof(header));
-    return crc == bytes_u32(bytes.at + len);
+    return crc == le_get_u32(bytes.at + len);
 }
 
 /*
@@ -167,7 +167,7 @@ parse_format(struct bytes bytes, struct event *out)
     }
     const uint8_t *body = bytes.at + EVENT_HEADER_LEN;
     size_t types = bytes.len - EVENT_HEADER_LEN - FORMAT_FIXED_LEN;
-    if (bytes_u16(body) != FORMAT_VERSION || body[56] != EVENT_HEADER_LEN) {
+    if (le_get_u16(body) != FORMAT_VERSION || body[56] != EVENT_HEADER_LEN) {
         return bad(out, "the log is of a version before MySQL 5.0, or of one to come");
     }
     memcpy(format->version, body + 2, EVENT_VERSION_LEN);
@@ -398,12 +398,12 @@ event_parse(const struct event_format *format, struct bytes bytes, struct event 
     }
     const uint8_t *at = bytes.at;
     out->kind = EVENT_OTHER;
-    out->time = bytes_u32(at);
+    out->time = le_get_u32(at);
     out->type = at[4];
-    out->server = bytes_u32(at + 5);
-    out->len = bytes_u32(at + 9);
-    out->next_pos = bytes_u32(at + 13);
-    out->flags = bytes_u16(at + 17);
+    out->server = le_get_u32(at + 5);
+    out->len = le_get_u32(at + 9);
+    out->next_pos = le_get_u32(at + 13);
+    out->flags = le_get_u16(at + 17);
     out->reason = NULL;
     if (out->len < EVENT_HEADER_LEN || out->len > EVENT_LEN_MAX) {
         return bad(out, "the length cannot be");
@@ -422,7 +422,7 @@ event_parse(const struct event_format *format, struct bytes bytes, struct event 
             return bad(out, "too short for its checksum");
         }
         body.len -= EVENT_CHECKSUM_LEN;
-        if (crc32_add(0, at, EVENT_HEADER_LEN + body.len) != bytes_u32(body.at + body.len)) {
+        if (crc32_add(0, at, EVENT_HEADER_LEN + body.len) != le_get_u32(body.at + body.len)) {
             return bad(out, "the checksum does not match");
         }
     }

@@ -243,16 +243,6 @@ count_of_source(const struct gtid_set *set, size_t i)
     return end - i;
 }
 
-static void
-put_u64(struct writer *out, uint64_t number)
-{
-    uint8_t bytes[8];
-    for (size_t i = 0; i < sizeof(bytes); i++) {
-        bytes[i] = (uint8_t)(number >> (8 * i));
-    }
-    writer_put(out, bytes, sizeof(bytes));
-}
-
 /*
  *     offset size
  *          0    8 number of sources; with tags it takes bytes 1 to 6, and bytes 0 and 7 are 1
@@ -271,7 +261,8 @@ gtid_set_encode(const struct gtid_set *set, struct writer *out)
     for (size_t i = 0; i < set->count; i += count_of_source(set, i)) {
         sources++;
     }
-    put_u64(out, tagged ? (uint64_t)FORMAT_TAGGED << 56 | sources << 8 | FORMAT_TAGGED : sources);
+    writer_put_le(
+        out, tagged ? (uint64_t)FORMAT_TAGGED << 56 | sources << 8 | FORMAT_TAGGED : sources, 8);
     for (size_t i = 0; i < set->count;) {
         const struct gtid *gtid = &set->entries[i].gtid;
         size_t intervals = count_of_source(set, i);
@@ -280,10 +271,10 @@ gtid_set_encode(const struct gtid_set *set, struct writer *out)
             writer_put_char(out, (char)(gtid->tag_len << 1));
             writer_put(out, gtid->tag, gtid->tag_len);
         }
-        put_u64(out, intervals);
+        writer_put_le(out, intervals, 8);
         for (; intervals > 0; intervals--, i++) {
-            put_u64(out, set->entries[i].gtid.number);
-            put_u64(out, set->entries[i].last + 1);
+            writer_put_le(out, set->entries[i].gtid.number, 8);
+            writer_put_le(out, set->entries[i].last + 1, 8);
         }
     }
 }

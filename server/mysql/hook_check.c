@@ -256,16 +256,31 @@ take_name(void *arg, const struct bytes *values, unsigned count)
 }
 
 static bool
-is_named(const struct names *names, struct bytes database, struct bytes table)
+is_for_any(const struct rules_table *block, const struct names *names)
 {
     for (unsigned i = 0; i < names->count; i++) {
-        if (names->at[i][0].len == database.len && names->at[i][1].len == table.len &&
-            memcmp(names->at[i][0].at, database.at, database.len) == 0 &&
-            memcmp(names->at[i][1].at, table.at, table.len) == 0) {
+        if (rules_table_matches(block, names->at[i][0], names->at[i][1])) {
             return true;
         }
     }
     return false;
+}
+
+/** A block of rules whose tables, if there are any, have not been checked. */
+static void
+check_block(struct check *check, struct link *link, const struct rules_table *block,
+            const struct names *names)
+{
+    if (is_for_any(block, names)) {
+        return;
+    }
+    if (block->database.at != NULL && block->table.at != NULL) {
+        check_table(check, link, block->database, block->table);
+    } else if (names->count < TABLES_SHOWN_MAX) {
+        say(check, FINDING_NOTE,
+            "line %u: no table matches: none is there yet, or the user has no grant on it",
+            block->line);
+    }
 }
 
 static void
@@ -291,11 +306,7 @@ check_tables(struct check *check)
         check_table(check, &link, names->at[i][0], names->at[i][1]);
     }
     for (uint32_t i = 0; i < check->rules->table_count; i++) {
-        const struct rules_table *block = &check->rules->tables[i];
-        if (block->database.at != NULL && block->table.at != NULL &&
-            !is_named(names, block->database, block->table)) {
-            check_table(check, &link, block->database, block->table);
-        }
+        check_block(check, &link, &check->rules->tables[i], names);
     }
 
 done:

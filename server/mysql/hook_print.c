@@ -108,7 +108,7 @@ print_events(const struct print *print, const char *name, struct bytes bytes)
     }
     for (size_t at = file.pos; at < bytes.len;) {
         struct bytes rest = { bytes.at + at, bytes.len - at };
-        size_t len = rest.len >= EVENT_HEADER_LEN ? bytes_u32(rest.at + 9) : 0;
+        size_t len = rest.len >= EVENT_HEADER_LEN ? le_get_u32(rest.at + 9) : 0;
         if (len < EVENT_HEADER_LEN || len > rest.len) {
             fprintf(print->out, "%s:%zu: the file ends within an event\n", name, at);
             return len >= EVENT_HEADER_LEN; /* a log that is being written ends anywhere */

@@ -302,6 +302,15 @@ connect_and_read(struct hook *hook, const struct rules_host *host)
     return result == SOURCE_OK ? read_log(hook, host) : result;
 }
 
+static bool
+is_paused(struct hook *hook)
+{
+    hook_acquire(hook);
+    bool paused = hook->paused;
+    hook_release(hook);
+    return paused;
+}
+
 static void
 follow(struct hook *hook)
 {
@@ -312,8 +321,8 @@ follow(struct hook *hook)
     if (hook->is_followed) {
         metric_add(&hook->reconnects, 1);
     }
-    if (hook_is_stopping(hook)) {
-        return;
+    if (hook_is_stopping(hook) || (result == SOURCE_LOST && is_paused(hook))) {
+        return; /* it was us who ended the connection */
     }
     switch (result) {
     case SOURCE_OK:

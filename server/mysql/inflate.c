@@ -247,7 +247,7 @@ next_plain(struct inflater *inflater, struct bytes *event, const char **reason)
     if (inflater->packed.len == 0) {
         return INFLATE_END;
     }
-    uint32_t len = inflater->packed.len < EVENT_HEADER_LEN ? 0 : bytes_u32(cur.at + 9);
+    uint32_t len = inflater->packed.len < EVENT_HEADER_LEN ? 0 : le_get_u32(cur.at + 9);
     *reason = "a transaction with a broken event";
     if (len < EVENT_HEADER_LEN || !bytes_take(&cur, len, event)) {
         return INFLATE_BAD;
@@ -263,7 +263,7 @@ next_packed(struct inflater *inflater, struct bytes *event, const char **reason)
     if (result != INFLATE_DONE) {
         return result;
     }
-    size_t len = bytes_u32(inflater->room + inflater->start + 9);
+    size_t len = le_get_u32(inflater->room + inflater->start + 9);
     if (len < EVENT_HEADER_LEN) {
         *reason = "a compressed transaction that is broken";
         return INFLATE_BAD;

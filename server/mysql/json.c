@@ -43,7 +43,7 @@ offset_len(const struct level *level)
 static inline uint32_t
 read_offset(const struct level *level, size_t at)
 {
-    return level->is_large ? bytes_u32(level->all.at + at) : bytes_u16(level->all.at + at);
+    return level->is_large ? le_get_u32(level->all.at + at) : le_get_u16(level->all.at + at);
 }
 
 /** A number in groups of seven bits, the lowest first. */
@@ -101,7 +101,7 @@ write_key(const struct level *level, struct writer *out)
 {
     size_t entry = 2u * offset_len(level) + (size_t)level->next * (offset_len(level) + 2u);
     size_t at = read_offset(level, entry);
-    size_t len = bytes_u16(level->all.at + entry + offset_len(level));
+    size_t len = le_get_u16(level->all.at + entry + offset_len(level));
     if (at > level->all.len || len > level->all.len - at) {
         return false;
     }
@@ -142,7 +142,7 @@ write_opaque(struct bytes bytes, struct writer *out)
         if (value.len != 8) {
             return false;
         }
-        render_packed_temporal(type, (int64_t)bytes_u64(value.at), out);
+        render_packed_temporal(type, (int64_t)le_get_u64(value.at), out);
     } else {
         writer_put_text(out, "base64:type");
         writer_put_number(out, type, 1);

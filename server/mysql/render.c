@@ -412,7 +412,7 @@ put_vector_json(struct writer *out, struct bytes bytes, const char **reason)
     }
     writer_put_char(out, '[');
     for (size_t i = 0; i < bytes.len; i += 4) {
-        uint32_t bits = bytes_u32(bytes.at + i);
+        uint32_t bits = le_get_u32(bytes.at + i);
         float number;
         memcpy(&number, &bits, sizeof(bits));
         if (i > 0) {

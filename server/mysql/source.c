@@ -211,26 +211,6 @@ of_link(const struct link *link, enum link_result result)
     return SOURCE_LOST;
 }
 
-static void
-put_u16(struct writer *out, uint16_t number)
-{
-    writer_put(out, &(uint8_t[]){ (uint8_t)number, (uint8_t)(number >> 8) }, 2);
-}
-
-static void
-put_u32(struct writer *out, uint32_t number)
-{
-    put_u16(out, (uint16_t)number);
-    put_u16(out, (uint16_t)(number >> 16));
-}
-
-static void
-put_u64(struct writer *out, uint64_t number)
-{
-    put_u32(out, (uint32_t)number);
-    put_u32(out, (uint32_t)(number >> 32));
-}
-
 /** Sends a command whose answer is OK or an error, or (`streams`) is read packet by packet. */
 static enum link_result
 send_command(struct link *link, enum enum_server_command command, const struct writer *body,
@@ -301,13 +281,13 @@ register_reader(struct source *source)
     static const char name[] = "larder";
     char bytes[64];
     struct writer out = writer(bytes, sizeof(bytes));
-    put_u32(&out, source->server_id);
+    writer_put_le(&out, source->server_id, 4);
     writer_put_char(&out, sizeof(name) - 1);
     writer_put_text(&out, name); /* host; user and password stay empty */
     writer_put(&out, "\0\0", 2);
-    put_u16(&out, 0); /* port */
-    put_u32(&out, 0); /* rank */
-    put_u32(&out, 0); /* its own source */
+    writer_put_le(&out, 0, 2); /* port */
+    writer_put_le(&out, 0, 4); /* rank */
+    writer_put_le(&out, 0, 4); /* its own source */
     return send_command(&source->link, COM_REGISTER_SLAVE, &out, false);
 }
 
@@ -317,9 +297,9 @@ ask_by_file(struct source *source, const char *file, uint64_t offset)
     char bytes[16 + POSITION_FILE_CAP];
     struct writer out = writer(bytes, sizeof(bytes));
     assert(offset <= UINT32_MAX);
-    put_u32(&out, (uint32_t)offset);
-    put_u16(&out, 0);
-    put_u32(&out, source->server_id);
+    writer_put_le(&out, (uint32_t)offset, 4);
+    writer_put_le(&out, 0, 2);
+    writer_put_le(&out, source->server_id, 4);
     writer_put_text(&out, file);
     return send_command(&source->link, COM_BINLOG_DUMP, &out, true);
 }
@@ -340,11 +320,11 @@ ask_by_gtid(struct source *source, const struct gtid_set *gtids)
         struct writer set = writer(encoded, cap);
         gtid_set_encode(gtids, &set);
         struct writer out = writer(bytes, cap);
-        put_u16(&out, DUMP_THROUGH_GTID);
-        put_u32(&out, source->server_id);
-        put_u32(&out, 0); /* no file's name */
-        put_u64(&out, 4);
-        put_u32(&out, (uint32_t)set.len);
+        writer_put_le(&out, DUMP_THROUGH_GTID, 2);
+        writer_put_le(&out, source->server_id, 4);
+        writer_put_le(&out, 0, 4); /* no file's name */
+        writer_put_le(&out, 4, 8);
+        writer_put_le(&out, (uint32_t)set.len, 4);
         writer_put(&out, encoded, set.len);
         if (!out.is_full && !set.is_full) {
             result = send_command(&source->link, DUMP_GTID_COMMAND, &out, true);

@@ -45,7 +45,7 @@ fraction(const struct column *column, const uint8_t *at)
 static void
 decode_date(struct bytes bytes, struct value *out)
 {
-    uint32_t bits = bytes_u24(bytes.at);
+    uint32_t bits = le_get_u24(bytes.at);
     out->kind = VALUE_DATE;
     out->time = (struct value_time){
         .year = (uint16_t)(bits >> 9),
@@ -104,7 +104,7 @@ decode_datetime(const struct column *column, struct bytes bytes, struct value *o
 static void
 decode_time_old(struct bytes bytes, struct value *out)
 {
-    int32_t number = (int32_t)(bytes_u24(bytes.at) << 8) >> 8;
+    int32_t number = (int32_t)(le_get_u24(bytes.at) << 8) >> 8;
     uint32_t size = (uint32_t)(number < 0 ? -number : number);
     out->kind = VALUE_TIME;
     out->time = (struct value_time){
@@ -119,7 +119,7 @@ decode_time_old(struct bytes bytes, struct value *out)
 static void
 decode_datetime_old(struct bytes bytes, struct value *out)
 {
-    uint64_t number = bytes_u64(bytes.at);
+    uint64_t number = le_get_u64(bytes.at);
     uint64_t date = number / 1000000;
     uint32_t time = (uint32_t)(number % 1000000);
     if (date > 99999999) {
@@ -179,13 +179,13 @@ value_decode(const struct column *column, struct bytes bytes, struct value *out)
         decode_integer(column, bytes, out);
         return;
     case COLUMN_FLOAT: {
-        uint32_t bits = bytes_u32(bytes.at);
+        uint32_t bits = le_get_u32(bytes.at);
         out->kind = VALUE_FLOAT;
         memcpy(&out->single, &bits, sizeof(bits));
         return;
     }
     case COLUMN_DOUBLE: {
-        uint64_t bits = bytes_u64(bytes.at);
+        uint64_t bits = le_get_u64(bytes.at);
         out->kind = VALUE_DOUBLE;
         memcpy(&out->real, &bits, sizeof(bits));
         return;
@@ -219,7 +219,7 @@ value_decode(const struct column *column, struct bytes bytes, struct value *out)
         return;
     case COLUMN_TIMESTAMP_OLD:
         out->kind = VALUE_TIMESTAMP;
-        out->timestamp.seconds = bytes_u32(bytes.at);
+        out->timestamp.seconds = le_get_u32(bytes.at);
         out->timestamp.micro = 0;
         return;
     case COLUMN_ENUM:

@@ -75,9 +75,9 @@ value_take_bytes(const struct column *column, struct bytes_cursor *cur, struct b
         return false;
     }
     size_t len = prefix == 1   ? cur->at[0]
-                 : prefix == 2 ? bytes_u16(cur->at)
-                 : prefix == 3 ? bytes_u24(cur->at)
-                               : bytes_u32(cur->at);
+                 : prefix == 2 ? le_get_u16(cur->at)
+                 : prefix == 3 ? le_get_u24(cur->at)
+                               : le_get_u32(cur->at);
     if (left - prefix < len) {
         return false;
     }

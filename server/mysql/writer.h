@@ -2,6 +2,8 @@
 #ifndef LARDER_MYSQL_WRITER_H
 #define LARDER_MYSQL_WRITER_H
 
+#include "base/le.h"
+
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -75,6 +77,15 @@ writer_put_hex(struct writer *out, const uint8_t *bytes, size_t len)
         writer_put_char(out, "0123456789abcdef"[bytes[i] >> 4]);
         writer_put_char(out, "0123456789abcdef"[bytes[i] & 15]);
     }
+}
+
+/** The lowest `len` bytes of a number, the lowest first. */
+static inline void
+writer_put_le(struct writer *out, uint64_t number, size_t len)
+{
+    uint8_t bytes[sizeof(number)];
+    le_put_u64(bytes, number);
+    writer_put(out, bytes, len);
 }
 
 /** Text for the inside of a JSON string: UTF-8 stays, quotes and controls are escaped. */

@@ -642,6 +642,7 @@ def check_pause(db):
         it.settle()
         wait_until(lambda: it.stat("degraded") == "0", "the end of the bypass")
         assert not it.has("user:1") and it.stat("gaps") == "0"
+        assert "Lost connection" not in it.server.log(), "it was we who ended it"
 
 
 def check_metrics(db):
@@ -905,6 +906,9 @@ def check_tool(db):
     other = USERS.replace("{id}", "{nosuch}", 1)
     done = run(["--hook-check", Place([db], other).rules])
     assert done.returncode == 1 and b"nosuch" in done.stdout, done
+    nowhere = '{ match = "sho.*"; table = "nosuch_[0-9]+"; rules = ({ on = "any"; delete = "n:{id}"; }); },'
+    done = run(["--hook-check", Place([db], nowhere + USERS).rules])
+    assert done.returncode == 0 and re.search(rb"note +line \d+: no table matches", done.stdout), done
     with db.connect() as sql:
         with contextlib.suppress(SqlError):
             sql(f"CREATE USER bare@'%' IDENTIFIED BY '{PASSWORD}'")

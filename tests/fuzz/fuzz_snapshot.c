@@ -50,7 +50,7 @@ static uint64_t
 put_checksum(struct file *file, size_t from, uint64_t seed)
 {
     uint64_t checksum = hash_bytes(file->bytes + from, file->len - from, seed);
-    snapshot_put_u64(file->bytes + file->len, checksum);
+    le_put_u64(file->bytes + file->len, checksum);
     file->len += SNAPSHOT_CHECKSUM;
     return checksum;
 }
@@ -61,10 +61,10 @@ put_block(struct file *file, uint32_t kind, const uint8_t *payload, uint32_t len
 {
     size_t from = file->len;
     uint8_t *head = file->bytes + from;
-    snapshot_put_u32(head, kind);
-    snapshot_put_u32(head + 4, len);
-    snapshot_put_u32(head + 8, records);
-    snapshot_put_u32(head + 12, 0);
+    le_put_u32(head, kind);
+    le_put_u32(head + 4, len);
+    le_put_u32(head + 8, records);
+    le_put_u32(head + 12, 0);
     memcpy(head + SNAPSHOT_BLOCK_HEAD, payload, len);
     file->len += SNAPSHOT_BLOCK_HEAD + len;
     return put_checksum(file, from, seed);
@@ -79,7 +79,7 @@ build(struct file *file, const uint8_t *data, size_t len)
     uint8_t done[SNAPSHOT_DONE] = { 0 };
     memset(file->bytes, 0, SNAPSHOT_HEAD);
     memcpy(file->bytes, SNAPSHOT_MAGIC, SNAPSHOT_MAGIC_LEN);
-    snapshot_put_u32(file->bytes + 8, SNAPSHOT_VERSION);
+    le_put_u32(file->bytes + 8, SNAPSHOT_VERSION);
     file->len = SNAPSHOT_HEAD - SNAPSHOT_CHECKSUM;
     uint64_t seed = put_checksum(file, 0, 0);
     uint64_t records_len = 0;
@@ -96,15 +96,15 @@ build(struct file *file, const uint8_t *data, size_t len)
                 break;
             }
             begun += (size_t)SNAPSHOT_RECORD_HEAD + data[begun + 32] +
-                     snapshot_get_u32(data + begun + 28);
+                     le_get_u32(data + begun + 28);
         }
         records += in_block;
         seed = put_block(file, SNAPSHOT_KIND_ITEM, data + at, part, in_block, seed);
         records_len += part;
         at += part;
     }
-    snapshot_put_u64(done, records);
-    snapshot_put_u64(done + 8, records_len);
+    le_put_u64(done, records);
+    le_put_u64(done + 8, records_len);
     seed = put_block(file, SNAPSHOT_KIND_DONE, done, SNAPSHOT_DONE, 0, seed);
     (void)seed;
 }

@@ -76,14 +76,14 @@ static inline void
 seal(struct memory_file *file)
 {
     uint64_t checksum = hash_bytes(file->bytes, SNAPSHOT_HEAD - SNAPSHOT_CHECKSUM, 0);
-    snapshot_put_u64(file->bytes + SNAPSHOT_HEAD - SNAPSHOT_CHECKSUM, checksum);
+    le_put_u64(file->bytes + SNAPSHOT_HEAD - SNAPSHOT_CHECKSUM, checksum);
     for (size_t at = SNAPSHOT_HEAD; at + SNAPSHOT_BLOCK_HEAD + SNAPSHOT_CHECKSUM <= file->len;) {
-        size_t len = SNAPSHOT_BLOCK_HEAD + snapshot_get_u32(file->bytes + at + 4);
+        size_t len = SNAPSHOT_BLOCK_HEAD + le_get_u32(file->bytes + at + 4);
         if (len + SNAPSHOT_CHECKSUM > file->len - at) {
             return;
         }
         checksum = hash_bytes(file->bytes + at, len, checksum);
-        snapshot_put_u64(file->bytes + at + len, checksum);
+        le_put_u64(file->bytes + at + len, checksum);
         at += len + SNAPSHOT_CHECKSUM;
     }
 }

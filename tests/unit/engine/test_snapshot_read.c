@@ -443,7 +443,7 @@ block_at(unsigned number)
 {
     size_t at = SNAPSHOT_HEAD;
     for (; number > 0; number--) {
-        at += SNAPSHOT_BLOCK_HEAD + snapshot_get_u32(file.bytes + at + 4) + SNAPSHOT_CHECKSUM;
+        at += SNAPSHOT_BLOCK_HEAD + le_get_u32(file.bytes + at + 4) + SNAPSHOT_CHECKSUM;
         rig_must(at < file.len);
     }
     return at;

@@ -59,7 +59,7 @@ START_TEST(a_log_begins_with_its_format)
     struct event event;
     enum event_result result;
     struct bytes whole = read_fixture("mariadb/checksum_none.bin");
-    size_t first_len = bytes_u32(whole.at + 4 + 9);
+    size_t first_len = le_get_u32(whole.at + 4 + 9);
     uint8_t *bytes = guard_room(whole.len - first_len);
     memcpy(bytes, whole.at, 4);
     memcpy(bytes + 4, whole.at + 4 + first_len, whole.len - first_len - 4);

@@ -91,7 +91,7 @@ START_TEST(every_flipped_bit_breaks_the_checksum)
     format = event.format;
     ck_assert_int_eq(format.checksum, EVENT_CHECKSUM_CRC32);
     uint8_t *second = (uint8_t *)(uintptr_t)first.at + event.len;
-    size_t len = bytes_u32(second + 9);
+    size_t len = le_get_u32(second + 9);
     for (size_t i = 0; i < len; i++) {
         if (i >= 9 && i < 13) {
             continue; /* the length: the end of the event moves */

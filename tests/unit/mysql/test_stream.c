@@ -116,7 +116,7 @@ feed(struct stream *stream, struct bytes file, unsigned skip)
 {
     unsigned number = 0;
     for (size_t at = BINLOG_FILE_MAGIC_LEN; at + EVENT_HEADER_LEN <= file.len;) {
-        size_t len = bytes_u32(file.at + at + 9);
+        size_t len = le_get_u32(file.at + at + 9);
         if (number++ != skip) {
             enum stream_result result =
                 stream_event(stream, (struct bytes){ guard_copy(file.at + at, len), len }, 0);
@@ -267,7 +267,7 @@ START_TEST(rows_that_are_cut_off_void_their_table)
         struct stream *stream = stream_of(rules, &seen);
         unsigned expected = 0;
         for (size_t at = BINLOG_FILE_MAGIC_LEN; at + EVENT_HEADER_LEN <= file.len;) {
-            size_t len = bytes_u32(file.at + at + 9);
+            size_t len = le_get_u32(file.at + at + 9);
             uint8_t *event = guard_copy(file.at + at, len);
             size_t fed = len;
             uint8_t type = event[4];
@@ -356,7 +356,7 @@ START_TEST(statements_do_what_they_are_about)
     struct seen seen;
     struct stream *stream = stream_of(rules, &seen);
     struct bytes file = load("mysql/checksum_none.bin");
-    size_t first_len = bytes_u32(file.at + BINLOG_FILE_MAGIC_LEN + 9);
+    size_t first_len = le_get_u32(file.at + BINLOG_FILE_MAGIC_LEN + 9);
     ck_assert_int_eq(
         feed(stream, (struct bytes){ file.at, BINLOG_FILE_MAGIC_LEN + first_len }, UINT32_MAX),
         STREAM_ON); /* the description of the format */
