@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "dump.h"
 
 #include "base64.h"

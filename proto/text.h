@@ -39,8 +39,35 @@ bool text_line_too_long(const uint8_t *bytes, size_t len);
  * PARSE_DONE  `key` is set, 1 to KEY_LEN_MAX bytes
  * PARSE_MORE  the list has ended
  * PARSE_BAD   the next key is longer than KEY_LEN_MAX; the list stays as it was
+ *
+ * Inline: it is called once per key.
  */
-enum parse_status text_next_key(struct span *keys, struct span *key) PARSE_MUST_CHECK;
+PARSE_MUST_CHECK static inline enum parse_status
+text_next_key(struct span *keys, struct span *key)
+{
+    const uint8_t *at = keys->at;
+    const uint8_t *end = at + keys->len;
+    while (at < end && *at == ' ') {
+        at++;
+    }
+    if (at == end) {
+        return PARSE_MORE;
+    }
+    size_t len = (size_t)(end - at);
+    const uint8_t *space = parse_quick_token(at, end);
+    if (space != NULL && *space != ' ') { /* a control byte is a part of the key */
+        space = memchr(space, ' ', (size_t)(end - space));
+    }
+    if (space != NULL) {
+        len = (size_t)(space - at);
+    }
+    if (len > KEY_LEN_MAX) {
+        return PARSE_BAD;
+    }
+    *key = (struct span){ at, len };
+    *keys = (struct span){ at + len, (size_t)(end - at) - len };
+    return PARSE_DONE;
+}
 
 /* Writers put bytes at `at` and return the place behind them; each says how much room it can need.
  */

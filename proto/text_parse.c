@@ -248,31 +248,3 @@ text_line_too_long(const uint8_t *bytes, size_t len)
     const uint8_t *command = bytes + spaces;
     return memcmp(command, "get ", 4) != 0 && memcmp(command, "gets ", 5) != 0;
 }
-
-enum parse_status
-text_next_key(struct span *keys, struct span *key)
-{
-    const uint8_t *at = keys->at;
-    const uint8_t *end = keys->at + keys->len;
-    while (at < end && *at == ' ') {
-        at++;
-    }
-    if (at == end) {
-        return PARSE_MORE;
-    }
-    /* One byte more than a key may have is looked at, never a whole list without spaces. */
-    size_t len = (size_t)(end - at);
-    size_t len_max = len > KEY_LEN_MAX ? KEY_LEN_MAX + 1 : len;
-    const uint8_t *space = memchr(at, ' ', len_max);
-    if (space != NULL) {
-        len = (size_t)(space - at);
-    }
-    if (len > KEY_LEN_MAX) {
-        return PARSE_BAD;
-    }
-    key->at = at;
-    key->len = len;
-    keys->at = at + len;
-    keys->len = (size_t)(end - keys->at);
-    return PARSE_DONE;
-}

@@ -4,7 +4,8 @@
  *                0     locked: one writer at a time
  *                1     chained: the last slot names an overflow bucket instead of an item
  *                2     a writer is changing slots, or items that they name
- *                3-31  version: grows with each change
+ *                3-31  version: grows with each change, modulo 2^29.  A reader that slept through
+ *                      a multiple of so many changes of one bucket would not notice
  *
  * Reading takes no lock.  bucket_read_begin() takes the word, bucket_read_valid() says whether it
  * is still the same: then no slot of this bucket and its chain, and no item that they name, has

@@ -18,10 +18,10 @@
 #include <unistd.h>
 #endif
 
-#define CACHE_MAGIC             0x6c617264u
-#define MEMORY_LIMIT_MIN        ((uint64_t)1 << 20) /* bytes */
-#define PAGES_MIN               4u   /* pages that a lowered limit leaves beside the index */
-#define MAINTAIN_CHUNKS         256u /* of a page on the move, emptied in one slice */
+#define CACHE_MAGIC      0x6c617264u
+#define MEMORY_LIMIT_MIN ((uint64_t)1 << 20) /* bytes */
+#define PAGES_MIN        4u   /* pages that a lowered limit leaves beside the index */
+#define MAINTAIN_CHUNKS  256u /* of a page on the move, emptied in one slice */
 
 /* -- what the index asks of items -------------------------------------------------------------- */
 
@@ -29,7 +29,7 @@ uint64_t
 cache_item_hash(const struct cache *cache, const struct item *item, uint32_t shape)
 {
 #ifdef RACE_CHECKED
-    uint8_t key[CACHE_KEY_MAX + 5];
+    uint8_t key[SHAPE_KEY_MAX];
     race_copy_out(key, item_key(item, shape, cache->cas_size), shape_key_len(shape));
     return hash_bytes(key, shape_key_len(shape), cache->options.hash_seed);
 #else
@@ -121,7 +121,7 @@ cache_is_void(struct cache *cache, const struct item *item, uint32_t shape)
     if (cas > high) {
         return false;
     }
-    uint8_t key[UINT8_MAX];
+    uint8_t key[SHAPE_KEY_MAX];
     race_copy_out(key, item_key(item, shape, cache->cas_size), shape_key_len(shape));
     return prefixes_cover(&cache->prefixes, cas, key, shape_key_len(shape));
 }
@@ -158,7 +158,8 @@ struct cache *
 cache_build(const struct cache_options *options, const struct pages_file *file)
 {
     assert(options->memory_limit >= MEMORY_LIMIT_MIN);
-    assert(options->item_size_max >= CACHE_ITEM_SIZE_MIN && options->item_size_max <= CACHE_ITEM_SIZE_LIMIT);
+    assert(options->item_size_max >= CACHE_ITEM_SIZE_MIN &&
+           options->item_size_max <= CACHE_ITEM_SIZE_LIMIT);
     struct cache *cache = calloc(1, sizeof(*cache));
     if (cache == NULL) {
         return NULL;

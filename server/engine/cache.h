@@ -262,8 +262,8 @@ struct cache_store {
     uint32_t value_len_out; /* bytes of the item's value now */
     /* the engine's */
     uint32_t marks;
-    uint64_t ref;
-    uint64_t last;
+    uint32_t ref;
+    uint32_t last; /* piece of a long value */
     uint64_t hash;
     uint32_t value_len;
     uint32_t missing; /* bytes behind this piece */

@@ -92,10 +92,7 @@ cache_touch_as(struct cache *cache, struct cache_thread *thread, const void *key
         }
         item_set_expire_s(item, expire_s);
         if (mode == CACHE_READ_HIT) {
-            uint32_t access = access_at(item_access(item), cache_now_s(cache)) | ACCESS_FETCHED;
-            item_set_access(item, (access & ACCESS_USES_MASK) == ACCESS_USES_MASK
-                                      ? access
-                                      : access + ACCESS_USE_ONE);
+            item_set_access(item, access_used(item_access(item), cache_now_s(cache)));
         }
         expire_note(cache, found.ref, expire_s);
     }

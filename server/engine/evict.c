@@ -26,7 +26,6 @@
 #define SEGMENT_ENTRIES 62u
 #define SEGMENT_SLACK   (64u << 10) /* bytes that queues may take past the budget for a moment */
 
-#define GHOST_GROUP      16u  /* entries */
 #define GHOST_SHARE      100u /* of the memory limit */
 #define GHOST_EPOCH_MASK 0x1ffu
 
@@ -144,11 +143,11 @@ graduate_one(struct cache *cache, struct size_class *class)
 bool
 evict_note_new(struct cache *cache, struct size_class *class, uint32_t ref, uint64_t hash)
 {
-    uint64_t chunks = (uint64_t) class->pages_count * class->per_page;
+    const struct evict_queue *queue = &class->queue;
+    uint64_t length_max = (uint64_t) class->pages_count * class->per_page / SMALL_SHARE_MAX;
     /* More than one at a time may go: else entries that stay would make the queue longer and
      * longer. */
-    for (unsigned tries = 0; tries<GRADUATES_MAX &&class->queue.length> chunks / SMALL_SHARE_MAX;
-         tries++) {
+    for (unsigned tries = 0; tries < GRADUATES_MAX && queue->length > length_max; tries++) {
         graduate_one(cache, class);
     }
     return queue_push(cache, &class->queue, (struct queue_entry){ ref, (uint32_t)hash });
@@ -196,15 +195,7 @@ ghosts_init(struct ghosts *ghosts, struct pages *pages, uint64_t memory_limit)
 void
 ghosts_fini(struct ghosts *ghosts)
 {
-    if (ghosts->entry != NULL) {
-        munmap(ghosts->entry, ghosts->bytes);
-    }
-}
-
-static _Atomic uint32_t *
-ghost_group(struct ghosts *ghosts, uint64_t hash)
-{
-    return &ghosts->entry[(hash >> 8 & (ghosts->groups - 1)) * GHOST_GROUP];
+    munmap(ghosts->entry, ghosts->bytes);
 }
 
 static uint32_t
@@ -237,7 +228,7 @@ ghost_add(struct cache *cache, struct size_class *class, uint64_t hash, uint32_t
     queue->epoch_evictions += item_chunks;
     queue->epoch += queue->epoch_evictions / epoch_chunks;
     queue->epoch_evictions %= epoch_chunks;
-    _Atomic uint32_t *group = ghost_group(&cache->ghosts, hash);
+    _Atomic uint32_t *group = ghosts_group(&cache->ghosts, hash);
     for (unsigned i = GHOST_GROUP - 1; i > 0; i--) {
         ghost_store(&group[i], ghost_load(&group[i - 1]));
     }
@@ -250,7 +241,7 @@ ghosts_take(struct cache *cache, struct size_class *class, uint64_t hash)
     if (class->evicted == 0) {
         return GHOST_NONE;
     }
-    _Atomic uint32_t *group = ghost_group(&cache->ghosts, hash);
+    _Atomic uint32_t *group = ghosts_group(&cache->ghosts, hash);
     uint32_t now = ghost_make(class, hash);
     for (unsigned i = 0; i < GHOST_GROUP; i++) {
         uint32_t entry = ghost_load(&group[i]);
@@ -274,8 +265,6 @@ ghosts_take(struct cache *cache, struct size_class *class, uint64_t hash)
 }
 
 /* -- evicting ---------------------------------------------------------------------------------- */
-
-#define SHAPE_KEY_MAX (CACHE_KEY_MAX + 5) /* the longest length that a shape can hold */
 
 /** What an observer is told of an item that goes; its key is copied to `key` (SHAPE_KEY_MAX bytes). */
 static struct cache_evicted

@@ -41,9 +41,11 @@ struct evict_queue {
     uint32_t epoch;           /* grows by 1 with each 40th of the class that is evicted */
 };
 
+#define GHOST_GROUP 16u /* entries: a cache line */
+
 /** Fingerprints of evicted keys.  No lock: a lost entry costs a hint. */
 struct ghosts {
-    _Atomic uint32_t *entry; /* groups of 16; NULL when the cache is too small for any */
+    _Atomic uint32_t *entry; /* groups of GHOST_GROUP */
     uint64_t groups;         /* power of two */
     uint64_t bytes;
     _Atomic uint64_t hits;
@@ -57,11 +59,17 @@ enum ghost_age {
     GHOST_FAR,  /* evicted within the class's last nine tenths */
     GHOST_NEAR, /* within its last twentieth, or last page */
 };
+/** Where a key's fingerprint is, if anywhere. */
+static inline _Atomic uint32_t *
+ghosts_group(const struct ghosts *ghosts, uint64_t hash)
+{
+    return &ghosts->entry[(hash >> 8 & (ghosts->groups - 1)) * GHOST_GROUP];
+}
 /** Brings what ghosts_take() will look at near. */
 static inline void
 ghosts_prefetch(const struct ghosts *ghosts, uint64_t hash)
 {
-    __builtin_prefetch(&ghosts->entry[(hash >> 8 & (ghosts->groups - 1)) * 16], 1);
+    __builtin_prefetch(ghosts_group(ghosts, hash), 1);
 }
 /** Whether a key was evicted from this class not long ago; forgets it.  Class's lock held. */
 enum ghost_age ghosts_take(struct cache *cache, struct size_class *class, uint64_t hash);

@@ -135,7 +135,10 @@ reclaim_page(struct cache *cache, struct size_class *class, uint32_t number)
     uint32_t expire_min = UINT32_MAX;
     uint32_t freed = 0;
     struct dead_batch dead = { 0 };
-    /* Up first, then down to what is found: a time that a store notes meanwhile is not lost. */
+    /* Up first, then down to what is found: so a time that a store notes meanwhile stays.  Of a store
+     * that sets its item's time and looks at the page's in these very moments, each side may see the
+     * other's old one; without a fence in every such store this is let be: the item goes with the
+     * page's next time, or to the hand. */
     atomic_store_explicit(&page->expire_min, UINT32_MAX,
                           memory_order_relaxed); /* relaxed: one number */
     for (uint32_t chunk = 0; chunk < chunks; chunk++) {
@@ -284,26 +287,8 @@ sweep_one(struct cache *cache, struct cache_thread *thread, struct size_class *c
     return 0;
 }
 
-/** The sweep goes on to the next class: tells the observer what it did in this one, if anything. */
-static void
-leave_class(struct cache *cache)
-{
-    struct sweeper *sweeper = &cache->sweeper;
-    if (sweeper->class_examined > 0 &&
-        __builtin_expect(cache_is_observed(cache, CACHE_WANTS_SWEEPS), 0)) {
-        struct cache_sweep sweep = { .class_id = sweeper->class_id,
-                                     .elapsed_s = cache_now_s(cache) - sweeper->class_began_s,
-                                     .examined = sweeper->class_examined,
-                                     .reclaimed = sweeper->class_reclaimed };
-        cache->options.observer->swept(cache->options.observer->arg, &sweep);
-    }
-    sweeper->class_examined = 0;
-    sweeper->class_reclaimed = 0;
-    sweeper->pages_ahead = SWEEP_FROM_END;
-    sweeper->class_chunks = 0;
-}
-
-/** The same, unless the round has nothing to do with this class or has looked at enough of it. */
+/** The same with its lock taken, unless the round has nothing to do with this class or has looked at
+ * enough of it. */
 static uint32_t
 sweep_class(struct cache *cache, struct cache_thread *thread, uint32_t *pages)
 {
@@ -325,6 +310,25 @@ sweep_class(struct cache *cache, struct cache_thread *thread, uint32_t *pages)
     lock_release(&class->lock);
     sweeper->class_chunks += chunks;
     return chunks;
+}
+
+/** The sweep goes on to the next class: tells the observer what it did in this one, if anything. */
+static void
+leave_class(struct cache *cache)
+{
+    struct sweeper *sweeper = &cache->sweeper;
+    if (sweeper->class_examined > 0 &&
+        __builtin_expect(cache_is_observed(cache, CACHE_WANTS_SWEEPS), 0)) {
+        struct cache_sweep sweep = { .class_id = sweeper->class_id,
+                                     .elapsed_s = cache_now_s(cache) - sweeper->class_began_s,
+                                     .examined = sweeper->class_examined,
+                                     .reclaimed = sweeper->class_reclaimed };
+        cache->options.observer->swept(cache->options.observer->arg, &sweep);
+    }
+    sweeper->class_examined = 0;
+    sweeper->class_reclaimed = 0;
+    sweeper->pages_ahead = SWEEP_FROM_END;
+    sweeper->class_chunks = 0;
 }
 
 static bool

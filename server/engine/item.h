@@ -43,6 +43,7 @@
 #define ITEM_VALUE_MAX   ((1u << ITEM_VALUE_BITS) - 1) /* bytes in one chunk; longer is a chain */
 #define ITEM_GENERATIONS 16u
 
+#define SHAPE_KEY_MAX      0xffu /* bytes of key that a shape can tell of; CACHE_KEY_MAX is less */
 #define SHAPE_FREE         0u
 #define SHAPE_LARGE        (1u << 26) /* the value is a chain of chunks */
 #define SHAPE_CLIENT_FLAGS (1u << 27) /* client flags that are not 0 lie before the key */
@@ -133,7 +134,7 @@ item_set_cas(struct item *item, uint64_t cas)
 static inline uint32_t
 shape_key_len(uint32_t shape)
 {
-    return shape & 0xffu;
+    return shape & SHAPE_KEY_MAX;
 }
 
 static inline uint32_t
@@ -157,7 +158,7 @@ shape_make(uint32_t key_len, uint32_t value_len, uint32_t generation, uint32_t f
 /* Bytes of a short item at most, as far as its shape tells: more than a chunk has, for a reader
  * without a lock may take any word for a shape. */
 #define ITEM_SHORT_MAX \
-    ((uint32_t)sizeof(struct item) + 8u + 4u + UINT8_MAX + ITEM_VALUE_MAX) /* with CAS id and flags */
+    ((uint32_t)sizeof(struct item) + 8u + 4u + SHAPE_KEY_MAX + ITEM_VALUE_MAX) /* CAS id, flags */
 
 /** Bytes before the key; `cas_size` is 8 or 0, the cache's. */
 static inline uint32_t
@@ -186,6 +187,17 @@ static inline uint32_t
 access_at(uint32_t access, uint32_t now_s)
 {
     return (access & ~ACCESS_TIME_MASK) | (now_s & ACCESS_TIME_MASK);
+}
+
+/** An access word after a use: at most three are counted until the hand comes by. */
+static inline uint32_t
+access_used(uint32_t access, uint32_t now_s)
+{
+    access |= ACCESS_FETCHED;
+    if ((access & ACCESS_USES_MASK) != ACCESS_USES_MASK) {
+        access += ACCESS_USE_ONE;
+    }
+    return access_at(access, now_s);
 }
 
 static inline uint32_t

@@ -12,7 +12,7 @@ piece_at(const struct cache *cache, uint32_t ref)
 }
 
 static uint32_t
-load(const _Atomic uint32_t *word)
+load_word(const _Atomic uint32_t *word)
 {
     return atomic_load_explicit(
         word, memory_order_relaxed); /* relaxed: ordered by the bucket's lock or by a pin */
@@ -21,10 +21,10 @@ load(const _Atomic uint32_t *word)
 static void
 store_word(_Atomic uint32_t *word, uint32_t value)
 {
-    atomic_store_explicit(word, value, memory_order_relaxed); /* relaxed: as load() */
+    atomic_store_explicit(word, value, memory_order_relaxed); /* relaxed: as load_word() */
 }
 
-/** Bytes of the value that a head holds at most. */
+/** Bytes of the value that a head holds: always fewer than there are. */
 static uint32_t
 head_room(const struct cache *cache, uint32_t shape)
 {
@@ -46,9 +46,7 @@ large_begin(struct cache *cache, struct cache_store *store, struct item *head, u
     store_word(&large->next, 0);
     store->at = head_bytes(cache, head, shape);
     store->room = head_room(cache, shape);
-    if (store->room > store->value_len) {
-        store->room = store->value_len;
-    }
+    assert(store->room < store->value_len); /* else it would be a short item */
     store->missing = store->value_len - (uint32_t)store->room;
     store->last = 0;
 }
@@ -66,15 +64,15 @@ large_extend(struct cache *cache, struct cache_thread *thread, struct cache_stor
     }
     struct piece *piece = piece_at(cache, ref);
     store_word(&piece->next, 0);
-    store_word(&piece->owner, (uint32_t)store->ref);
+    store_word(&piece->owner, store->ref);
     store_word(&piece->shape, SHAPE_PIECE | used << 8);
     if (store->last == 0) {
-        struct item *head = cache_item(cache, (uint32_t)store->ref);
+        struct item *head = cache_item(cache, store->ref);
         uint32_t shape =
             shape_make(store->key_len, 0, 0, store->client_flags != 0 ? SHAPE_CLIENT_FLAGS : 0);
         store_word(&large_of(head, shape, cache->cas_size)->next, ref);
     } else {
-        store_word(&piece_at(cache, (uint32_t)store->last)->next, ref);
+        store_word(&piece_at(cache, store->last)->next, ref);
     }
     store->last = ref;
     store->at = (uint8_t *)(piece + 1);
@@ -105,7 +103,7 @@ large_unpin(const struct cache *cache, struct item *head, uint32_t shape)
 uint32_t
 large_owner(const struct cache *cache, uint32_t piece)
 {
-    return load(&piece_at(cache, piece)->owner);
+    return load_word(&piece_at(cache, piece)->owner);
 }
 
 uint32_t
@@ -118,10 +116,10 @@ large_pins(const struct cache *cache, const struct item *head, uint32_t shape)
 void
 large_free(struct cache *cache, uint32_t ref, uint32_t shape, uint8_t held_class)
 {
-    uint32_t next = load(&large_of(cache_item(cache, ref), shape, cache->cas_size)->next);
+    uint32_t next = load_word(&large_of(cache_item(cache, ref), shape, cache->cas_size)->next);
     while (next != 0) {
         uint32_t piece = next;
-        next = load(&piece_at(cache, piece)->next);
+        next = load_word(&piece_at(cache, piece)->next);
         slab_free(cache, piece, held_class);
     }
     slab_free(cache, ref, held_class);
@@ -138,10 +136,10 @@ large_move_head(struct cache *cache, uint32_t from, uint32_t to, uint32_t shape)
     race_copy_in((uint8_t *)target + header, (const uint8_t *)source + header,
                  cache->chunk_max - header);
     item_set_shape(target, shape);
-    for (uint32_t ref = load(&large_of(target, shape, cache->cas_size)->next); ref != 0;) {
+    for (uint32_t ref = load_word(&large_of(target, shape, cache->cas_size)->next); ref != 0;) {
         struct piece *piece = piece_at(cache, ref);
         store_word(&piece->owner, to);
-        ref = load(&piece->next);
+        ref = load_word(&piece->next);
     }
 }
 
@@ -151,15 +149,15 @@ large_move_piece(struct cache *cache, uint32_t head, uint32_t from, uint32_t to)
     struct item *item = cache_item(cache, head);
     struct piece *source = piece_at(cache, from);
     struct piece *target = piece_at(cache, to);
-    uint32_t shape = load(&source->shape);
-    store_word(&target->next, load(&source->next));
+    uint32_t shape = load_word(&source->shape);
+    store_word(&target->next, load_word(&source->next));
     store_word(&target->owner, head);
     race_copy_in(target + 1, source + 1, shape_piece_len(shape));
     store_word(&target->shape, shape);
     _Atomic uint32_t *link = &large_of(item, item_shape(item), cache->cas_size)->next;
-    while (load(link) != from) {
-        assert(load(link) != 0);
-        link = &piece_at(cache, load(link))->next;
+    while (load_word(link) != from) {
+        assert(load_word(link) != 0);
+        link = &piece_at(cache, load_word(link))->next;
     }
     store_word(link, to);
 }
@@ -170,11 +168,9 @@ large_pieces(const struct cache *cache, const struct item *head, uint32_t shape,
 {
     const struct large *large = large_of(head, shape, cache->cas_size);
     const uint8_t *at = (const uint8_t *)(large + 1);
-    size_t value_len = load(&large->value_len);
     size_t len = head_room(cache, shape);
-    len = len < value_len ? len : value_len;
     size_t passed = 0;
-    uint32_t next = load(&large->next);
+    uint32_t next = load_word(&large->next);
     unsigned count = 0;
     while (count < max) {
         if (passed + len > from) {
@@ -187,8 +183,8 @@ large_pieces(const struct cache *cache, const struct item *head, uint32_t shape,
         }
         const struct piece *piece = piece_at(cache, next);
         at = (const uint8_t *)(piece + 1);
-        len = shape_piece_len(load(&piece->shape));
-        next = load(&piece->next);
+        len = shape_piece_len(load_word(&piece->shape));
+        next = load_word(&piece->next);
     }
     return count;
 }
@@ -199,14 +195,16 @@ large_check(const struct cache *cache, uint32_t ref, uint32_t shape)
     const struct large *large = large_of(cache_item(cache, ref), shape, cache->cas_size);
     uint32_t pieces = 0;
     uint64_t bytes = head_room(cache, shape);
-    assert(load(&large->pins) > 0);
-    for (uint32_t next = load(&large->next); next != 0; next = load(&piece_at(cache, next)->next)) {
+    assert(load_word(&large->pins) > 0);
+    for (uint32_t next = load_word(&large->next); next != 0;
+         next = load_word(&piece_at(cache, next)->next)) {
         const struct piece *piece = piece_at(cache, next);
-        assert(load(&piece->owner) == ref);
-        assert(shape_key_len(load(&piece->shape)) == 0 && (load(&piece->shape) & SHAPE_PIECE));
-        bytes += shape_piece_len(load(&piece->shape));
+        assert(load_word(&piece->owner) == ref);
+        assert(shape_key_len(load_word(&piece->shape)) == 0 &&
+               (load_word(&piece->shape) & SHAPE_PIECE));
+        bytes += shape_piece_len(load_word(&piece->shape));
         pieces++;
     }
-    assert(bytes == load(&large->value_len));
+    assert(bytes == load_word(&large->value_len));
     return pieces;
 }

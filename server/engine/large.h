@@ -8,7 +8,7 @@
  *     16      the value's first bytes, to the chunk's end
  *
  *     a piece:
- *     0   4   unused
+ *     0   4   not used: a stray store of a late reader may land here, see item.h
  *     4   4   shape: SHAPE_PIECE and the bytes used
  *     8   4   ref of the next piece; 0 for none
  *     12  4   ref of the head
@@ -35,8 +35,7 @@ struct large {
 };
 
 struct piece {
-    _Atomic uint32_t
-        access; /* as in an item, never used: a stray store of a late reader may land here */
+    _Atomic uint32_t access;
     _Atomic uint32_t shape;
     _Atomic uint32_t next;
     _Atomic uint32_t owner;
@@ -84,7 +83,8 @@ void large_free(struct cache *cache, uint32_t ref, uint32_t shape, uint8_t held_
  * visible. */
 void large_move_head(struct cache *cache, uint32_t from, uint32_t to, uint32_t shape);
 void large_move_piece(struct cache *cache, uint32_t head, uint32_t from, uint32_t to);
-/** The value from byte `from` on as pieces in order; returns their number, at most `max`. */
+/** The value of a pinned item, or of one that is not visible yet, from byte `from` on as pieces in
+ * order; returns their number, at most `max`. */
 unsigned large_pieces(const struct cache *cache, const struct item *head, uint32_t shape,
                       size_t from, struct cache_piece *pieces, unsigned max);
 /** The head that a piece belongs to.  Lock of the piece's class held. */

@@ -272,8 +272,8 @@ cache_copy(const struct cache *cache, const struct cache_read *read, void *dst)
     race_copy_out(dst, (const uint8_t *)read->item + read->value_at, read->value_len);
 }
 
-/** Marks a use: at most three are counted until the hand comes by, and the time is set once a
- * second, so that a hot item's line is written seldom. */
+/** Marks a use.  Uses are counted up to three, and the time is set once a second: so a hot item's
+ * line is written seldom. */
 static void
 mark_use(const struct cache *cache, const struct cache_read *read)
 {
@@ -281,12 +281,8 @@ mark_use(const struct cache *cache, const struct cache_read *read)
     if (read->access == ((now_s & ACCESS_TIME_MASK) | ACCESS_USES_MASK | ACCESS_FETCHED)) {
         return; /* as hot as can be */
     }
-    uint32_t access = read->access | ACCESS_FETCHED;
-    if ((access & ACCESS_USES_MASK) != ACCESS_USES_MASK) {
-        access += ACCESS_USE_ONE;
-    }
     /* By now this may be another item's access word; that costs nothing but a wrong mark. */
-    item_set_access(read->item, access_at(access, now_s));
+    item_set_access(read->item, access_used(read->access, now_s));
 }
 
 bool

@@ -124,7 +124,7 @@ void
 cache_store_abort(struct cache *cache, struct cache_thread *thread, struct cache_store *store)
 {
     (void)thread;
-    uint32_t ref = (uint32_t)store->ref;
+    uint32_t ref = store->ref;
     uint32_t shape = store_shape(cache, store);
     uint64_t size =
         (uint64_t)item_key_offset(shape, cache->cas_size) + store->key_len + store->value_len;
@@ -181,7 +181,7 @@ uint32_t
 store_publish(struct cache *cache, struct cache_store *store, struct bucket *head,
               const struct found *old, uint64_t *cas_out)
 {
-    uint32_t ref = (uint32_t)store->ref;
+    uint32_t ref = store->ref;
     struct item *item = cache_item(cache, ref);
     uint32_t now_s = cache_now_s(cache);
     uint32_t access = (now_s & ACCESS_TIME_MASK) | (store->fetched ? ACCESS_FETCHED : 0);
@@ -240,7 +240,7 @@ store_finish(struct cache *cache, struct cache_thread *thread, const struct cach
              uint32_t gone)
 {
     metric_add(&thread->counters.items_total, 1);
-    expire_note(cache, (uint32_t)store->ref, store->expire_s);
+    expire_note(cache, store->ref, store->expire_s);
     if (gone != 0 && store->displaced) {
         count_displaced(cache, gone);
     }
@@ -266,7 +266,7 @@ static const void *
 store_key(const struct cache *cache, const struct cache_store *store)
 {
     uint32_t flags = store->client_flags != 0 ? SHAPE_CLIENT_FLAGS : 0;
-    return item_key(cache_item(cache, (uint32_t)store->ref), flags, cache->cas_size);
+    return item_key(cache_item(cache, store->ref), flags, cache->cas_size);
 }
 
 const void *
@@ -325,7 +325,6 @@ struct base {
     const struct bucket *head;
     uint32_t word; /* of that bucket, when it was taken */
     uint32_t client_flags;
-    uint32_t expire_s;
     uint32_t value_len;
     struct cache_pin *pin;         /* a long one */
     uint8_t bytes[CACHE_COPY_MAX]; /* a short one, copied */
@@ -350,7 +349,6 @@ take_base(struct cache *cache, const struct cache_store *store, uint64_t cas, st
             base->head = head;
             base->word = bucket_word(head);
             base->client_flags = item_client_flags(item, found.shape, cache->cas_size);
-            base->expire_s = item_expire_s(item);
             base->value_len = cache_item_value_len(cache, item, found.shape);
             base->pin = NULL;
             if (found.shape & SHAPE_LARGE) {
@@ -367,16 +365,14 @@ take_base(struct cache *cache, const struct cache_store *store, uint64_t cas, st
     return result;
 }
 
+/** Writes the value of a long item that stays as it is: pinned, or not visible yet. */
 static enum cache_result
-write_base(struct cache *cache, struct cache_thread *thread, struct cache_store *joined,
-           const struct base *base)
+write_long(struct cache *cache, struct cache_thread *thread, struct cache_store *joined,
+           const struct item *head, uint32_t shape, uint32_t len)
 {
-    if (base->pin == NULL) {
-        return cache_store_write(cache, thread, joined, base->bytes, base->value_len);
-    }
     struct cache_piece piece;
-    for (size_t at = 0; at < base->value_len; at += piece.len) {
-        unsigned pieces = cache_pin_pieces(cache, base->pin, at, &piece, 1);
+    for (size_t at = 0; at < len; at += piece.len) {
+        unsigned pieces = large_pieces(cache, head, shape, at, &piece, 1);
         assert(pieces == 1);
         enum cache_result result = cache_store_write(cache, thread, joined, piece.at, piece.len);
         if (result != CACHE_OK) {
@@ -386,28 +382,30 @@ write_base(struct cache *cache, struct cache_thread *thread, struct cache_store 
     return CACHE_OK;
 }
 
+static enum cache_result
+write_base(struct cache *cache, struct cache_thread *thread, struct cache_store *joined,
+           const struct base *base)
+{
+    if (base->pin == NULL) {
+        return cache_store_write(cache, thread, joined, base->bytes, base->value_len);
+    }
+    const struct item *head = (const struct item *)(const void *)base->pin;
+    return write_long(cache, thread, joined, head, large_shape(head), base->value_len);
+}
+
 /** Writes the bytes that the request brought. */
 static enum cache_result
 write_added(struct cache *cache, struct cache_thread *thread, struct cache_store *joined,
             const struct cache_store *store)
 {
     uint32_t shape = store_shape(cache, store);
-    const struct item *item = cache_item(cache, (uint32_t)store->ref);
-    if (!store->large) {
-        return cache_store_write(cache, thread, joined,
-                                 item_key(item, shape, cache->cas_size) + store->key_len,
-                                 store->value_len);
+    const struct item *item = cache_item(cache, store->ref);
+    if (store->large) {
+        return write_long(cache, thread, joined, item, shape, store->value_len);
     }
-    struct cache_piece piece;
-    for (size_t at = 0; at < store->value_len; at += piece.len) {
-        unsigned pieces = large_pieces(cache, item, shape, at, &piece, 1);
-        assert(pieces == 1);
-        enum cache_result result = cache_store_write(cache, thread, joined, piece.at, piece.len);
-        if (result != CACHE_OK) {
-            return result;
-        }
-    }
-    return CACHE_OK;
+    return cache_store_write(cache, thread, joined,
+                             item_key(item, shape, cache->cas_size) + store->key_len,
+                             store->value_len);
 }
 
 /** One try: CACHE_MISS when the item has changed meanwhile. */
@@ -422,7 +420,6 @@ join_once(struct cache *cache, struct cache_thread *thread, struct cache_store *
     if (result != CACHE_OK) {
         return result;
     }
-    joined.expire_s = base->expire_s;
     joined.cas_new = store->cas_new;
     result = prepend ? write_added(cache, thread, &joined, store)
                      : write_base(cache, thread, &joined, base);
@@ -446,7 +443,7 @@ join_once(struct cache *cache, struct cache_thread *thread, struct cache_store *
         same = joined.cas_new != 0;
     }
     if (same) {
-        joined.expire_s = item_expire_s(cache_item(cache, old.ref)); /* a touch since then */
+        joined.expire_s = item_expire_s(cache_item(cache, old.ref));
         joined.binary_key = (old.shape & SHAPE_BINARY_KEY) != 0;
         gone = store_publish(cache, &joined, head, &old, cas_out);
         store->value_len_out = joined.value_len_out;
@@ -573,7 +570,7 @@ cache_store_commit(struct cache *cache, struct cache_thread *thread, struct cach
         gone = store_publish(cache, store, head, &old, cas_out);
     }
     bucket_unlock(head);
-    if (gone == (uint32_t)store->ref) {
+    if (gone == store->ref) {
         metric_add(&thread->counters.store_no_memory, 1);
         result = CACHE_NO_MEMORY;
     }
@@ -610,6 +607,8 @@ overwrite_at(struct cache *cache, struct bucket *head, const struct found *found
         access += ACCESS_USE_ONE; /* it keeps its place in the small queue, and so its age */
     }
     bucket_change_begin(head);
+    /* An eviction may take SHAPE_SMALL away in this moment (class's lock), and have it back by this.
+     * Then the item is a small one without a note, as others that evict_one() knows. */
     item_set_shape(item, shape_make(key_len, with->value_len, cache_generation(cache), flags));
     item_set_access(item, access_at(access, cache_now_s(cache)));
     item_set_expire_s(item, with->expire_s);

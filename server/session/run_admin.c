@@ -9,31 +9,21 @@
 #define VERBOSITY_MAX     2
 
 bool
-word_is(const struct span *word, const char *text)
-{
-    return word->len == strlen(text) && memcmp(word->at, text, word->len) == 0;
-}
-
-bool
 word_number(const struct span *word, uint64_t max, uint64_t *out)
 {
-    uint64_t value = 0;
-    for (size_t i = 0; i < word->len; i++) {
-        unsigned digit = (unsigned)word->at[i] - '0';
-        if (digit > 9 || value > (max - digit) / 10) {
-            return false;
-        }
-        value = value * 10 + digit;
+    uint64_t value;
+    if (parse_word_u64(*word, &value) != PARSE_DONE || value > max) {
+        return false;
     }
     *out = value;
-    return word->len > 0;
+    return true;
 }
 
 unsigned
 args_count(const struct request *request)
 {
     unsigned count = request->args_count;
-    if (request->noreply && count > 0 && word_is(&request->args[count - 1], "noreply")) {
+    if (request->noreply && count > 0 && span_equals(request->args[count - 1], "noreply")) {
         count--;
     }
     return count;
@@ -96,7 +86,7 @@ run_shutdown(struct session_worker *worker, const struct request *request)
     if (!worker->settings->shutdown_enabled) {
         return "SERVER_ERROR: shutdown not enabled\r\n";
     }
-    bool graceful = count == 1 && word_is(&request->args[0], "graceful");
+    bool graceful = count == 1 && span_equals(request->args[0], "graceful");
     if (count > 0 && !graceful) {
         return "CLIENT_ERROR invalid shutdown mode\r\n";
     }

@@ -83,10 +83,10 @@ crawl(struct session_worker *worker, const struct span *list)
         return IS_DISABLED;
     }
     struct cache_class_set classes = all_classes();
-    if (word_is(list, "hash")) {
+    if (span_equals(*list, "hash")) {
         return "ERROR an unknown error happened\r\n"; /* the original's: only dumps know it */
     }
-    if (!word_is(list, "all")) {
+    if (!span_equals(*list, "all")) {
         const char *error = classes_of(worker, list, &classes);
         if (error != NULL) {
             return error;
@@ -121,7 +121,7 @@ dump_refusal(const struct session_worker *worker, const struct span *list, struc
         return dump->mg ? "ERROR cannot pipeline other commands before mgdump\r\n"
                         : "ERROR cannot pipeline other commands before metadump\r\n";
     }
-    dump->all = word_is(list, "all") || word_is(list, "hash");
+    dump->all = span_equals(*list, "all") || span_equals(*list, "hash");
     return dump->all ? NULL : classes_of(worker, list, &dump->classes);
 }
 
@@ -253,11 +253,11 @@ crawler_run(struct session *session, const struct request *request)
 {
     const struct span *args = request->args;
     unsigned count = args_count(request);
-    if (count == 2 && word_is(&args[0], "crawl")) {
+    if (count == 2 && span_equals(args[0], "crawl")) {
         return crawl(session->worker, &args[1]);
     }
-    bool mg = count == 2 && word_is(&args[0], "mgdump");
-    if (mg || (count == 2 && word_is(&args[0], "metadump"))) {
+    bool mg = count == 2 && span_equals(args[0], "mgdump");
+    if (mg || (count == 2 && span_equals(args[0], "metadump"))) {
         /* A dump is nothing but reply. */
         return request->noreply ? "" : dump_begin(session, mg, &args[1]);
     }

@@ -102,16 +102,16 @@ hook_run(struct session *session, const struct request *request)
     uint64_t timeout_ms;
     if (follower == NULL) {
         answer = "CLIENT_ERROR no hook: larder runs without -o mysql_hook\r\n";
-    } else if (count == 1 && word_is(&args[0], "status")) {
+    } else if (count == 1 && span_equals(args[0], "status")) {
         put_state(worker, follower);
         return STEP_ON;
-    } else if (count == 1 && word_is(&args[0], "pause")) {
+    } else if (count == 1 && span_equals(args[0], "pause")) {
         follower->pause(follower->arg);
         answer = "OK\r\n";
-    } else if (count == 1 && word_is(&args[0], "resume")) {
+    } else if (count == 1 && span_equals(args[0], "resume")) {
         follower->resume(follower->arg);
         answer = "OK\r\n";
-    } else if (count == 3 && word_is(&args[0], "wait") &&
+    } else if (count == 3 && span_equals(args[0], "wait") &&
                word_number(&args[2], WAIT_MS_MAX, &timeout_ms)) {
         answer = begin_wait(session, follower, &args[1], (uint32_t)timeout_ms);
     }

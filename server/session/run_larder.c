@@ -74,7 +74,7 @@ scan_words(const struct request *request, unsigned count, uint64_t *cursor, stru
     if (count < 2 || count > 4 || !word_number(&request->args[1], UINT64_MAX, cursor)) {
         return false;
     }
-    if (count > 2 && !word_is(&request->args[2], "*")) {
+    if (count > 2 && !span_equals(request->args[2], "*")) {
         *prefix = request->args[2];
     }
     return count < 4 || (word_number(&request->args[3], SCAN_COUNT_MAX, wanted) && *wanted > 0);
@@ -120,13 +120,13 @@ larder_run(struct session *session, const struct request *request)
     struct session_worker *worker = session->worker;
     unsigned count = args_count(request);
     const char *text = "ERROR\r\n";
-    if (count > 0 && word_is(&request->args[0], "scan")) {
+    if (count > 0 && span_equals(request->args[0], "scan")) {
         return request->noreply ? STEP_ON : run_scan(session, request, count);
     }
-    if (count > 0 && word_is(&request->args[0], "snapshot")) {
+    if (count > 0 && span_equals(request->args[0], "snapshot")) {
         return snapshot_run(session, request, count);
     }
-    if (count > 0 && word_is(&request->args[0], "flush_prefix")) {
+    if (count > 0 && span_equals(request->args[0], "flush_prefix")) {
         text = flush_prefix(worker, request, count);
     }
     if (!request->noreply) {

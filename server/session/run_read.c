@@ -237,34 +237,6 @@ enum keys_end {
     KEYS_BAD,
 };
 
-/** As text_next_key(), inline: it is called once per key. */
-static inline enum parse_status
-next_key(struct span *keys, struct span *key)
-{
-    const uint8_t *at = keys->at;
-    const uint8_t *end = at + keys->len;
-    while (at < end && *at == ' ') {
-        at++;
-    }
-    if (at == end) {
-        return PARSE_MORE;
-    }
-    size_t len = (size_t)(end - at);
-    const uint8_t *space = parse_quick_token(at, end);
-    if (space != NULL && *space != ' ') { /* a control byte is a part of the key */
-        space = memchr(space, ' ', (size_t)(end - space));
-    }
-    if (space != NULL) {
-        len = (size_t)(space - at);
-    }
-    if (len > KEY_LEN_MAX) {
-        return PARSE_BAD;
-    }
-    *key = (struct span){ at, len };
-    *keys = (struct span){ at + len, (size_t)(end - at) - len };
-    return PARSE_DONE;
-}
-
 /** Adds keys to the batch.  `marks` are those of the first one. */
 static inline enum keys_end
 keys_decode(struct session_worker *worker, struct span *keys, unsigned marks)
@@ -274,7 +246,7 @@ keys_decode(struct session_worker *worker, struct span *keys, unsigned marks)
     enum keys_end end = KEYS_FULL;
     while (count < CACHE_BATCH_MAX) {
         struct span key;
-        enum parse_status status = next_key(keys, &key);
+        enum parse_status status = text_next_key(keys, &key);
         if (__builtin_expect(status != PARSE_DONE, 0)) {
             end = status == PARSE_BAD ? KEYS_BAD : KEYS_DONE;
             break;

@@ -128,10 +128,10 @@ stats_detail(struct session *session, const struct request *request)
     const struct span *word = request->args_count > 1 ? &request->args[1] : NULL;
     if (worker->settings->dump_disabled) {
         TX_PUT(worker, "CLIENT_ERROR stats detail not allowed\r\n");
-    } else if (word != NULL && (word_is(word, "on") || word_is(word, "off"))) {
-        detail_switch(worker, word_is(word, "on"));
+    } else if (word != NULL && (span_equals(*word, "on") || span_equals(*word, "off"))) {
+        detail_switch(worker, span_equals(*word, "on"));
         TX_PUT(worker, "OK\r\n");
-    } else if (word != NULL && word_is(word, "dump")) {
+    } else if (word != NULL && span_equals(*word, "dump")) {
         struct reply reply = { .len_max = SIZE_MAX };
         prefix_stats_visit(worker->server_stats->prefixes, reply_add_prefix, &reply);
         return reply_end(session, &reply);
@@ -226,17 +226,17 @@ stats_group(struct session_worker *worker, const struct span *word, stat_emit_fn
     struct server_stats *stats = worker->server_stats;
     if (word->len == 0) {
         stats_general(stats, emit, arg);
-    } else if (word_is(word, "settings")) {
+    } else if (span_equals(*word, "settings")) {
         stats_settings(stats, emit, arg);
-    } else if (word_is(word, "items")) {
+    } else if (span_equals(*word, "items")) {
         stats_items(stats, emit, arg);
-    } else if (word_is(word, "slabs")) {
+    } else if (span_equals(*word, "slabs")) {
         stats_slabs(stats, emit, arg);
-    } else if (word_is(word, "sizes")) {
+    } else if (span_equals(*word, "sizes")) {
         stats_sizes(stats, emit, arg);
-    } else if (word_is(word, "larder")) {
+    } else if (span_equals(*word, "larder")) {
         stats_larder(stats, emit, arg);
-    } else if (word_is(word, "hook")) {
+    } else if (span_equals(*word, "hook")) {
         if (stats->follower != NULL) {
             stats->follower->stats(stats->follower->arg, emit, arg);
         }
@@ -267,19 +267,19 @@ stats_run(struct session *session, const struct request *request)
     if (stats_group(worker, &word, reply_add_stat, &reply)) {
         return reply_end(session, &reply);
     }
-    if (word_is(&word, "conns")) {
+    if (span_equals(word, "conns")) {
         return stats_conns(session);
     }
-    if (word_is(&word, "detail")) {
+    if (span_equals(word, "detail")) {
         return stats_detail(session, request);
     }
-    if (word_is(&word, "hotkeys")) {
+    if (span_equals(word, "hotkeys")) {
         return stats_hotkeys(session);
     }
-    if (word_is(&word, "cachedump")) {
+    if (span_equals(word, "cachedump")) {
         return stats_cachedump(session, request);
     }
-    if (word_is(&word, "reset")) {
+    if (span_equals(word, "reset")) {
         stats_reset(worker->server_stats);
         TX_PUT(worker, "RESET\r\n");
     } else {
@@ -333,24 +333,24 @@ packets_add_prefixes(struct session_worker *worker, struct packets *packets)
 static bool
 packets_command(struct session_worker *worker, const struct span *word, struct packets *packets)
 {
-    if (word_is(word, "reset")) {
+    if (span_equals(*word, "reset")) {
         stats_reset(worker->server_stats);
         return true;
     }
     if (worker->settings->dump_disabled) {
         return false;
     }
-    if (word_is(word, "detail on") || word_is(word, "detail off")) {
-        detail_switch(worker, word_is(word, "detail on"));
+    if (span_equals(*word, "detail on") || span_equals(*word, "detail off")) {
+        detail_switch(worker, span_equals(*word, "detail on"));
         return true;
     }
-    if (word_is(word, "hotkeys") && hotkeys_allowed(worker)) {
+    if (span_equals(*word, "hotkeys") && hotkeys_allowed(worker)) {
         if (!hotkeys_report(worker->server_stats->hotkeys, packets_add_stat, packets)) {
             packets->reply.failed = true;
         }
         return true;
     }
-    if (word_is(word, "detail dump")) {
+    if (span_equals(*word, "detail dump")) {
         packets_add_prefixes(worker, packets);
         return true;
     }

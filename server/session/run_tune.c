@@ -99,10 +99,10 @@ static const char *
 slabs_automove(struct session_worker *worker, const struct span *args, unsigned count)
 {
     struct settings *settings = worker->settings;
-    bool ratio = word_is(&args[0], "ratio");
+    bool ratio = span_equals(args[0], "ratio");
     uint64_t number;
     double real;
-    if (ratio || word_is(&args[0], "freeratio")) {
+    if (ratio || span_equals(args[0], "freeratio")) {
         if (count < 2 || !word_real(&args[1], &real)) {
             return "ERROR\r\n";
         }
@@ -111,7 +111,7 @@ slabs_automove(struct session_worker *worker, const struct span *args, unsigned 
         } else {
             settings_set(settings, slab_automove_freeratio, real);
         }
-    } else if (word_is(&args[0], "window")) {
+    } else if (span_equals(args[0], "window")) {
         if (count < 2) {
             return "ERROR\r\n";
         }
@@ -139,10 +139,10 @@ const char *
 tune_slabs(struct session_worker *worker, const struct request *request)
 {
     unsigned count = args_count(request);
-    if (count == 3 && word_is(&request->args[0], "reassign")) {
+    if (count == 3 && span_equals(request->args[0], "reassign")) {
         return slabs_reassign(worker, &request->args[1]);
     }
-    if (count >= 2 && word_is(&request->args[0], "automove")) {
+    if (count >= 2 && span_equals(request->args[0], "automove")) {
         return slabs_automove(worker, &request->args[1], count - 1);
     }
     return "ERROR\r\n";
@@ -178,8 +178,8 @@ lru_tune(struct settings *settings, const struct span *args)
 static const char *
 lru_mode(struct settings *settings, const struct span *mode)
 {
-    bool segmented = word_is(mode, "segmented");
-    if (!settings->lru_maintainer || (!segmented && !word_is(mode, "flat"))) {
+    bool segmented = span_equals(*mode, "segmented");
+    if (!settings->lru_maintainer || (!segmented && !span_equals(*mode, "flat"))) {
         return "ERROR\r\n";
     }
     settings_set(settings, lru_segmented, segmented);
@@ -205,13 +205,13 @@ tune_lru(struct session_worker *worker, const struct request *request)
 {
     const struct span *args = request->args;
     unsigned count = args_count(request);
-    if (count >= 5 && word_is(&args[0], "tune")) {
+    if (count >= 5 && span_equals(args[0], "tune")) {
         return lru_tune(worker->settings, &args[1]);
     }
-    if (count >= 2 && word_is(&args[0], "mode")) {
+    if (count >= 2 && span_equals(args[0], "mode")) {
         return lru_mode(worker->settings, &args[1]);
     }
-    if (count >= 2 && word_is(&args[0], "temp_ttl")) {
+    if (count >= 2 && span_equals(args[0], "temp_ttl")) {
         return lru_temp_ttl(worker->settings, &args[1]);
     }
     return "ERROR\r\n";
@@ -254,10 +254,10 @@ tune_crawler(struct session_worker *worker, const struct request *request)
     const struct span *args = request->args;
     unsigned count = args_count(request);
     const char *text = "ERROR\r\n";
-    if (count == 1 && (word_is(&args[0], "enable") || word_is(&args[0], "disable"))) {
-        text = crawler_enable(settings, word_is(&args[0], "enable"));
-    } else if (count == 2 && (word_is(&args[0], "sleep") || word_is(&args[0], "tocrawl"))) {
-        text = crawler_set(settings, word_is(&args[0], "sleep"), &args[1]);
+    if (count == 1 && (span_equals(args[0], "enable") || span_equals(args[0], "disable"))) {
+        text = crawler_enable(settings, span_equals(args[0], "enable"));
+    } else if (count == 2 && (span_equals(args[0], "sleep") || span_equals(args[0], "tocrawl"))) {
+        text = crawler_set(settings, span_equals(args[0], "sleep"), &args[1]);
     }
     tune_apply(settings, worker->cache);
     return text;

@@ -218,11 +218,11 @@ answers_with_a_stream(const struct request *request)
 {
     return request->op == REQUEST_WATCH ||
            (request->op == REQUEST_HOOK && request->args_count > 0 &&
-            word_is(&request->args[0], "wait")) ||
+            span_equals(request->args[0], "wait")) ||
            (request->op == REQUEST_LARDER && request->args_count > 0 &&
-            word_is(&request->args[0], "snapshot")) ||
+            span_equals(request->args[0], "snapshot")) ||
            (request->op == REQUEST_LRU_CRAWLER && request->args_count > 0 &&
-            (word_is(&request->args[0], "metadump") || word_is(&request->args[0], "mgdump")));
+            (span_equals(request->args[0], "metadump") || span_equals(request->args[0], "mgdump")));
 }
 
 /** Runs one command that is neither get nor gets. */

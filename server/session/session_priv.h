@@ -626,8 +626,7 @@ enum step snapshot_wait_run(struct session *session);
 /** Ends a wait, if the session is in one; the snapshot goes on. */
 void snapshot_drop(struct session *session);
 enum step stats_run_binary(struct session *session, const struct binary_request *request);
-bool word_is(const struct span *word, const char *text);
-/** Digits alone, up to `max`. */
+/** A number of digits alone, up to `max`; else false, with `out` as it was. */
 bool word_number(const struct span *word, uint64_t max, uint64_t *out);
 
 #endif

@@ -41,11 +41,9 @@ for seed in 1 2 3; do
         echo "1 passed, 0 failed"
         exit 0
     fi
-    cat "$dir/$name.log"
-    echo "$name failed, but for another reason"
-    echo "0 passed, 1 failed"
-    exit 1
 done
-echo "$name passes even with $define"
+# A busy machine may run the threads one after the other: then other things fail, or nothing.
+cat "$dir/$name.log"
+echo "$name does not fail with $define as it must"
 echo "0 passed, 1 failed"
 exit 1
