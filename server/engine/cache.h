@@ -70,7 +70,7 @@ struct cache_options {
     bool cas_disabled; /* items carry no CAS id, 8 bytes less each; ids read as 0 */
     bool evictions_disabled; /* stores fail instead of evicting */
     enum cache_evict_for evict_for;
-    bool large_pages;        /* ask for huge pages, and take all of the memory now */
+    bool large_pages; /* ask for huge pages, and take all of the memory now */
     /* Rising, in bytes, in place of growth_factor and chunk_min; those above the largest class are
      * left out.  NULL for none.  Borrowed for the call. */
     const uint32_t *chunk_sizes;
@@ -97,8 +97,8 @@ enum cache_start_kind {
 
 struct cache_start {
     enum cache_start_kind kind;
-    uint64_t items;   /* with CACHE_START_WARM */
-    int64_t saved_ns; /* the same: when, unix nanoseconds */
+    uint64_t items;                  /* with CACHE_START_WARM */
+    int64_t saved_ns;                /* the same: when, unix nanoseconds */
     char text[CACHE_START_TEXT_MAX]; /* for the log; empty with CACHE_START_NEW */
 };
 
@@ -263,10 +263,11 @@ struct cache_store {
     /* the engine's */
     uint32_t marks;
     uint32_t ref;
-    uint32_t last; /* piece of a long value */
+    uint32_t filling; /* the piece of `at`; 0 for the head */
+    uint32_t last;    /* the last one that memory was taken for; 0 for the head */
     uint64_t hash;
     uint32_t value_len;
-    uint32_t missing; /* bytes behind this piece */
+    uint32_t missing; /* bytes behind the last piece */
     uint32_t client_flags;
     uint32_t expire_s;
     uint8_t key_len;
@@ -298,7 +299,23 @@ enum cache_result cache_store_begin(struct cache *cache, struct cache_thread *th
                                     uint32_t client_flags, int64_t expires_at,
                                     struct cache_store *store);
 /**
- * `len` bytes have been written to store->at; moves on, to the next piece when this one is full.
+ * Takes memory ahead for all of the value but its last `missing_max` bytes, as far as there is any:
+ * else that is done piece by piece, when the one before is full.
+ */
+void cache_store_reserve(struct cache *cache, struct cache_thread *thread,
+                         struct cache_store *store, uint64_t missing_max);
+/** A place for bytes. */
+struct cache_space {
+    uint8_t *at;
+    size_t len;
+};
+/** Lists where the next bytes go, from store->at on, as far as memory has been taken; returns the
+ * number of places, 1 to `max`. */
+unsigned cache_store_spaces(const struct cache *cache, const struct cache_store *store,
+                            struct cache_space *spaces, unsigned max);
+/**
+ * `len` bytes have been written to store->at, and to the places behind it; moves on, to the next
+ * piece when this one is full.
  *
  * Errors: CACHE_NO_MEMORY in the middle of a long value; the store is then as after
  * cache_store_abort().

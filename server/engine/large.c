@@ -48,13 +48,32 @@ large_begin(struct cache *cache, struct cache_store *store, struct item *head, u
     store->room = head_room(cache, shape);
     assert(store->room < store->value_len); /* else it would be a short item */
     store->missing = store->value_len - (uint32_t)store->room;
-    store->last = 0;
+    store->filling = store->last = 0;
+}
+
+/** Where the ref of the piece behind `ref` stands; 0 for the head. */
+static _Atomic uint32_t *
+link_behind(const struct cache *cache, const struct cache_store *store, uint32_t ref)
+{
+    if (ref != 0) {
+        return &piece_at(cache, ref)->next;
+    }
+    uint32_t shape =
+        shape_make(store->key_len, 0, 0, store->client_flags != 0 ? SHAPE_CLIENT_FLAGS : 0);
+    return &large_of(cache_item(cache, store->ref), shape, cache->cas_size)->next;
+}
+
+/** The bytes of the value that go to a piece. */
+static struct cache_space
+space_of(struct piece *piece)
+{
+    return (struct cache_space){ (uint8_t *)(piece + 1), shape_piece_len(load(&piece->shape)) };
 }
 
 bool
 large_extend(struct cache *cache, struct cache_thread *thread, struct cache_store *store)
 {
-    assert(store->room == 0 && store->missing > 0);
+    assert(store->missing > 0);
     uint32_t room = cache->chunk_max - (uint32_t)sizeof(struct piece);
     uint32_t used = store->missing < room ? store->missing : room;
     uint8_t class_id = cache_class_of(cache, used + (uint32_t)sizeof(struct piece));
@@ -66,19 +85,34 @@ large_extend(struct cache *cache, struct cache_thread *thread, struct cache_stor
     store_word(&piece->next, 0);
     store_word(&piece->owner, store->ref);
     store_word(&piece->shape, SHAPE_PIECE | used << 8);
-    if (store->last == 0) {
-        struct item *head = cache_item(cache, store->ref);
-        uint32_t shape =
-            shape_make(store->key_len, 0, 0, store->client_flags != 0 ? SHAPE_CLIENT_FLAGS : 0);
-        store_word(&large_of(head, shape, cache->cas_size)->next, ref);
-    } else {
-        store_word(&piece_at(cache, store->last)->next, ref);
-    }
+    store_word(link_behind(cache, store, store->last), ref);
     store->last = ref;
-    store->at = (uint8_t *)(piece + 1);
-    store->room = used;
     store->missing -= used;
     return true;
+}
+
+void
+large_step(const struct cache *cache, struct cache_store *store)
+{
+    assert(store->room == 0 && store->filling != store->last);
+    store->filling = load(link_behind(cache, store, store->filling));
+    struct cache_space space = space_of(piece_at(cache, store->filling));
+    store->at = space.at;
+    store->room = space.len;
+}
+
+unsigned
+large_spaces(const struct cache *cache, const struct cache_store *store, struct cache_space *spaces,
+             unsigned max)
+{
+    assert(max > 0);
+    unsigned count = 0;
+    spaces[count++] = (struct cache_space){ store->at, store->room };
+    for (uint32_t ref = store->filling; ref != store->last && count < max;) {
+        ref = load(link_behind(cache, store, ref));
+        spaces[count++] = space_of(piece_at(cache, ref));
+    }
+    return count;
 }
 
 void

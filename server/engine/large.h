@@ -71,8 +71,13 @@ large_shape(const struct item *head)
 
 /** Sets up the head of a new item; its key is in place. */
 void large_begin(struct cache *cache, struct cache_store *store, struct item *head, uint32_t shape);
-/** The store's piece is full: takes the next one.  Errors: false without memory. */
+/** Takes memory for one more piece, behind the last.  Errors: false without memory. */
 bool large_extend(struct cache *cache, struct cache_thread *thread, struct cache_store *store);
+/** The store's piece is full: steps to the next one, which memory has been taken for. */
+void large_step(const struct cache *cache, struct cache_store *store);
+/** As cache_store_spaces(). */
+unsigned large_spaces(const struct cache *cache, const struct cache_store *store,
+                      struct cache_space *spaces, unsigned max);
 /** Adds a reader's pin.  Bucket's lock held. */
 void large_pin(const struct cache *cache, struct item *head, uint32_t shape);
 /** Takes a pin, or the index's, away; whether it was the last. */

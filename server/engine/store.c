@@ -71,22 +71,43 @@ cache_store_begin(struct cache *cache, struct cache_thread *thread, const void *
                         store);
 }
 
+void
+cache_store_reserve(struct cache *cache, struct cache_thread *thread, struct cache_store *store,
+                    uint64_t missing_max)
+{
+    while (store->missing > missing_max && large_extend(cache, thread, store)) {
+    }
+}
+
+unsigned
+cache_store_spaces(const struct cache *cache, const struct cache_store *store,
+                   struct cache_space *spaces, unsigned max)
+{
+    assert(store->room > 0);
+    return large_spaces(cache, store, spaces, max);
+}
+
 enum cache_result
 cache_store_filled(struct cache *cache, struct cache_thread *thread, struct cache_store *store,
                    size_t len)
 {
-    assert(len <= store->room);
-    store->at += len;
-    store->room -= len;
-    if (store->room > 0 || store->missing == 0) {
-        return CACHE_OK;
+    for (;;) {
+        size_t part = len < store->room ? len : store->room;
+        store->at += part;
+        store->room -= part;
+        len -= part;
+        bool at_end = store->filling == store->last;
+        if (store->room > 0 || (at_end && store->missing == 0)) {
+            assert(len == 0);
+            return CACHE_OK;
+        }
+        if (at_end && !large_extend(cache, thread, store)) {
+            metric_add(&thread->counters.store_no_memory, 1);
+            cache_store_abort(cache, thread, store);
+            return CACHE_NO_MEMORY;
+        }
+        large_step(cache, store);
     }
-    if (!large_extend(cache, thread, store)) {
-        metric_add(&thread->counters.store_no_memory, 1);
-        cache_store_abort(cache, thread, store);
-        return CACHE_NO_MEMORY;
-    }
-    return CACHE_OK;
 }
 
 enum cache_result

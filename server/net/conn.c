@@ -155,30 +155,28 @@ enum received {
     RECEIVED_BROKEN,
 };
 
-/** How much to take from the socket: all, or less when many connections wait with input. */
+/** How much of the buffer to fill from the socket: all, or less when many connections wait with
+ * input. */
 static size_t
-receive_limit(const struct conn *conn, size_t space)
+receive_limit(const struct conn *conn)
 {
     unsigned waiting = conn->worker->queue_len;
     if (waiting < QUEUE_INPUT_MAX / SESSION_RX_SIZE) {
-        return space;
+        return SESSION_RX_SIZE;
     }
     size_t share = QUEUE_INPUT_MAX / waiting;
-    share = share > RECEIVE_MIN ? share : RECEIVE_MIN;
-    /* A long value goes to its place in the cache: nothing of it is held aside. */
-    return share >= space || strcmp(session_state_name(conn->session), "conn_nread") == 0 ? space
-                                                                                          : share;
+    return share > RECEIVE_MIN ? share : RECEIVE_MIN;
 }
 
 static enum received
-conn_receive_tls(struct conn *conn, const struct session_space *space)
+conn_receive_tls(struct conn *conn, const struct iovec *iov, unsigned pieces, size_t total)
 {
     struct tls_stream *stream = conn_stream(conn);
     size_t got = 0;
-    switch (tls_receive(stream, space->at, space->len, &got)) {
+    switch (tls_receive(stream, iov, pieces, &got)) {
     case TLS_DONE:
         session_rx_done(conn->session, got);
-        return got == space->len || tls_holds_input(stream) ? RECEIVED_FULL : RECEIVED_PART;
+        return got == total || tls_holds_input(stream) ? RECEIVED_FULL : RECEIVED_PART;
     case TLS_WANTS_READ:
         return RECEIVED_NONE;
     case TLS_WANTS_WRITE:
@@ -192,22 +190,34 @@ conn_receive_tls(struct conn *conn, const struct session_space *space)
     return RECEIVED_END;
 }
 
+/** Receives into several pieces; as recv(). */
+static ssize_t
+receive_pieces(int fd, struct iovec *iov, unsigned pieces)
+{
+    struct msghdr message = { .msg_iov = iov, .msg_iovlen = pieces };
+    return recvmsg(fd, &message, 0);
+}
+
 static enum received
 conn_receive(struct conn *conn)
 {
-    struct session_space space = session_rx_space(conn->session);
-    assert(space.len > 0);
-    space.len = receive_limit(conn, space.len);
+    struct iovec iov[SESSION_RX_PIECES];
+    unsigned pieces = session_rx(conn->session, receive_limit(conn), iov);
+    size_t total = iov[0].iov_len;
+    for (unsigned i = 1; i < pieces; i++) {
+        total += iov[i].iov_len;
+    }
     if (conn->tls) {
-        return conn_receive_tls(conn, &space);
+        return conn_receive_tls(conn, iov, pieces, total);
     }
     ssize_t got;
     do {
-        got = call_recv(conn->fd, space.at, space.len);
+        got = __builtin_expect(pieces == 1, 1) ? call_recv(conn->fd, iov[0].iov_base, total)
+                                               : receive_pieces(conn->fd, iov, pieces);
     } while (got < 0 && errno == EINTR);
     if (got > 0) {
         session_rx_done(conn->session, (size_t)got);
-        return (size_t)got == space.len ? RECEIVED_FULL : RECEIVED_PART;
+        return (size_t)got == total ? RECEIVED_FULL : RECEIVED_PART;
     }
     if (got == 0) {
         return RECEIVED_END;

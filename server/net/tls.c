@@ -391,17 +391,19 @@ tls_handshake(struct tls_stream *stream)
 }
 
 enum tls_step
-tls_receive(struct tls_stream *stream, void *at, size_t len, size_t *got)
+tls_receive(struct tls_stream *stream, const struct iovec *iov, unsigned pieces, size_t *got)
 {
-    assert(stream->open && len > 0);
+    assert(stream->open && pieces > 0);
     *got = 0;
     if (stream->end != TLS_DONE) {
         return (enum tls_step)stream->end;
     }
     ERR_clear_error();
+    size_t used = 0; /* bytes of the piece */
     for (;;) {
         size_t n = 0;
-        int rc = SSL_read_ex(stream->ssl, (char *)at + *got, len - *got, &n);
+        size_t room = iov->iov_len - used;
+        int rc = SSL_read_ex(stream->ssl, (char *)iov->iov_base + used, room, &n);
         if (rc != 1) {
             enum tls_step step = step_of(stream, rc);
             stream->drained = step == TLS_WANTS_READ;
@@ -409,8 +411,14 @@ tls_receive(struct tls_stream *stream, void *at, size_t len, size_t *got)
         }
         stream->drained = false;
         *got += n;
+        used += n;
+        if (n == room) {
+            used = 0;
+            iov++;
+            pieces--;
+        }
         /* Behind a full record there is mostly another. */
-        if (*got == len || (n < TLS_RECORD_MAX && SSL_has_pending(stream->ssl) == 0)) {
+        if (pieces == 0 || (n < TLS_RECORD_MAX && SSL_has_pending(stream->ssl) == 0)) {
             return TLS_DONE;
         }
     }
@@ -506,11 +514,11 @@ tls_handshake(struct tls_stream *stream)
 }
 
 enum tls_step
-tls_receive(struct tls_stream *stream, void *at, size_t len, size_t *got)
+tls_receive(struct tls_stream *stream, const struct iovec *iov, unsigned pieces, size_t *got)
 {
     assert(stream->open);
-    (void)at;
-    (void)len;
+    (void)iov;
+    (void)pieces;
     *got = 0;
     return TLS_ERROR;
 }

@@ -85,11 +85,12 @@ void tls_stream_close(struct tls_stream *stream);
 enum tls_step tls_handshake(struct tls_stream *stream);
 
 /**
- * Receives up to `len` bytes.
+ * Receives into the pieces, none of which is empty, in order.
  *
  * got   out; at least 1 on TLS_DONE, else 0
  */
-enum tls_step tls_receive(struct tls_stream *stream, void *at, size_t len, size_t *got);
+enum tls_step tls_receive(struct tls_stream *stream, const struct iovec *iov, unsigned pieces,
+                          size_t *got);
 
 /** Whether tls_receive() has something to tell without more input on the socket. */
 bool tls_holds_input(const struct tls_stream *stream);

@@ -81,6 +81,7 @@ upload_begin(struct session *session, struct cache_store *store, enum cache_stor
     upload->key_len = (uint8_t)key.len;
     upload->kind = (uint8_t)kind;
     session->upload = upload;
+    session->long_values = store->value_len >= RX_LONG_MIN;
     session_become(session, upload->value_left > 0 ? SESSION_VALUE : SESSION_VALUE_END);
     return upload;
 }
@@ -279,9 +280,9 @@ store_value_run(struct session *session)
     struct session_worker *worker = session->worker;
     struct upload *upload = session->upload;
     enum cache_result result;
-    if (worker->direct_filled > 0) {
-        uint32_t filled = worker->direct_filled;
-        worker->direct_filled = 0;
+    if (worker->item_filled > 0) {
+        uint32_t filled = worker->item_filled;
+        worker->item_filled = 0;
         assert(filled <= upload->value_left);
         upload->value_left -= filled;
         result = cache_store_filled(worker->cache, worker->thread, &upload->store, filled);
@@ -301,6 +302,9 @@ store_value_run(struct session *session)
         upload->value_left -= n;
     }
     if (upload->value_left > 0) {
+        uint32_t later =
+            upload->value_left > RX_ITEM_AHEAD ? upload->value_left - RX_ITEM_AHEAD : 0;
+        cache_store_reserve(worker->cache, worker->thread, &upload->store, later);
         return STEP_READ;
     }
     session_become(session, SESSION_VALUE_END);

@@ -112,29 +112,72 @@ rx_keep_aside(struct session *session)
     return true;
 }
 
-struct session_space
-session_rx_space(struct session *session)
+/** VALUE, with an empty buffer: the item, as far as it has memory, and when that is all of it the
+ * buffer for what is behind. */
+static unsigned
+rx_value(struct session *session, size_t buffer_max, struct iovec *iov)
+{
+    struct session_worker *worker = session->worker;
+    const struct upload *upload = session->upload;
+    struct cache_space spaces[SESSION_RX_PIECES - 1];
+    unsigned count =
+        cache_store_spaces(worker->cache, &upload->store, spaces, SESSION_RX_PIECES - 1);
+    size_t total = 0;
+    for (unsigned i = 0; i < count; i++) {
+        iov[i] = (struct iovec){ spaces[i].at, spaces[i].len };
+        total += spaces[i].len;
+    }
+    worker->rx_way = RX_ITEM;
+    if (total == upload->value_left) {
+        iov[count++] =
+            (struct iovec){ worker->rx, buffer_max < RX_SHORT_LEN ? buffer_max : RX_SHORT_LEN };
+    }
+    return count;
+}
+
+unsigned
+session_rx(struct session *session, size_t buffer_max, struct iovec *iov)
 {
     session_attach(session);
     struct session_worker *worker = session->worker;
-    assert(worker->direct_filled == 0);
-    worker->direct = false;
+    assert(worker->item_filled == 0 && buffer_max > 0);
+    worker->rx_way = RX_BUFFER;
+    size_t room = SESSION_RX_SIZE - worker->rx_end;
     if (worker->rx_at == worker->rx_end) {
         worker->rx_at = worker->rx_end = 0;
         if (RX_DIRECT && session->state == SESSION_VALUE &&
-            session->upload->value_left >= RX_DIRECT_MIN &&
-            session->upload->store.room >= RX_DIRECT_ROOM) {
-            worker->direct = true;
-            return (struct session_space){ session->upload->store.at, session->upload->store.room };
+            session->upload->value_left >= RX_ITEM_MIN) {
+            return rx_value(session, buffer_max, iov);
+        }
+        room = SESSION_RX_SIZE;
+        if (__builtin_expect(session->long_values, 0)) {
+            worker->rx_way = RX_SHORT;
+            room = RX_SHORT_LEN;
         }
     } else if (worker->rx_at > 0 && worker->rx_end + SESSION_RX_SIZE / 2 > SESSION_RX_SIZE) {
         memmove(worker->rx, worker->rx + worker->rx_at, worker->rx_end - worker->rx_at);
         worker->rx_end -= worker->rx_at;
         worker->rx_at = 0;
+        room = SESSION_RX_SIZE - worker->rx_end;
     }
-    assert(worker->rx_end <
-           SESSION_RX_SIZE); /* else the session has not been run until SESSION_READ */
-    return (struct session_space){ worker->rx + worker->rx_end, SESSION_RX_SIZE - worker->rx_end };
+    assert(room > 0); /* else the session has not been run until SESSION_READ */
+    iov[0] = (struct iovec){ worker->rx + worker->rx_end, room < buffer_max ? room : buffer_max };
+    return 1;
+}
+
+/** What did not just come to the buffer; returns the bytes that did. */
+static size_t
+rx_done_otherwise(struct session *session, size_t received)
+{
+    struct session_worker *worker = session->worker;
+    if (worker->rx_way == RX_SHORT) {
+        /* Is it a long value again after all, that store says so anew. */
+        session->long_values = received < RX_SHORT_LEN;
+        return received;
+    }
+    uint32_t left = session->upload->value_left;
+    worker->item_filled = received < left ? (uint32_t)received : left;
+    return received - worker->item_filled;
 }
 
 void
@@ -143,11 +186,9 @@ session_rx_done(struct session *session, size_t received)
     struct session_worker *worker = session->worker;
     assert(worker->current == session);
     metric_add(&worker->stats.bytes_read, received);
-    if (worker->direct) {
-        assert(received <= session->upload->store.room);
-        worker->direct = false;
-        worker->direct_filled = (uint32_t)received;
-        return;
+    if (__builtin_expect(worker->rx_way != RX_BUFFER, 0)) {
+        received = rx_done_otherwise(session, received);
+        worker->rx_way = RX_BUFFER;
     }
     assert(received <= SESSION_RX_SIZE - worker->rx_end);
     worker->rx_end += (uint32_t)received;
@@ -160,8 +201,7 @@ session_pause(struct session *session)
     if (worker->current != session) {
         return;
     }
-    assert(worker->direct_filled ==
-           0); /* else session_run() was left out after session_rx_done() */
+    assert(worker->item_filled == 0); /* else session_run() was left out after session_rx_done() */
     bool kept = true;
     if (!tx_empty(&worker->tx)) {
         kept = tx_keep_aside(session);
@@ -171,7 +211,7 @@ session_pause(struct session *session)
         session->lost = !kept;
     }
     worker->rx_at = worker->rx_end = 0;
-    worker->direct = false;
+    worker->rx_way = RX_BUFFER;
     worker->current = NULL;
     if (!kept) {
         /* No memory for a half command or reply: this conversation cannot go on.  The next run says

@@ -82,8 +82,8 @@ session_fini(struct session *session)
     if (worker->current == session) {
         tx_clear(worker, &worker->tx);
         worker->rx_at = worker->rx_end = 0;
-        worker->direct = false;
-        worker->direct_filled = 0;
+        worker->rx_way = RX_BUFFER;
+        worker->item_filled = 0;
         worker->current = NULL;
     }
     session_drop_work(session);

@@ -73,9 +73,11 @@ enum step {
 #define TX_LONGS_MAX      32u            /* pinned values and long replies in one queue */
 #define TX_LONG_BYTES_MAX (1024u * 1024) /* behind so many bytes of them no value is pinned */
 #define TX_RESERVE        1024u          /* bytes at the buffer's end for short replies alone */
-#define RX_DIRECT_MIN     (16u * 1024)   /* bytes to come for which receiving into the item pays */
-#define RX_DIRECT_ROOM    4096u          /* bytes in one piece for the same */
-#define RX_SWAP_MIN       (8u * 1024)    /* bytes left at which the buffer itself is kept aside */
+#define RX_ITEM_MIN       1024u /* bytes of a value to come that are received into its item */
+#define RX_ITEM_AHEAD     (256u * 1024) /* bytes of it for which there is memory before they come */
+#define RX_LONG_MIN       (32u * 1024) /* length of a value after which another as long is expected */
+#define RX_SHORT_LEN      4096u        /* bytes that the buffer then takes at once */
+#define RX_SWAP_MIN       (8u * 1024) /* bytes left at which the buffer itself is kept aside */
 
 /* A command runs only when its reply and the END lines of a batch of misses fit the reserve. */
 _Static_assert(CACHE_BATCH_MAX * 5 + 256 <= TX_RESERVE, "short replies always fit");
@@ -91,6 +93,13 @@ struct tx_long {
     uint8_t *bytes;        /* a reply in the heap; owned */
     uint64_t len;
     uint64_t sent;
+};
+
+/** Where received bytes go. */
+enum rx_way {
+    RX_BUFFER,
+    RX_SHORT, /* the buffer, RX_SHORT_LEN bytes: so that of a long value little is copied */
+    RX_ITEM,  /* a value's item, and behind it the buffer as above */
 };
 
 /** Output in order.  Either the worker's, or what a paused session could not send (then buffer and
@@ -150,13 +159,13 @@ struct session_worker {
     uint8_t *rx; /* SESSION_RX_SIZE */
     uint32_t rx_at;
     uint32_t rx_end;
-    uint32_t direct_filled; /* bytes received into the item of the pending store, not yet told to
-                               the engine */
-    bool direct;            /* the space given out last lies in the item */
-    bool detail;            /* settings.detail_enabled as of this run */
-    uint8_t end;            /* enum session_end of the session that closes */
-    uint32_t noted;         /* not 0: note_read() is told of reads: detail, or bits of `watching` */
-    uint32_t watching;      /* bits of enum watch_class that somebody watches, as of this run, and
+    uint32_t item_filled; /* bytes received into the item of the pending store, not yet told to the
+                             engine */
+    uint8_t rx_way;       /* enum rx_way: what session_rx() listed last */
+    bool detail;          /* settings.detail_enabled as of this run */
+    uint8_t end;          /* enum session_end of the session that closes */
+    uint32_t noted;       /* not 0: note_read() is told of reads: detail, or bits of `watching` */
+    uint32_t watching;    /* bits of enum watch_class that somebody watches, as of this run, and
                                NOTE_HOTKEYS */
     const _Atomic uint32_t *watch_classes; /* where they stand now */
     struct watch_source *watch_source;     /* NULL when nobody can watch */
@@ -222,6 +231,7 @@ struct session {
     bool datagram;    /* constant: one command per run, and none whose answer is a stream */
     bool lost;        /* CLOSED: input was dropped, as no memory was left to keep it */
     uint8_t speaks;   /* enum settings_protocol; constant */
+    bool long_values; /* the last value was long, and since then no receive was: RX_SHORT */
     uint8_t *rx_own;
     struct tx *tx_own; /* output kept aside, or NULL */
 
@@ -243,9 +253,9 @@ struct session {
         struct dump *dump;     /* DUMP */
     };
     union {
-        uint64_t swallow_left;       /* SWALLOW, LOGIN */
-        struct watcher *watcher;     /* WATCH; owned */
-        struct hook_wait *hook_wait; /* HOOK_WAIT; owned */
+        uint64_t swallow_left;               /* SWALLOW, LOGIN */
+        struct watcher *watcher;             /* WATCH; owned */
+        struct hook_wait *hook_wait;         /* HOOK_WAIT; owned */
         struct snapshot_wait *snapshot_wait; /* SNAPSHOT_WAIT; owned */
     };
 };
@@ -374,8 +384,8 @@ session_attach(struct session *session)
         session_attach_slow(session);
         return;
     }
-    assert(worker->direct_filled == 0);
-    worker->direct = false;
+    assert(worker->item_filled == 0);
+    worker->rx_way = RX_BUFFER;
     worker->current = session;
     worker->rx_at = worker->rx_end = 0;
     worker->line_tx_end = worker->line_longs_end = 0; /* of a line whose reply is empty so far */

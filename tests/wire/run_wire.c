@@ -775,8 +775,10 @@ process_close(struct process *process)
 static void
 process_scribble(struct process *process)
 {
-    struct session_space space = session_rx_space(process->other);
-    memcpy(space.at, "version\r\n", 9);
+    struct iovec space[SESSION_RX_PIECES];
+    unsigned pieces = session_rx(process->other, SESSION_RX_SIZE, space);
+    assert(pieces == 1 && space[0].iov_len >= 9);
+    memcpy(space[0].iov_base, "version\r\n", 9);
     session_rx_done(process->other, 9);
     enum session_next next = session_run(process->other);
     assert(next == SESSION_READ || process->settings.protocol == PROTOCOL_BINARY);
@@ -819,9 +821,14 @@ static void
 process_feed(struct process *process, const uint8_t *at, size_t len)
 {
     while (len > 0 && !process->closed) {
-        struct session_space space = session_rx_space(process->session);
-        size_t n = space.len < len ? space.len : len;
-        memcpy(space.at, at, n);
+        struct iovec spaces[SESSION_RX_PIECES];
+        unsigned pieces = session_rx(process->session, SESSION_RX_SIZE, spaces);
+        size_t n = 0;
+        for (unsigned i = 0; i < pieces; i++) {
+            size_t part = spaces[i].iov_len < len - n ? spaces[i].iov_len : len - n;
+            memcpy(spaces[i].iov_base, at + n, part);
+            n += part;
+        }
         session_rx_done(process->session, n);
         at += n;
         len -= n;

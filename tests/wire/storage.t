@@ -642,3 +642,34 @@ case without evictions a full cache refuses, and set drops the older value
 > \{450000:x}
 > get a
 < END
+
+case long values one behind another, of every form, and commands between them
+>> set a 0 0 40000\r\n\{4000:0123456789}\r\nget a\r\nms b 50000\r\n\{5000:abcdefghij}\r\nmg b s\r\n
+>> set c 0 0 100000 noreply\r\n\{10000:ABCDEFGHIJ}\r\nset d 0 0 1\r\nd\r\nget d c\r\n
+< STORED
+< VALUE a 0 40000
+< \{4000:0123456789}
+< END
+< HD
+< HD s50000
+< STORED
+< VALUE d 0 1
+< d
+< VALUE c 0 100000
+< \{10000:ABCDEFGHIJ}
+< END
+
+case wrong ends of long values take nothing of what is behind them
+>> set a 0 0 40000\r\n\{4000:0123456789}XXget a\r\nset a 0 0 40000\r\n\{4000:0123456789}\r\n
+>> ms a 40000\r\n\{4000:abcdefghij}\nYmn\r\nset a 0 0 70000 noreply\r\n\{7000:ABCDEFGHIJ}\rZmg a s\r\n
+< CLIENT_ERROR bad data chunk
+< END
+< STORED
+< CLIENT_ERROR bad data chunk
+< MN
+< HD s40000
+
+case long values in a row, and then many short commands
+>> \{3:set a 0 0 40000\r\n\{4000:0123456789}\r\n}\{1200:mn\r\n}
+>> set a 0 0 40001\r\n\{4000:0123456789}x\r\n\{1200:mn\r\n}get a\r\n
+<< \{3:STORED\r\n}\{1200:MN\r\n}STORED\r\n\{1200:MN\r\n}VALUE a 0 40001\r\n\{4000:0123456789}x\r\nEND\r\n

@@ -203,6 +203,106 @@ START_TEST(memory_that_ends_in_the_middle_leaves_nothing_behind)
 }
 END_TEST
 
+/** Bytes in the places that a store lists, of which there are `max` at most. */
+static size_t
+listed(const struct cache_store *store, unsigned max, struct cache_space *spaces, unsigned *count)
+{
+    size_t len = 0;
+    *count = cache_store_spaces(rig.cache, store, spaces, max);
+    ck_assert(*count >= 1 && *count <= max);
+    ck_assert(spaces[0].at == store->at && spaces[0].len == store->room);
+    for (unsigned i = 0; i < *count; i++) {
+        ck_assert_uint_gt(spaces[i].len, 0);
+        len += spaces[i].len;
+    }
+    return len;
+}
+
+/** Fills as many bytes as are asked for into the places listed, and tells of all at once. */
+static void
+fill_listed(struct cache_store *store, const uint8_t *bytes, size_t len)
+{
+    struct cache_space spaces[16];
+    unsigned count;
+    ck_assert_uint_ge(listed(store, 16, spaces, &count), len);
+    for (size_t i = 0, at = 0; at < len; i++) {
+        size_t part = spaces[i].len < len - at ? spaces[i].len : len - at;
+        memcpy(spaces[i].at, bytes + at, part);
+        at += part;
+    }
+    ck_assert_int_eq(cache_store_filled(rig.cache, rig.thread, store, len), CACHE_OK);
+}
+
+START_TEST(memory_taken_ahead_is_filled_in_steps_of_any_length)
+{
+    static uint8_t expected[30000];
+    rig_fill(expected, sizeof(expected), 3);
+    for (size_t step = 1; step <= sizeof(expected); step = step * 2 + 1) {
+        struct cache_store store;
+        struct cache_space spaces[16];
+        unsigned count;
+        ck_assert_int_eq(
+            cache_store_begin(rig.cache, rig.thread, "key", 3, sizeof(expected), 7, 0, &store),
+            CACHE_OK);
+        ck_assert_uint_lt(listed(&store, 16, spaces, &count), 4096);
+        ck_assert_uint_eq(count, 1);
+        size_t left = sizeof(expected);
+        while (left > 0) {
+            size_t len = step < left ? step : left;
+            cache_store_reserve(rig.cache, rig.thread, &store, left - len);
+            fill_listed(&store, expected + sizeof(expected) - left, len);
+            left -= len;
+        }
+        ck_assert(store.room == 0 && store.missing == 0);
+        ck_assert_int_eq(cache_store_commit(rig.cache, rig.thread, &store, CACHE_SET, 0, NULL),
+                         CACHE_OK);
+        ck_assert(rig_holds_filled(&rig, "key", sizeof(expected), 3));
+        cache_check(rig.cache);
+    }
+}
+END_TEST
+
+START_TEST(memory_taken_ahead_comes_back_with_an_abort)
+{
+    for (uint64_t missing_max = 0; missing_max < 20000; missing_max += 1111) {
+        struct cache_store store;
+        struct cache_space spaces[16];
+        unsigned count;
+        ck_assert_int_eq(cache_store_begin(rig.cache, rig.thread, "key", 3, 20000, 7, 0, &store),
+                         CACHE_OK);
+        cache_store_reserve(rig.cache, rig.thread, &store, missing_max);
+        size_t len = listed(&store, 16, spaces, &count);
+        ck_assert(len + missing_max >= 20000 && len <= 20000 && len + store.missing == 20000);
+        ck_assert_uint_eq(listed(&store, 1, spaces, &count), store.room);
+        cache_store_abort(rig.cache, rig.thread, &store);
+        check_empty();
+    }
+}
+END_TEST
+
+START_TEST(memory_that_cannot_be_taken_ahead_is_asked_for_again)
+{
+    struct rig other;
+    struct cache_options options = rig_options(1 * RIG_MB);
+    options.evictions_disabled = true;
+    rig_open(&other, &options);
+    ck_assert_int_eq(rig_set_filled(&other, "first", 600000, 1), CACHE_OK);
+    uint64_t chunks = rig_stats(&other)->sum.used_chunks;
+    struct cache_store store;
+    ck_assert_int_eq(cache_store_begin(other.cache, other.thread, "key", 3, 600000, 0, 0, &store),
+                     CACHE_OK);
+    cache_store_reserve(other.cache, other.thread, &store, 0);
+    ck_assert_uint_gt(store.missing, 4096);
+    ck_assert_uint_gt(rig_stats(&other)->sum.used_chunks, chunks + 1);
+    ck_assert_int_eq(rig_delete(&other, "first"), CACHE_OK);
+    cache_store_reserve(other.cache, other.thread, &store, 4096); /* the last is of another class */
+    ck_assert_uint_le(store.missing, 4096);
+    cache_store_abort(other.cache, other.thread, &store);
+    ck_assert_uint_eq(rig_stats(&other)->sum.used_chunks, 0);
+    rig_close(&other);
+}
+END_TEST
+
 START_TEST(bytes_may_be_filled_in_where_they_lie)
 {
     struct cache_store store;
@@ -236,6 +336,9 @@ main(void)
     tcase_add_loop_test(tcase, a_pinned_value_outlives_whatever_happens_to_its_key, 0, 6);
     tcase_add_test(tcase, an_abort_gives_every_chunk_back_however_far_it_came);
     tcase_add_test(tcase, memory_that_ends_in_the_middle_leaves_nothing_behind);
+    tcase_add_test(tcase, memory_taken_ahead_is_filled_in_steps_of_any_length);
+    tcase_add_test(tcase, memory_taken_ahead_comes_back_with_an_abort);
+    tcase_add_test(tcase, memory_that_cannot_be_taken_ahead_is_asked_for_again);
     tcase_add_test(tcase, bytes_may_be_filled_in_where_they_lie);
     return rig_run("engine/large", tcase);
 }

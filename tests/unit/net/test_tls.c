@@ -152,6 +152,14 @@ teardown(void)
     (void)rmdir(folder);
 }
 
+/** tls_receive() into one piece. */
+static enum tls_step
+receive(struct tls_stream *stream, char *at, size_t len, size_t *got)
+{
+    struct iovec iov = { at, len };
+    return tls_receive(stream, &iov, 1, got);
+}
+
 START_TEST(stream_moves_bytes_both_ways)
 {
     struct pair pair;
@@ -159,9 +167,9 @@ START_TEST(stream_moves_bytes_both_ways)
     size_t got = 0;
     pair_open(&pair);
     pair_shake_hands(&pair);
-    ck_assert(tls_receive(&pair.stream, buf, sizeof(buf), &got) == TLS_WANTS_READ);
+    ck_assert(receive(&pair.stream, buf, sizeof(buf), &got) == TLS_WANTS_READ);
     ck_assert(SSL_write(pair.client, "get a\r\n", 7) == 7);
-    ck_assert(tls_receive(&pair.stream, buf, sizeof(buf), &got) == TLS_DONE);
+    ck_assert(receive(&pair.stream, buf, sizeof(buf), &got) == TLS_DONE);
     ck_assert(got == 7 && memcmp(buf, "get a\r\n", 7) == 0 && !tls_holds_input(&pair.stream));
 
     char end[] = "END\r\n";
@@ -186,9 +194,9 @@ START_TEST(stream_tells_of_input_that_it_holds)
     pair_open(&pair);
     pair_shake_hands(&pair);
     ck_assert(SSL_write(pair.client, "abcdefgh", 8) == 8 && SSL_write(pair.client, "ij", 2) == 2);
-    ck_assert(tls_receive(&pair.stream, buf, 5, &got) == TLS_DONE && got == 5);
+    ck_assert(receive(&pair.stream, buf, 5, &got) == TLS_DONE && got == 5);
     ck_assert(tls_holds_input(&pair.stream)); /* of the first record, and all of the second */
-    ck_assert(tls_receive(&pair.stream, buf, 5, &got) == TLS_DONE && got == 5);
+    ck_assert(receive(&pair.stream, buf, 5, &got) == TLS_DONE && got == 5);
     ck_assert(memcmp(buf, "fghij", 5) == 0 && !tls_holds_input(&pair.stream));
 
     /* A record that has come in part is nothing to be read. */
@@ -199,13 +207,39 @@ START_TEST(stream_tells_of_input_that_it_holds)
     ssize_t len = read(watched[1], record, sizeof(record));
     ck_assert(len > 5);
     for (ssize_t i = 0; i < len; i++) {
-        ck_assert(tls_receive(&pair.stream, buf, sizeof(buf), &got) == TLS_WANTS_READ && got == 0);
+        ck_assert(receive(&pair.stream, buf, sizeof(buf), &got) == TLS_WANTS_READ && got == 0);
         ck_assert(!tls_holds_input(&pair.stream));
         ck_assert(write(pair.fds[1], record + i, 1) == 1);
     }
-    ck_assert(tls_receive(&pair.stream, buf, sizeof(buf), &got) == TLS_DONE && got == 3);
+    ck_assert(receive(&pair.stream, buf, sizeof(buf), &got) == TLS_DONE && got == 3);
     close(watched[0]);
     close(watched[1]);
+    pair_close(&pair);
+}
+END_TEST
+
+START_TEST(stream_fills_several_pieces)
+{
+    struct pair pair;
+    char buf[64];
+    size_t got = 0;
+    pair_open(&pair);
+    pair_shake_hands(&pair);
+    memset(buf, '.', sizeof(buf));
+    struct iovec iov[3] = { { buf, 3 }, { buf + 4, 1 }, { buf + 6, 20 } };
+    ck_assert(SSL_write(pair.client, "abcdefgh", 8) == 8 && SSL_write(pair.client, "ij", 2) == 2);
+    ck_assert(tls_receive(&pair.stream, iov, 3, &got) == TLS_DONE && got == 10);
+    ck_assert(memcmp(buf, "abc.d.efghij.", 13) == 0 && !tls_holds_input(&pair.stream));
+
+    /* full to the byte, with more behind it; and with nothing */
+    ck_assert(SSL_write(pair.client, "klmnopqr", 8) == 8);
+    ck_assert(tls_receive(&pair.stream, iov, 2, &got) == TLS_DONE && got == 4);
+    ck_assert(memcmp(buf, "klm.n.efgh", 10) == 0 && tls_holds_input(&pair.stream));
+    ck_assert(tls_receive(&pair.stream, iov, 2, &got) == TLS_DONE && got == 4);
+    ck_assert(memcmp(buf, "opq.r.efgh", 10) == 0 && !tls_holds_input(&pair.stream));
+    ck_assert(SSL_write(pair.client, "stu", 3) == 3);
+    ck_assert(tls_receive(&pair.stream, iov, 2, &got) == TLS_DONE && got == 3);
+    ck_assert(memcmp(buf, "stu.r.", 6) == 0);
     pair_close(&pair);
 }
 END_TEST
@@ -258,24 +292,24 @@ START_TEST(ends_are_told_apart)
 
     pair_shake_hands(&pair); /* by TLS's own notice, behind bytes */
     ck_assert(SSL_write(pair.client, "mn\r\n", 4) == 4 && SSL_shutdown(pair.client) == 0);
-    ck_assert(tls_receive(&pair.stream, buf, 4, &got) == TLS_DONE && got == 4);
+    ck_assert(receive(&pair.stream, buf, 4, &got) == TLS_DONE && got == 4);
     ck_assert(tls_holds_input(&pair.stream));
-    ck_assert(tls_receive(&pair.stream, buf, sizeof(buf), &got) == TLS_END);
+    ck_assert(receive(&pair.stream, buf, sizeof(buf), &got) == TLS_END);
     ck_assert(tls_holds_input(&pair.stream));
-    ck_assert(tls_receive(&pair.stream, buf, sizeof(buf), &got) == TLS_END);
+    ck_assert(receive(&pair.stream, buf, sizeof(buf), &got) == TLS_END);
     ck_assert(tls_send(&pair.stream, &iov, 1, NULL, 1, &got) == TLS_DONE); /* that way is open */
     pair_end(&pair);
 
     pair_begin(&pair); /* without a notice */
     pair_shake_hands(&pair);
     ck_assert(shutdown(pair.fds[1], SHUT_WR) == 0);
-    ck_assert(tls_receive(&pair.stream, buf, sizeof(buf), &got) == TLS_END);
+    ck_assert(receive(&pair.stream, buf, sizeof(buf), &got) == TLS_END);
     pair_end(&pair);
 
     pair_begin(&pair); /* no TLS after the handshake */
     pair_shake_hands(&pair);
     ck_assert(write(pair.fds[1], "get a\r\n", 7) == 7);
-    ck_assert(tls_receive(&pair.stream, buf, sizeof(buf), &got) == TLS_ERROR);
+    ck_assert(receive(&pair.stream, buf, sizeof(buf), &got) == TLS_ERROR);
     ck_assert(tls_error()[0] != '\0');
     ck_assert(tls_send(&pair.stream, &iov, 1, NULL, 1, &got) == TLS_END && got == 0);
     pair_end(&pair);
@@ -323,7 +357,7 @@ START_TEST(reload_is_for_later_streams)
     pair_shake_hands(&old);
     ck_assert_int_eq(pair_serial(&old), 1);
     ck_assert(SSL_write(old.client, "x", 1) == 1);
-    ck_assert(tls_receive(&old.stream, buf, sizeof(buf), &got) == TLS_DONE && got == 1);
+    ck_assert(receive(&old.stream, buf, sizeof(buf), &got) == TLS_DONE && got == 1);
     pair_close(&old);
 }
 END_TEST
@@ -369,6 +403,7 @@ main(void)
 #ifdef HAVE_TLS
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, stream_moves_bytes_both_ways);
+    tcase_add_test(tcase, stream_fills_several_pieces);
     tcase_add_test(tcase, stream_tells_of_input_that_it_holds);
     tcase_add_test(tcase, stuck_record_leaves_from_another_place);
     tcase_add_test(tcase, ends_are_told_apart);

@@ -1,6 +1,8 @@
 /* Where a value's bytes go, and memory that runs out; what set answers is tested by tests/wire. */
 #include "config.h"
 
+#include "engine/stats.h"
+#include "session/session_priv.h"
 #include "unit/session/harness.h"
 
 #if defined(__SANITIZE_THREAD__)
@@ -14,23 +16,61 @@
 #define DIRECT true
 #endif
 
+static uint64_t
+used_chunks(const struct harness *h)
+{
+    struct cache_stats stats;
+    cache_stats_read(h->cache, &stats);
+    return stats.sum.used_chunks;
+}
+
+/** Where the session's next bytes go; `buffer` tells which pieces are the worker's buffer. */
+static unsigned
+list_spaces(struct harness *h, const char *buffer, struct iovec *iov, bool *in_buffer)
+{
+    unsigned pieces = session_rx(h->session, SESSION_RX_SIZE, iov);
+    ck_assert(pieces >= 1 && pieces <= SESSION_RX_PIECES);
+    for (unsigned i = 0; i < pieces; i++) {
+        const char *at = iov[i].iov_base;
+        in_buffer[i] = at >= buffer && at < buffer + SESSION_RX_SIZE;
+    }
+    return pieces;
+}
+
+static size_t
+len_of(const struct iovec *iov, unsigned pieces)
+{
+    size_t len = 0;
+    for (unsigned i = 0; i < pieces; i++) {
+        len += iov[i].iov_len;
+    }
+    return len;
+}
+
 START_TEST(store_receives_a_long_value_into_its_item)
 {
     struct harness h;
     harness_open(&h);
-    struct session_space line_space = session_rx_space(h.session);
+    struct iovec iov[SESSION_RX_PIECES];
+    bool in_buffer[SESSION_RX_PIECES];
+    ck_assert_uint_eq(session_rx(h.session, SESSION_RX_SIZE, iov), 1);
+    const char *buffer = iov[0].iov_base;
     (void)harness_feed(&h, "set a 0 0 300000\r\nxxxxx");
-    struct session_space space = session_rx_space(h.session);
-    bool elsewhere = (char *)space.at < (char *)line_space.at ||
-                     (char *)space.at >= (char *)line_space.at + line_space.len;
-    ck_assert(elsewhere == DIRECT);
-    ck_assert_uint_gt(space.len, 4096);
 
     char bytes[1000];
     memset(bytes, 'x', sizeof(bytes));
     session_rx_done(
         h.session, 0 + harness_receive(h.session, bytes, 0)); /* nothing is received now and then */
     for (size_t left = 300000 - 5; left > 0;) {
+        unsigned pieces = list_spaces(&h, buffer, iov, in_buffer);
+        bool item = DIRECT && left >= RX_ITEM_MIN;
+        ck_assert(in_buffer[0] == !item);
+        if (item && in_buffer[pieces - 1]) { /* what is behind the value comes with its end */
+            ck_assert_uint_eq(len_of(iov, pieces - 1), left);
+        } else if (item) { /* memory is taken as the value comes */
+            ck_assert_uint_ge(len_of(iov, pieces), left < RX_ITEM_AHEAD ? left : RX_ITEM_AHEAD);
+            ck_assert_uint_lt(len_of(iov, pieces), RX_ITEM_AHEAD + 65536);
+        }
         size_t n = left < sizeof(bytes) ? left : sizeof(bytes);
         ck_assert_int_eq(harness_feed_bytes(&h, h.session, bytes, n), SESSION_READ);
         session_pause(h.session);
@@ -40,6 +80,114 @@ START_TEST(store_receives_a_long_value_into_its_item)
     char *expected = harness_value("a", 300000, 'x');
     ck_assert_str_eq(harness_ask(&h, "get a\r\n"), expected);
     free(expected);
+    harness_close(&h);
+}
+END_TEST
+
+/** Sets `a` to `len` bytes, its line by itself. */
+static void
+set_in_parts(struct harness *h, size_t len)
+{
+    char *input = malloc(len + 100);
+    size_t head = (size_t)sprintf(input, "set a 0 0 %zu noreply\r\n", len);
+    memset(input + head, 'x', len);
+    memcpy(input + head + len, "\r\n", 2);
+    (void)harness_feed_bytes(h, h->session, input, head);
+    (void)harness_feed_bytes(h, h->session, input + head, len + 2);
+    free(input);
+}
+
+START_TEST(store_expects_another_long_value_after_one)
+{
+    struct harness h;
+    harness_open(&h);
+    struct iovec iov[SESSION_RX_PIECES];
+    set_in_parts(&h, RX_LONG_MIN - 1);
+    ck_assert_uint_eq(session_rx(h.session, SESSION_RX_SIZE, iov), 1);
+    ck_assert_uint_eq(iov[0].iov_len, SESSION_RX_SIZE);
+    set_in_parts(&h, RX_LONG_MIN);
+    ck_assert_uint_eq(session_rx(h.session, SESSION_RX_SIZE, iov), 1);
+    ck_assert_uint_eq(iov[0].iov_len, RX_SHORT_LEN);
+    (void)harness_ask(&h, "get a\r\n"); /* says nothing about stores */
+    ck_assert_uint_eq(session_rx(h.session, SESSION_RX_SIZE, iov), 1);
+    ck_assert_uint_eq(iov[0].iov_len, RX_SHORT_LEN);
+    ck_assert_uint_eq(session_rx(h.session, 100, iov), 1);
+    ck_assert_uint_eq(iov[0].iov_len, 100);
+
+    /* Many commands at once are no long value. */
+    char mns[RX_SHORT_LEN + 1] = "";
+    for (size_t at = 0; at + 4 <= RX_SHORT_LEN; at += 4) {
+        memcpy(mns + at, "mn\r\n", 5);
+    }
+    (void)harness_ask(&h, mns);
+    ck_assert_uint_eq(session_rx(h.session, SESSION_RX_SIZE, iov), 1);
+    ck_assert_uint_eq(iov[0].iov_len, SESSION_RX_SIZE);
+    harness_close(&h);
+}
+END_TEST
+
+START_TEST(store_takes_the_commands_behind_a_value_with_its_end)
+{
+    struct harness h;
+    harness_open(&h);
+    static const char behind[] = "\r\nget a\r\nset b 0 0 1\r\nb\r\nget b\r\n";
+    static const char bad_end[] = "yyget a\r\n";
+    char *input = malloc(40000 + sizeof(behind));
+    memset(input, 'x', 40000);
+    for (size_t first = 1; first < 39999; first = first * 3 + 1) {
+        memcpy(input + 40000, behind, sizeof(behind) - 1);
+        (void)harness_feed(&h, "set a 0 0 40000\r\n");
+        h.out_len = 0;
+        ck_assert_int_eq(harness_feed_bytes(&h, h.session, input, first), SESSION_READ);
+        ck_assert_int_eq(
+            harness_feed_bytes(&h, h.session, input + first, 40000 - first + sizeof(behind) - 1),
+            SESSION_READ);
+        char *value = harness_value("a", 40000, 'x');
+        char *expected = malloc(strlen(value) + 100);
+        sprintf(expected, "STORED\r\n%sSTORED\r\nVALUE b 0 1\r\nb\r\nEND\r\n", value);
+        ck_assert_str_eq(h.out, expected);
+        free(expected);
+
+        memcpy(input + 40000, bad_end, sizeof(bad_end) - 1);
+        (void)harness_feed(&h, "set a 0 0 40000\r\n");
+        h.out_len = 0;
+        ck_assert_int_eq(harness_feed_bytes(&h, h.session, input, first), SESSION_READ);
+        ck_assert_int_eq(
+            harness_feed_bytes(&h, h.session, input + first, 40000 - first + sizeof(bad_end) - 1),
+            SESSION_READ);
+        expected = malloc(strlen(value) + 100);
+        sprintf(expected, "CLIENT_ERROR bad data chunk\r\n%s", value);
+        ck_assert_str_eq(h.out, expected);
+        free(expected);
+        free(value);
+    }
+    free(input);
+    harness_close(&h);
+}
+END_TEST
+
+/** The client is gone in the middle, or the session is made new: all its memory comes back. */
+START_TEST(store_gives_up_what_was_taken_ahead)
+{
+    struct harness h;
+    harness_open(&h);
+    uint64_t before = used_chunks(&h);
+    for (unsigned i = 0; i < 3; i++) {
+        struct session *session = session_create(h.worker);
+        static const char line[] = "set a 0 0 1000000\r\nxxx";
+        (void)harness_feed_bytes(&h, session, line, sizeof(line) - 1);
+        ck_assert_uint_gt(used_chunks(&h), before);
+        struct iovec iov[SESSION_RX_PIECES];
+        if (i > 0) {
+            ck_assert_uint_gt(session_rx(session, SESSION_RX_SIZE, iov), 0);
+        }
+        if (i > 1) {
+            memset(iov[0].iov_base, 'x', iov[0].iov_len);
+            session_rx_done(session, iov[0].iov_len);
+        }
+        session_destroy(session);
+        ck_assert_uint_eq(used_chunks(&h), before);
+    }
     harness_close(&h);
 }
 END_TEST
@@ -185,6 +333,9 @@ main(void)
 {
     const TTest *const tests[] = {
         store_receives_a_long_value_into_its_item,
+        store_expects_another_long_value_after_one,
+        store_takes_the_commands_behind_a_value_with_its_end,
+        store_gives_up_what_was_taken_ahead,
         store_keeps_each_byte_whatever_the_pieces,
         store_swallows_the_rest_when_memory_runs_out_half_way,
         store_is_invisible_until_its_end,
