@@ -6,7 +6,10 @@
 #include "engine/cache_priv.h"
 #include "engine/large.h"
 
-#define CHOICES 8u /* pages looked at for the emptiest */
+#include <string.h>
+
+#define CHOICES      8u /* pages looked at for the emptiest */
+#define CHUNKS_AHEAD 8u /* whose buckets are fetched in advance */
 
 enum mover_state
 page_move_state(const struct mover *mover)
@@ -19,21 +22,32 @@ static void
 set_state(struct mover *mover, enum mover_state next)
 {
     enum mover_state state = page_move_state(mover);
-    assert(next == MOVER_IDLE    ? state != MOVER_IDLE
-           : next == MOVER_DRAIN ? state == MOVER_IDLE
-                                 : state != MOVER_WAIT);
+    assert(next == MOVER_DRAIN ? state != MOVER_DRAIN : state != MOVER_IDLE);
+    assert(next == MOVER_DRAIN || (next == MOVER_WAIT) == (mover->leaving_count > 0));
     atomic_store_explicit(&mover->state, (uint32_t)next,
                           memory_order_relaxed); /* relaxed: as page_move_state() */
 }
 
-/** Tells the observer of a step of the move under way. */
+/** Nothing is emptied any more. */
 static void
-tell_move(struct cache *cache, enum cache_move_state state)
+set_state_at_rest(struct mover *mover)
 {
-    const struct mover *mover = &cache->mover;
+    set_state(mover, mover->leaving_count > 0 ? MOVER_WAIT : MOVER_IDLE);
+}
+
+bool
+page_move_has_room(const struct mover *mover)
+{
+    return page_move_state(mover) != MOVER_DRAIN && mover->leaving_count < MOVER_LEAVING_MAX;
+}
+
+/** Tells the observer of a step of a move. */
+static void
+tell_move(struct cache *cache, uint8_t from, uint8_t to, enum cache_move_state state)
+{
     if (__builtin_expect(cache_is_observed(cache, CACHE_WANTS_MOVES), 0)) {
-        struct cache_move move = { .from = mover->from,
-                                   .to = mover->to == MOVER_TO_INDEX ? 0 : mover->to,
+        struct cache_move move = { .from = from,
+                                   .to = to == MOVER_TO_INDEX ? 0 : to,
                                    .state = state };
         cache->options.observer->moved(cache->options.observer->arg, &move);
     }
@@ -58,22 +72,30 @@ choose_page(struct cache *cache, struct size_class *class)
     return best;
 }
 
+/** From here on the page is emptied.  Class's lock held. */
+static void
+begin_draining(struct cache *cache, struct size_class *class, uint32_t page, uint8_t to)
+{
+    struct mover *mover = &cache->mover;
+    assert(page_move_has_room(mover));
+    slab_begin_draining(cache, class, page);
+    mover->page = page;
+    mover->chunk = 0;
+    mover->from = class->id;
+    mover->to = to;
+    mover->on_request = false;
+    set_state(mover, MOVER_DRAIN);
+    tell_move(cache, class->id, to, CACHE_MOVE_BEGINS);
+}
+
 bool
 page_move_begin(struct cache *cache, uint8_t from, uint8_t to)
 {
-    struct mover *mover = &cache->mover;
     struct size_class *class = &cache->size_class[from];
     lock_acquire(&class->lock);
     uint32_t page = choose_page(cache, class);
     if (page != PAGE_NONE) {
-        slab_begin_draining(cache, class, page);
-        mover->page = page;
-        mover->chunk = 0;
-        mover->from = from;
-        mover->to = to;
-        mover->on_request = false;
-        set_state(mover, MOVER_DRAIN);
-        tell_move(cache, CACHE_MOVE_BEGINS);
+        begin_draining(cache, class, page, to);
     }
     lock_release(&class->lock);
     return page != PAGE_NONE;
@@ -238,56 +260,58 @@ empty_chunk(struct cache *cache, struct size_class *class, uint32_t ref, uint32_
     return item_shape(item) == SHAPE_FREE ? EMPTIED : STUCK;
 }
 
-/** Readers that entered before now may still be on the page that has just left its class. */
+/** The page, which is empty now, leaves its class: readers that have entered before now may still
+ * be on it.  Class's lock held. */
 static void
-begin_wait(struct cache *cache)
+leave_class(struct cache *cache, struct size_class *class)
 {
+    struct mover *mover = &cache->mover;
+    assert(mover->leaving_count < MOVER_LEAVING_MAX);
+    slab_remove_page(cache, class, mover->page);
     /* seq_cst: pairs with cache_enter(); a reader that this misses saw the page leave the index. */
-    cache->mover.epoch = atomic_fetch_add_explicit(&cache->epoch, 1, memory_order_seq_cst) + 1;
+    uint64_t epoch = atomic_fetch_add_explicit(&cache->epoch, 1, memory_order_seq_cst) + 1;
     cache_fence_readers(cache);
-    set_state(&cache->mover, MOVER_WAIT);
+    mover->leaving[mover->leaving_count++] =
+        (struct leaving_page){ .epoch = epoch,
+                               .page = mover->page,
+                               .from = mover->from,
+                               .to = mover->to,
+                               .on_request = mover->on_request };
+    set_state_at_rest(mover);
 }
 
 void
 page_move_begin_empty(struct cache *cache, struct size_class *class, uint32_t page)
 {
-    struct mover *mover = &cache->mover;
-    slab_begin_draining(cache, class, page);
-    mover->page = page;
-    mover->from = class->id;
-    mover->to = MOVER_TO_POOL;
-    mover->on_request = false;
-    set_state(mover, MOVER_DRAIN);
-    tell_move(cache, CACHE_MOVE_BEGINS);
-    slab_remove_page(cache, class, page);
-    begin_wait(cache);
+    begin_draining(cache, class, page, MOVER_TO_POOL);
+    leave_class(cache, class);
 }
 
-/** Whether no reader can still be on the page. */
-static bool
-readers_left(struct cache *cache, const struct cache_thread *but)
+/** The epoch of the reader that entered first; UINT64_MAX when there is none. */
+static uint64_t
+oldest_reader(struct cache *cache, const struct cache_thread *but)
 {
-    bool left = true;
+    uint64_t oldest = UINT64_MAX;
     lock_acquire(&cache->threads_lock);
     for (struct cache_thread *thread = cache->threads; thread != NULL; thread = thread->next) {
         /* acquire: pairs with cache_leave(); what it read and stored is done. */
         uint64_t active = atomic_load_explicit(&thread->active, memory_order_acquire);
-        if (thread != but && active != 0 && active < cache->mover.epoch) {
-            left = false;
-            break;
+        if (thread != but && active != 0 && active < oldest) {
+            oldest = active;
         }
     }
     lock_release(&cache->threads_lock);
-    return left;
+    return oldest;
 }
 
 static void
 abandon(struct cache *cache, struct size_class *class)
 {
-    slab_end_draining(cache, class, cache->mover.page);
-    mover_count(&cache->mover.abandoned);
-    set_state(&cache->mover, MOVER_IDLE);
-    tell_move(cache, CACHE_MOVE_ABANDONED);
+    struct mover *mover = &cache->mover;
+    slab_end_draining(cache, class, mover->page);
+    mover_count(&mover->abandoned);
+    set_state_at_rest(mover);
+    tell_move(cache, mover->from, mover->to, CACHE_MOVE_ABANDONED);
 }
 
 /** Frees a long item that has been taken out of the index, as an evicted one. */
@@ -301,6 +325,23 @@ free_owner(struct cache *cache, uint32_t owner)
     cache_free_item(cache, owner, 0);
 }
 
+/** Fetches what emptying a chunk, if the page has it, will look at. */
+static void
+prefetch_chunk(const struct cache *cache, const struct size_class *class, uint32_t chunk)
+{
+    if (chunk >= slab_page_chunks(cache, cache->mover.page)) {
+        return;
+    }
+    const struct item *item =
+        cache_item(cache, slab_chunk_ref(cache, class, cache->mover.page, chunk));
+    uint32_t shape = item_shape(item);
+    if (shape_key_len(shape) > 0) {
+        uint64_t hash = cache_item_hash(cache, item, shape);
+        __builtin_prefetch(table_bucket(&cache->table, hash), 1);
+        ghosts_prefetch(&cache->ghosts, hash);
+    }
+}
+
 /** Empties up to `chunks` chunks. */
 static void
 drain(struct cache *cache, unsigned chunks)
@@ -311,6 +352,7 @@ drain(struct cache *cache, unsigned chunks)
     uint32_t end = slab_page_chunks(cache, mover->page);
     for (; chunks > 0 && mover->chunk < end; chunks--) {
         uint32_t owner = 0;
+        prefetch_chunk(cache, class, mover->chunk + CHUNKS_AHEAD);
         switch (empty_chunk(cache, class, slab_chunk_ref(cache, class, mover->page, mover->chunk),
                             &owner)) {
         case EMPTIED:
@@ -328,37 +370,56 @@ drain(struct cache *cache, unsigned chunks)
         }
     }
     if (mover->chunk == end) {
-        slab_remove_page(cache, class, mover->page);
-        begin_wait(cache);
+        leave_class(cache, class);
     }
     lock_release(&class->lock);
 }
 
-/** Gives the page, which nobody can be on, to where it was meant to go. */
+/** Gives a page, which nobody can be on, to where it was meant to go. */
 static void
-deliver(struct cache *cache)
+deliver_one(struct cache *cache, const struct leaving_page *leaving)
 {
     struct mover *mover = &cache->mover;
     bool taken = false;
-    if (mover->to == MOVER_TO_INDEX) {
-        table_add_credit(&cache->table, pages_give_for_charge(&cache->pages, mover->page));
+    if (leaving->to == MOVER_TO_INDEX) {
+        table_add_credit(&cache->table, pages_give_for_charge(&cache->pages, leaving->page));
         taken = true;
-    } else if (mover->to != MOVER_TO_POOL) {
-        struct size_class *class = &cache->size_class[mover->to];
+    } else if (leaving->to != MOVER_TO_POOL) {
+        struct size_class *class = &cache->size_class[leaving->to];
         lock_acquire(&class->lock);
-        taken = slab_add_page(cache, class, mover->page);
-        cache->pages.page[mover->page].kept = taken && mover->on_request;
+        taken = slab_add_page(cache, class, leaving->page);
+        cache->pages.page[leaving->page].kept = taken && leaving->on_request;
         lock_release(&class->lock);
     }
     if (!taken) {
-        pages_give(&cache->pages, mover->page);
+        pages_give(&cache->pages, leaving->page);
     }
-    if (mover->on_request) {
+    if (leaving->on_request) {
         atomic_store_explicit(&mover->asked, false, memory_order_relaxed); /* relaxed: a hint */
     }
     mover_count(&mover->moved);
-    set_state(mover, MOVER_IDLE);
-    tell_move(cache, CACHE_MOVE_DONE);
+    tell_move(cache, leaving->from, leaving->to, CACHE_MOVE_DONE);
+}
+
+void
+page_move_deliver(struct cache *cache, const struct cache_thread *thread)
+{
+    struct mover *mover = &cache->mover;
+    if (mover->leaving_count == 0) {
+        return;
+    }
+    uint64_t oldest = oldest_reader(cache, thread);
+    unsigned free_of_readers = 0;
+    while (free_of_readers < mover->leaving_count &&
+           mover->leaving[free_of_readers].epoch <= oldest) {
+        deliver_one(cache, &mover->leaving[free_of_readers++]);
+    }
+    mover->leaving_count -= free_of_readers;
+    memmove(mover->leaving, mover->leaving + free_of_readers,
+            mover->leaving_count * sizeof(mover->leaving[0]));
+    if (page_move_state(mover) == MOVER_WAIT && mover->leaving_count == 0) {
+        set_state(mover, MOVER_IDLE);
+    }
 }
 
 void
@@ -371,9 +432,7 @@ page_move_step(struct cache *cache, const struct cache_thread *thread, unsigned 
         drain(cache, chunks);
         break;
     case MOVER_WAIT:
-        if (readers_left(cache, thread)) {
-            deliver(cache);
-        }
+        page_move_deliver(cache, thread);
         break;
     }
 }

@@ -28,6 +28,7 @@
 #define UNPUNCHED_SHARE \
     512u /* of the limit: the low part of a file that keeps its blocks, see cool() */
 #define LIMIT_HUGE_PAGES ((uint64_t)1 << 30) /* bytes; from here on huge pages are asked for */
+#define COOLED_AT_ONCE   32u                 /* pages of one pages_cool_some() */
 
 _Static_assert(1u << PAGE_SHIFT_LARGE == PAGES_PAGE_SIZE_MAX, "no page is larger");
 
@@ -245,10 +246,21 @@ file_is_full(const struct pages *pages)
 }
 
 bool
+pages_over_limit(const struct pages *pages, uint32_t going)
+{
+    return load(&pages->used) > load(&pages->limit) + going * page_cost(pages);
+}
+
+uint32_t
+pages_free_count(const struct pages *pages)
+{
+    return atomic_load_explicit(&pages->free_count, memory_order_relaxed); /* relaxed: a hint */
+}
+
+bool
 pages_may_take(struct pages *pages)
 {
-    return atomic_load_explicit(&pages->free_count, memory_order_relaxed) >
-               0 || /* relaxed: a hint */
+    return (pages_free_count(pages) > 0 && !pages_over_limit(pages, 0)) ||
            (load(&pages->used) + page_cost(pages) <= load(&pages->limit) && !file_is_full(pages));
 }
 
@@ -293,7 +305,7 @@ pages_take(struct pages *pages)
     uint32_t page = PAGE_NONE;
     bool is_empty = false;
     lock_acquire(&pages->lock);
-    if (pages->free_head != PAGE_NONE) {
+    if (pages->free_head != PAGE_NONE && !pages_over_limit(pages, 0)) {
         page = pop(pages, &pages->free_head);
         change_free(pages, -1);
     } else {
@@ -346,7 +358,7 @@ keeps_blocks(const struct pages *pages, uint32_t page)
 
 /** Gives an unused page's memory back to the kernel. */
 static void
-cool(struct pages *pages, uint32_t page)
+give_back(const struct pages *pages, uint32_t page)
 {
     if (!keeps_blocks(pages, page)) {
         /* Of a file the blocks go too.  A file system that cannot do that has them still when the
@@ -354,6 +366,12 @@ cool(struct pages *pages, uint32_t page)
         madvise(pages->base + ((size_t)page << pages->page_shift), pages_page_size(pages),
                 pages->fd >= 0 ? MADV_REMOVE : MADV_DONTNEED);
     }
+}
+
+static void
+cool(struct pages *pages, uint32_t page)
+{
+    give_back(pages, page);
     pages->page[page].cold = true;
     push(pages, &pages->cold_head, page);
 }
@@ -387,13 +405,9 @@ bool
 pages_charge(struct pages *pages, uint64_t bytes, uint64_t slack)
 {
     lock_acquire(&pages->lock);
-    bool fits = true;
-    while (load(&pages->used) + bytes > load(&pages->limit) + slack) {
-        if (!cool_one(pages)) {
-            fits = false;
-            break;
-        }
+    while (load(&pages->used) + bytes > load(&pages->limit) && cool_one(pages)) {
     }
+    bool fits = load(&pages->used) + bytes <= load(&pages->limit) + slack;
     if (fits) {
         set_used(pages, load(&pages->used) + bytes);
     }
@@ -422,18 +436,38 @@ pages_set_limit(struct pages *pages, uint64_t limit)
     atomic_store_explicit(&pages->limit, limit, memory_order_relaxed); /* relaxed: as load() */
 }
 
-bool
-pages_over_limit(struct pages *pages)
+/** The page of pages_cool_some() that is neither free nor cold; PAGE_NONE when there is no need. */
+static uint32_t
+take_excess(struct pages *pages)
 {
-    if (load(&pages->used) <= load(&pages->limit)) {
-        return false;
-    }
+    uint32_t page = PAGE_NONE;
     lock_acquire(&pages->lock);
-    bool over = true;
-    while ((over = load(&pages->used) > load(&pages->limit)) && cool_one(pages)) {
+    if (pages_over_limit(pages, 0) && pages->free_head != PAGE_NONE) {
+        page = pop(pages, &pages->free_head);
+        change_free(pages, -1);
+        pages->taken++;
     }
     lock_release(&pages->lock);
-    return over;
+    return page;
+}
+
+bool
+pages_cool_some(struct pages *pages)
+{
+    for (unsigned i = 0; i < COOLED_AT_ONCE && pages_over_limit(pages, 0); i++) {
+        uint32_t page = take_excess(pages);
+        if (page == PAGE_NONE) {
+            return false;
+        }
+        give_back(pages, page); /* without the lock: it takes some microseconds */
+        lock_acquire(&pages->lock);
+        pages->taken--;
+        pages->page[page].cold = true;
+        push(pages, &pages->cold_head, page);
+        set_used(pages, load(&pages->used) - page_cost(pages));
+        lock_release(&pages->lock);
+    }
+    return pages_over_limit(pages, 0) && pages_free_count(pages) > 0;
 }
 
 /* -- restoring ----------------------------------------------------------------------------------

@@ -116,16 +116,22 @@ void pages_restore_end(struct pages *pages);
 /** Gives the memory of all free pages back. */
 void pages_cool_all(struct pages *pages);
 
-/** Counts `bytes` of other memory (index, queues) in; false when the budget has no room, and
- * `slack` more. */
+/** Counts `bytes` of other memory (index, queues) in; false when the budget has no room, and no
+ * `slack` past it.  Free pages go before the slack does. */
 bool pages_charge(struct pages *pages, uint64_t bytes, uint64_t slack);
 void pages_uncharge(struct pages *pages, uint64_t bytes);
 
 /** The largest limit that the range allows, bytes. */
 uint64_t pages_limit_max(const struct pages *pages);
 void pages_set_limit(struct pages *pages, uint64_t limit);
-/** Whether more is used than the limit allows, after giving free pages back to the kernel. */
-bool pages_over_limit(struct pages *pages);
+/** Whether more is used than the limit allows, and will be when `going` pages have been given back to
+ * the kernel. */
+bool pages_over_limit(const struct pages *pages, uint32_t going);
+/** Free pages that hold memory. */
+uint32_t pages_free_count(const struct pages *pages);
+/** Gives some free pages back to the kernel if the limit wants that; whether it wants more of them.
+ * No store waits for it. */
+bool pages_cool_some(struct pages *pages);
 
 /** Pages free in the pool with memory, and the bytes of pages in classes. */
 void pages_count(struct pages *pages, uint64_t *free_pages, uint64_t *taken_bytes);

@@ -10,6 +10,7 @@
 
 #define LOOK_SHARE      2u     /* a look at the gains each half page evicted */
 #define SLICE_CHUNKS    16u    /* emptied by one store */
+#define LIMIT_SLICES    4u     /* of cache_maintain() at once, while the limit is passed */
 #define STEAL_CHUNKS    8192u  /* more than any page has */
 #define STEAL_WAITS_MAX 10000u /* times that readers are waited for, before a page is given up */
 #define STEAL_YIELDS \
@@ -231,6 +232,44 @@ cache_move_page(struct cache *cache, int from, int to)
 
 /* -- in slices -------------------------------------------------------------------------------- */
 
+/** Whether the limit wants another page, besides those on their way.  Mover's lock held. */
+static bool
+limit_wants_page(const struct cache *cache)
+{
+    uint32_t going = cache->mover.leaving_count + pages_free_count(&cache->pages);
+    return !cache->options.evictions_disabled && pages_over_limit(&cache->pages, going);
+}
+
+/** Goes on with a move, or begins one.  Whether there is more to do at once: not while all that is
+ * left to do is to wait for readers, or for what holds a page.  Mover's lock held. */
+static bool
+run_slice(struct cache *cache, struct cache_thread *thread, unsigned chunks)
+{
+    struct mover *mover = &cache->mover;
+    if (page_move_has_room(mover) && limit_wants_page(cache)) {
+        uint8_t donor = find_donor(cache, &(struct cache_class_set){ 0 }, 0);
+        if (donor != 0) {
+            page_move_begin(cache, donor, MOVER_TO_POOL);
+        }
+    } else if (page_move_state(mover) == MOVER_IDLE && is_asked(mover)) {
+        begin_asked(cache);
+    }
+    unsigned leaving = mover->leaving_count;
+    if (page_move_state(mover) == MOVER_DRAIN) {
+        page_move_step(cache, thread, chunks);
+    }
+    bool emptied = mover->leaving_count > leaving;
+    switch (page_move_state(mover)) {
+    case MOVER_DRAIN:
+        return true;
+    case MOVER_WAIT:
+        return emptied && page_move_has_room(mover) && limit_wants_page(cache);
+    case MOVER_IDLE:
+        return is_asked(mover);
+    }
+    return false; /* not reached */
+}
+
 bool
 rebalance_run(struct cache *cache, struct cache_thread *thread, unsigned chunks)
 {
@@ -238,22 +277,15 @@ rebalance_run(struct cache *cache, struct cache_thread *thread, unsigned chunks)
     if (!lock_try_acquire(&mover->lock)) {
         return false;
     }
-    uint32_t state = page_move_state(mover);
-    bool over = pages_over_limit(&cache->pages); /* gives free pages back, too */
-    if (state == MOVER_IDLE && over && !cache->options.evictions_disabled) {
-        uint8_t donor = find_donor(cache, &(struct cache_class_set){ 0 }, 0);
-        if (donor != 0) {
-            page_move_begin(cache, donor, MOVER_TO_POOL);
-        }
-    } else if (state == MOVER_IDLE && is_asked(mover)) {
-        begin_asked(cache);
+    page_move_deliver(cache, thread);
+    bool more = pages_cool_some(&cache->pages);
+    bool moving = run_slice(cache, thread, chunks);
+    /* The class's lock is free between slices, so that no store waits for all of them. */
+    for (unsigned i = 1; i < LIMIT_SLICES && moving && pages_over_limit(&cache->pages, 0); i++) {
+        moving = run_slice(cache, thread, chunks);
     }
-    page_move_step(cache, thread, chunks);
-    bool more = (is_asked(mover) && page_move_state(mover) == MOVER_IDLE) ||
-                page_move_state(mover) == MOVER_DRAIN ||
-                (page_move_state(mover) == MOVER_IDLE && state != MOVER_IDLE);
     lock_release(&mover->lock);
-    return more;
+    return more || moving;
 }
 
 bool
@@ -265,12 +297,12 @@ rebalance_release_page(struct cache *cache, struct cache_thread *thread, struct 
     if (!lock_try_acquire(&mover->lock)) {
         return false;
     }
-    bool idle = page_move_state(mover) == MOVER_IDLE;
-    if (idle) {
+    bool has_room = page_move_has_room(mover);
+    if (has_room) {
         page_move_begin_empty(cache, class, page);
     }
     lock_release(&mover->lock);
-    return idle;
+    return has_room;
 }
 
 static void

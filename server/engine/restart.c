@@ -234,7 +234,7 @@ shrink(struct cache *cache)
 {
     struct cache_thread *thread = cache_thread_open(cache);
     uint64_t slices = SHRINK_LEAST + (uint64_t)cache->pages.fresh * SHRINK_PER_PAGE;
-    while (thread != NULL && slices-- > 0 && pages_over_limit(&cache->pages)) {
+    while (thread != NULL && slices-- > 0 && pages_over_limit(&cache->pages, 0)) {
         (void)cache_maintain(cache, thread);
     }
     if (thread != NULL) {

@@ -128,14 +128,21 @@ START_TEST(a_lowered_limit_cools_free_pages_and_says_when_that_is_not_enough)
         pages_give(&pages, taken[i]);
     }
     pages_set_limit(&pages, 6 * page_cost());
-    ck_assert(!pages_over_limit(&pages));
+    ck_assert(pages_over_limit(&pages, 0));
+    ck_assert(pages_over_limit(&pages, 1));
+    ck_assert(!pages_over_limit(&pages, 2));
+    ck_assert(!pages_cool_some(&pages));
+    ck_assert(!pages_over_limit(&pages, 0));
     pages_check(&pages);
     ck_assert_uint_eq(used(), 6 * page_cost());
+    ck_assert_uint_eq(pages_free_count(&pages), 2);
     pages_set_limit(&pages, 3 * page_cost());
-    ck_assert(pages_over_limit(&pages));
+    ck_assert(!pages_cool_some(&pages)); /* there are no more free ones */
+    ck_assert(pages_over_limit(&pages, 0));
     ck_assert_uint_eq(used(), 4 * page_cost());
     pages_give(&pages, taken[3]);
-    ck_assert(!pages_over_limit(&pages));
+    ck_assert(!pages_cool_some(&pages));
+    ck_assert(!pages_over_limit(&pages, 0));
     pages_check(&pages);
     pages_set_limit(&pages, LIMIT);
     uint64_t count = LIMIT / page_cost() - 3;
@@ -143,6 +150,49 @@ START_TEST(a_lowered_limit_cools_free_pages_and_says_when_that_is_not_enough)
         ck_assert_uint_ne(pages_take(&pages), PAGE_NONE);
     }
     ck_assert_uint_eq(pages_take(&pages), PAGE_NONE);
+}
+END_TEST
+
+START_TEST(past_the_limit_free_pages_are_for_the_kernel_alone)
+{
+    uint32_t taken[60];
+    for (unsigned i = 0; i < 60; i++) {
+        taken[i] = pages_take(&pages);
+    }
+    for (unsigned i = 10; i < 60; i++) {
+        pages_give(&pages, taken[i]);
+    }
+    pages_set_limit(&pages, 15 * page_cost());
+    ck_assert(!pages_may_take(&pages));
+    ck_assert_uint_eq(pages_take(&pages), PAGE_NONE);
+    ck_assert_uint_eq(pages_free_count(&pages), 50);
+    /* Some at a time, so that nobody waits for all of them. */
+    unsigned calls = 1;
+    while (pages_cool_some(&pages)) {
+        calls++;
+        pages_check(&pages);
+    }
+    ck_assert_uint_ge(calls, 2);
+    ck_assert_uint_eq(used(), 15 * page_cost());
+    ck_assert_uint_eq(pages_free_count(&pages), 5);
+    ck_assert(pages_may_take(&pages));
+    ck_assert_uint_ne(pages_take(&pages), PAGE_NONE);
+    pages_set_limit(&pages, LIMIT);
+}
+END_TEST
+
+START_TEST(the_slack_is_for_when_no_page_is_free)
+{
+    uint32_t first = pages_take(&pages);
+    uint32_t second = pages_take(&pages);
+    pages_give(&pages, first);
+    ck_assert(pages_charge(&pages, LIMIT - page_cost(), page_cost()));
+    ck_assert_uint_eq(used(), LIMIT); /* the free page went, and not the slack */
+    ck_assert(!pages_charge(&pages, page_cost() + 1, page_cost()));
+    ck_assert(pages_charge(&pages, page_cost(), page_cost()));
+    ck_assert_uint_eq(used(), LIMIT + page_cost());
+    pages_uncharge(&pages, LIMIT);
+    pages_give(&pages, second);
 }
 END_TEST
 
@@ -327,6 +377,8 @@ main(void)
     tcase_add_test(tcase, a_charge_fits_up_to_the_limit_and_its_slack_and_not_a_byte_further);
     tcase_add_test(tcase, a_charge_gives_free_pages_back_to_the_kernel);
     tcase_add_test(tcase, a_lowered_limit_cools_free_pages_and_says_when_that_is_not_enough);
+    tcase_add_test(tcase, past_the_limit_free_pages_are_for_the_kernel_alone);
+    tcase_add_test(tcase, the_slack_is_for_when_no_page_is_free);
     tcase_add_test(tcase, a_page_given_for_a_charge_leaves_its_cost_charged);
     tcase_add_test(tcase, a_ref_names_its_page_and_byte);
     tcase_add_test(tcase, large_pages_take_their_memory_at_once);
