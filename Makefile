@@ -162,6 +162,7 @@ GLIB_LIBS := $(if $(wildcard bench/embed/*.c),$(shell pkg-config --libs glib-2.0
 STORE_SOURCES := $(sort $(wildcard bench/embed/store_*.c))
 STORE_PROGRAMS := $(patsubst bench/embed/store_%.c,$(B)/bench/embed/%,\
     $(if $(GLIB_LIBS),$(STORE_SOURCES),$(filter-out %_glib.c,$(STORE_SOURCES))))
+CALLS_PROGRAM := $(B)/bench/embed/calls
 # Programs for others to copy from; the one with SQLite where pkg-config finds that.
 SQLITE_LIBS := $(shell pkg-config --libs sqlite3 2>/dev/null)
 EXAMPLE_SOURCES := $(sort $(wildcard server/dist/examples/*.c))
@@ -228,7 +229,7 @@ $(B)/support.a: $(SUPPORT_OBJECTS) $(B)/support.members
 
 -include $(patsubst %.o,%.d,$(call objects,$(foreach layer,$(LAYERS),$(sources_$(layer))) server/main.c bench/load/main.c \
     $(SUPPORT_SOURCES) $(UNIT_SOURCES) $(STRESS_SOURCES) $(WIRE_SOURCES) $(FUZZ_SOURCES) \
-    tests/fuzz/replay.c $(EMBED_C_SOURCES) $(EMBED_CC_SOURCES) $(BENCH_SOURCES) bench/embed/main.c $(STORE_SOURCES)))
+    tests/fuzz/replay.c $(EMBED_C_SOURCES) $(EMBED_CC_SOURCES) $(BENCH_SOURCES) bench/embed/main.c bench/embed/calls.c $(STORE_SOURCES)))
 
 # -- what is delivered ----------------------------------------------------------------------------------
 
@@ -478,12 +479,12 @@ $(filter $(R)/e2e/test_ctypes.py $(R)/e2e/test_library_%,$(E2E_RESULTS)): $(filt
 $(R)/e2e/test_library_serving.py: tests/e2e/test_tls.py
 $(R)/e2e/test_library_hook.py: tests/e2e/test_hook.py
 $(filter $(R)/e2e/test_examples.py,$(E2E_RESULTS)): $(EXAMPLE_PROGRAMS)
-$(filter $(R)/e2e/test_bench_tools.py,$(E2E_RESULTS)): $(STORE_PROGRAMS)
+$(filter $(R)/e2e/test_bench_tools.py,$(E2E_RESULTS)): $(STORE_PROGRAMS) $(CALLS_PROGRAM)
 $(filter $(R)/e2e/test_load.py $(R)/e2e/test_bench_tools.py,$(E2E_RESULTS)): $(OUT)/larder-load
 
-COUNT = LARDER=$(CURDIR)/$(OUT)/larder PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/count \
+COUNT = LARDER=$(CURDIR)/$(OUT)/larder CALLS=$(CURDIR)/$(CALLS_PROGRAM) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/count \
     --flags '$(CFLAGS) $(LTO_FLAGS) $(VARIANT_FLAGS) $(LDFLAGS)'
-$(R)/bench/count: bench/count bench/counts.txt bench/servers.py bench/workloads.py $(OUT)/larder
+$(R)/bench/count: bench/count bench/counts.txt bench/servers.py bench/workloads.py $(OUT)/larder $(CALLS_PROGRAM)
 	@$(RUN_TEST) env $(COUNT) --check
 
 # What clients that others wrote say to this server, and what they say to memcached.
@@ -504,7 +505,7 @@ $(foreach result,$(STRESS_RESULTS) $(BROKEN_RESULTS) $(filter %/socket,$(WIRE_RE
 
 .PHONY: check results asan tsan cov tidy programs
 # All that check runs, built and not run.
-programs: all $(EXAMPLE_PROGRAMS) $(BENCH_PROGRAMS) $(STORE_PROGRAMS) $(OUT)/larder-load $(if $(WIRE_SOURCES),$(T)/wire/runner) $(patsubst $(R)/%,$(T)/%,\
+programs: all $(EXAMPLE_PROGRAMS) $(BENCH_PROGRAMS) $(STORE_PROGRAMS) $(CALLS_PROGRAM) $(OUT)/larder-load $(if $(WIRE_SOURCES),$(T)/wire/runner) $(patsubst $(R)/%,$(T)/%,\
     $(UNIT_RESULTS) $(EMBED_RESULTS) $(FUZZ_RESULTS) $(STRESS_RESULTS))
 
 results: $(RESULTS)
@@ -557,6 +558,9 @@ $(B)/bench/%: $(B)/obj/bench/%.o $(call archives,server) $(B)/ldflags
 $(B)/bench/embed/%: $(B)/obj/bench/embed/main.o $(B)/obj/bench/embed/store_%.o $(OUT)/liblarder.a $(B)/load.a $(B)/ldflags
 	@mkdir -p $(@D)
 	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(if $(filter glib,$*),$(GLIB_LIBS)) $(LIBRARY_LIBS)
+$(B)/bench/embed/calls: $(B)/obj/bench/embed/calls.o $(OUT)/liblarder.a $(B)/ldflags
+	@mkdir -p $(@D)
+	$(call say,LINK) $(link) $(filter %.o %.a,$^) $(LIBRARY_LIBS)
 $(B)/obj/bench/embed/store_glib.o: OUR_CPPFLAGS += $(shell pkg-config --cflags glib-2.0 2>/dev/null)
 
 .PHONY: bench bench-load bench-compare bench-count bench-memtier bench-stall bench-expire bench-library
@@ -571,7 +575,7 @@ bench-compare:
 	@test -n '$(BASE)' || { echo 'usage: make bench-compare BASE=revision' >&2; exit 2; }
 	@bench/compare '$(BASE)'
 
-bench-count: $(OUT)/larder
+bench-count: $(OUT)/larder $(CALLS_PROGRAM)
 	@$(COUNT) $(if $(filter-out 0,$(UPDATE)),--update)
 
 bench-memtier: $(OUT)/larder

@@ -86,21 +86,6 @@ allocate(size_t size)
     return memory;
 }
 
-/** The key of a number: 16 letters, each four bits. */
-static inline void
-make_key(uint8_t key[STORE_KEY_LEN], uint64_t number)
-{
-    uint64_t half[2] = { number & 0xffffffffu, number >> 32 };
-    for (unsigned i = 0; i < 2; i++) {
-        uint64_t x = half[i];
-        x = (x | x << 16) & 0x0000ffff0000ffffu;
-        x = (x | x << 8) & 0x00ff00ff00ff00ffu;
-        x = (x | x << 4) & 0x0f0f0f0f0f0f0f0fu;
-        x += 0x6161616161616161u; /* 'a' .. 'p' */
-        memcpy(key + 8 * i, &x, sizeof(x));
-    }
-}
-
 /** Fewer where there are few items. */
 static inline uint32_t
 drawn_count(void)
@@ -139,7 +124,7 @@ chunk_of_gets(struct worker *worker)
     uint8_t key[STORE_KEY_LEN];
     for (unsigned i = 0; i < CHUNK; i++) {
         uint64_t number = next_number(worker);
-        make_key(key, number);
+        key_make(key, number);
         check(worker->value, store_get(worker->client, key, worker->value, STORE_VALUE_MAX),
               number);
     }
@@ -153,7 +138,7 @@ chunk_of_batches(struct worker *worker)
     for (unsigned done = 0; done < CHUNK; done += STORE_BATCH) {
         for (unsigned i = 0; i < STORE_BATCH; i++) {
             numbers[i] = next_number(worker);
-            make_key(gets[i].key, numbers[i]);
+            key_make(gets[i].key, numbers[i]);
             gets[i].buf = worker->value + i * STORE_VALUE_MAX;
         }
         store_get_batch(worker->client, gets, STORE_BATCH);
@@ -169,7 +154,7 @@ chunk_of_sets(struct worker *worker)
     uint8_t key[STORE_KEY_LEN];
     for (unsigned i = 0; i < CHUNK; i++) {
         uint64_t number = next_number(worker);
-        make_key(key, number);
+        key_make(key, number);
         memcpy(worker->value, &number, sizeof(number));
         if (!store_set(worker->client, key, worker->value, value_len)) {
             store_die("item %llu is not stored", (unsigned long long)number);
@@ -182,7 +167,7 @@ chunk_of_keys(struct worker *worker)
 {
     uint8_t key[STORE_KEY_LEN];
     for (unsigned i = 0; i < CHUNK; i++) {
-        make_key(key, next_number(worker));
+        key_make(key, next_number(worker));
         __asm__ volatile("" : : "r"(key) : "memory"); /* as if somebody looked at it */
     }
 }
@@ -286,7 +271,7 @@ fill(void)
     memset(value, 'v', value_len);
     double start = now_s();
     for (uint64_t number = 0; number < items; number++) {
-        make_key(key, number);
+        key_make(key, number);
         memcpy(value, &number, sizeof(number));
         store_fill(client, key, value, value_len);
     }

@@ -6,11 +6,13 @@
 #ifndef LARDER_BENCH_EMBED_STORE_H
 #define LARDER_BENCH_EMBED_STORE_H
 
+#include "bench/embed/key.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define STORE_KEY_LEN   16u   /* bytes of every key; letters, so that every protocol takes them */
+#define STORE_KEY_LEN   KEY_LETTERS
 #define STORE_VALUE_MAX 4096u /* bytes */
 #define STORE_BATCH     16u   /* keys of one store_get_batch() */
 

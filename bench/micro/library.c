@@ -16,6 +16,9 @@
  */
 #include "larder.h"
 
+#include "bench/embed/key.h"
+#include "bench/load/random.h"
+
 #include <getopt.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -29,7 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define KEY_LEN       16u  /* bytes */
+#define KEY_LEN       KEY_LETTERS
 #define HEADER_LEN    20u  /* bytes of an item besides key and value, for the floor */
 #define LINE_LEN      64u  /* bytes of the index that one lookup touches */
 #define LINE_ITEMS    6u   /* items that share a line */
@@ -131,45 +134,6 @@ now_s(void)
     return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-static inline uint64_t
-mix(uint64_t x)
-{
-    x ^= x >> 30;
-    x *= 0xbf58476d1ce4e5b9u;
-    x ^= x >> 27;
-    x *= 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
-static inline uint64_t
-next_random(struct worker *worker)
-{
-    worker->random += 0x9e3779b97f4a7c15u;
-    return mix(worker->random);
-}
-
-/** Uniform in 0 .. bound - 1. */
-static inline uint64_t
-random_below(struct worker *worker, uint64_t bound)
-{
-    return (uint64_t)((unsigned __int128)next_random(worker) * bound >> 64);
-}
-
-/** The key of a number: 16 letters, each four bits. */
-static inline void
-make_key(uint8_t key[KEY_LEN], uint64_t number)
-{
-    uint64_t half[2] = { number & 0xffffffffu, number >> 32 };
-    for (unsigned i = 0; i < 2; i++) {
-        uint64_t x = half[i];
-        x = (x | x << 16) & 0x0000ffff0000ffffu;
-        x = (x | x << 8) & 0x00ff00ff00ff00ffu;
-        x = (x | x << 4) & 0x0f0f0f0f0f0f0f0fu;
-        x += 0x6161616161616161u; /* 'a' .. 'p' */
-        memcpy(key + 8 * i, &x, sizeof(x));
-    }
-}
-
 /** The compiler is to believe that somebody looks at these bytes. */
 static inline void
 use(const void *bytes)
@@ -218,7 +182,7 @@ floor_line(const struct floor *floor, const uint8_t key[KEY_LEN])
 {
     uint64_t words[2];
     memcpy(words, key, sizeof(words));
-    uint64_t hash = mix(words[0] + 31 * words[1]);
+    uint64_t hash = random_mix(words[0] + 31 * words[1]);
     return (uint64_t *)(void *)(floor->lines +
                                 (size_t)((unsigned __int128)hash * floor->line_count >> 64) *
                                     LINE_LEN);
@@ -250,8 +214,8 @@ floor_batch(struct worker *worker, uint8_t *value)
     uint64_t *lines[BATCH];
     uint8_t *items[BATCH];
     for (unsigned i = 0; i < BATCH; i++) {
-        numbers[i] = random_below(worker, worker->bench->items);
-        make_key(keys[i], numbers[i]);
+        numbers[i] = random_below(&worker->random, worker->bench->items);
+        key_make(keys[i], numbers[i]);
         lines[i] = floor_line(floor, keys[i]);
         __builtin_prefetch(lines[i]);
     }
@@ -280,11 +244,11 @@ floor_chunk(struct worker *worker, uint8_t *value)
                          : 0;
     for (unsigned i = 0; i < CHUNK; i++) {
         uint64_t number =
-            bench->operation == SET_NEW ? first + i : random_below(worker, bench->items);
+            bench->operation == SET_NEW ? first + i : random_below(&worker->random, bench->items);
         if (number >= bench->items) {
             return;
         }
-        make_key(key, number);
+        key_make(key, number);
         uint64_t *line = floor_line(floor, key);
         switch (bench->operation) {
         case GET_HIT:
@@ -337,7 +301,7 @@ library_batch(struct worker *worker, uint8_t *values)
     uint8_t keys[BATCH][KEY_LEN];
     struct larder_get gets[BATCH];
     for (unsigned i = 0; i < BATCH; i++) {
-        make_key(keys[i], random_below(worker, bench->items));
+        key_make(keys[i], random_below(&worker->random, bench->items));
         gets[i].key = keys[i];
         gets[i].key_len = KEY_LEN;
         gets[i].buf = values; /* one for all, as in the floor */
@@ -361,11 +325,11 @@ library_chunk(struct worker *worker, uint8_t *value)
     uint8_t key[KEY_LEN];
     size_t len = 0;
     for (unsigned i = 0; i < CHUNK; i++) {
-        uint64_t number = fresh ? first + i : random_below(worker, bench->items);
+        uint64_t number = fresh ? first + i : random_below(&worker->random, bench->items);
         if (bench->operation == SET_NEW && number >= bench->items) {
             return;
         }
-        make_key(key, bench->operation == GET_MISS ? ~number : number);
+        key_make(key, bench->operation == GET_MISS ? ~number : number);
         switch (bench->operation) {
         case GET_HIT:
             expect(bench,
@@ -443,7 +407,7 @@ run_workers(struct bench *bench, struct worker workers[])
     for (unsigned i = 0; i < bench->threads; i++) {
         memset(&workers[i], 0, sizeof(workers[i]));
         workers[i].bench = bench;
-        workers[i].random = mix(i + 1 + 1000 * (uint64_t)bench->operation);
+        workers[i].random = random_mix(i + 1 + 1000 * (uint64_t)bench->operation);
         if (pthread_create(&ids[i], NULL, work, &workers[i]) != 0) {
             die("no thread");
         }

@@ -52,8 +52,16 @@ store_in_steps(struct call *call, struct larder_store *wish, enum cache_store_mo
     return result;
 }
 
+/** A store in place of what is there has failed: what the host wanted replaced must not be read any more. */
+static __attribute__((noinline)) void
+drop_old(struct call *call, const void *key, uint32_t key_len)
+{
+    enum cache_result deleted = cache_delete(call->cache, call->thread, key, key_len, 0);
+    assert(deleted == CACHE_OK || deleted == CACHE_MISS);
+}
+
 /** Stores what is checked. */
-static inline enum larder_result
+static enum larder_result
 store_good(struct larder *cache, struct larder_store *wish, enum cache_store_mode mode)
 {
     struct call call = call_begin(cache);
@@ -67,16 +75,13 @@ store_good(struct larder *cache, struct larder_store *wish, enum cache_store_mod
         result = store_in_steps(&call, wish, mode);
     }
     if (mode == CACHE_SET && (result == CACHE_TOO_LARGE || result == CACHE_NO_MEMORY)) {
-        /* What the host wanted replaced must not be read any more. */
-        enum cache_result deleted =
-            cache_delete(call.cache, call.thread, wish->key, (uint32_t)wish->key_len, 0);
-        assert(deleted == CACHE_OK || deleted == CACHE_MISS);
+        drop_old(&call, wish->key, (uint32_t)wish->key_len);
     }
     call_end(&call);
     return result_of(result, not_stored(mode));
 }
 
-static inline enum larder_result
+static enum larder_result
 store_checked(struct larder *cache, struct larder_store *wish, enum cache_store_mode mode)
 {
     if (!key_good(wish->key, wish->key_len)) {
@@ -123,7 +128,7 @@ larder_store(struct larder *cache, struct larder_store *store)
 }
 
 /** A store without a CAS id or flags. */
-static inline enum larder_result
+static enum larder_result
 store_plain(struct larder *cache, enum cache_store_mode mode, const void *key, size_t key_len,
             const void *value, size_t value_len, uint32_t ttl_s)
 {
@@ -137,7 +142,20 @@ enum larder_result
 larder_set(struct larder *cache, const void *key, size_t key_len, const void *value,
            size_t value_len, uint32_t ttl_s)
 {
-    return store_plain(cache, CACHE_SET, key, key_len, value, value_len, ttl_s);
+    bool short_one = key_good(key, key_len) && value_len <= CACHE_COPY_MAX && value != NULL;
+    if (__builtin_expect(!short_one, 0)) {
+        return store_plain(cache, CACHE_SET, key, key_len, value, value_len, ttl_s);
+    }
+    /* Nearly every store: without a struct for it. */
+    uint64_t cas;
+    struct call call = call_begin(cache);
+    enum cache_result result = cache_set(call.cache, call.thread, key, (uint32_t)key_len, value,
+                                         (uint32_t)value_len, 0, expires_at(&call, ttl_s), &cas);
+    if (__builtin_expect(result == CACHE_TOO_LARGE || result == CACHE_NO_MEMORY, 0)) {
+        drop_old(&call, key, (uint32_t)key_len);
+    }
+    call_end(&call);
+    return __builtin_expect(result == CACHE_OK, 1) ? LARDER_OK : result_of(result, LARDER_REFUSED);
 }
 
 enum larder_result
@@ -226,8 +244,11 @@ arith(struct larder *cache, const void *key, size_t key_len, const struct count 
         }
     }
     call_end(&call);
-    if (result == CACHE_OK && value != NULL) {
-        *value = number;
+    if (__builtin_expect(result == CACHE_OK, 1)) {
+        if (value != NULL) {
+            *value = number;
+        }
+        return LARDER_OK;
     }
     /* What has grown past the largest item has found no room. */
     return result == CACHE_TOO_LARGE ? LARDER_NO_MEMORY : result_of(result, LARDER_EXISTS);

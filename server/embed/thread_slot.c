@@ -18,7 +18,7 @@ _Static_assert(THREAD_SLOTS % WORD_BITS == 0, "the bitmap is made of whole words
 /* A bit is set while a living thread has the slot. */
 static _Atomic uint64_t taken[WORDS];
 
-static _Thread_local unsigned own = THREAD_SLOT_NONE;
+_Thread_local unsigned thread_slot_own = THREAD_SLOT_NONE;
 
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
@@ -30,7 +30,7 @@ give_back(void *value)
 {
     unsigned slot = (unsigned)(uintptr_t)value - 1;
     assert(slot < THREAD_SLOTS);
-    own = THREAD_SLOT_NONE;
+    thread_slot_own = THREAD_SLOT_NONE;
     uint64_t bit = (uint64_t)1 << (slot % WORD_BITS);
     /* release: pairs with take(); the next owner sees all that was done with the slot. */
     uint64_t before =
@@ -85,9 +85,9 @@ take(void)
     return THREAD_SLOT_NONE;
 }
 
-/** Out of the way of the fast path: a thread's first call. */
-static __attribute__((noinline)) unsigned
-take_for_thread(void)
+/** A thread's first call, and each one of a thread that got none. */
+unsigned
+thread_slot_take(void)
 {
     unsigned slot = take();
     if (slot == THREAD_SLOT_NONE) {
@@ -99,15 +99,8 @@ take_for_thread(void)
         atomic_fetch_and_explicit(&taken[slot / WORD_BITS], ~bit, memory_order_release);
         return THREAD_SLOT_NONE;
     }
-    own = slot;
+    thread_slot_own = slot;
     return slot;
-}
-
-unsigned
-thread_slot(void)
-{
-    unsigned slot = own;
-    return __builtin_expect(slot != THREAD_SLOT_NONE, 1) ? slot : take_for_thread();
 }
 
 unsigned

@@ -15,6 +15,10 @@
  * left, errno tells. */
 bool thread_slot_setup(void);
 
+/** thread_slot() alone uses these two. */
+extern _Thread_local unsigned thread_slot_own;
+unsigned thread_slot_take(void);
+
 /**
  * The calling thread's slot, 0 .. THREAD_SLOTS - 1, its own until it ends; THREAD_SLOT_NONE when
  * all are taken.
@@ -22,7 +26,12 @@ bool thread_slot_setup(void);
  * What the slot's last owner did happened before what its next owner does.  A thread that got none
  * asks again with each call, and gets one when another thread has ended.
  */
-unsigned thread_slot(void);
+static inline unsigned
+thread_slot(void)
+{
+    unsigned slot = thread_slot_own;
+    return __builtin_expect(slot != THREAD_SLOT_NONE, 1) ? slot : thread_slot_take();
+}
 
 /** How many are taken now; for tests. */
 unsigned thread_slots_taken(void);

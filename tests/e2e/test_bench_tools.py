@@ -259,7 +259,7 @@ def test_counts_of_one_thread_leave_out_what_it_calls():
         assert count.thread_costs(file.name) == {"session_run": 111, "cache_find": 9}
 
 
-def check_counts(before, *measured, made_for=None):
+def check_counts(before, *measured, made_for=None, calls=None):
     """Runs `bench/count --check` with these figures in place of the file's and of valgrind's."""
     count = load("count")
     runs = iter(measured)
@@ -267,6 +267,8 @@ def check_counts(before, *measured, made_for=None):
     count.shutil.which = lambda name: name
     count.conditions = lambda binary, flags: here
     count.read_counts = lambda path: (made_for or here, before)
+    count.calls_program = lambda: sys.executable  # is there, and is not run
+    count.count_calls = lambda _: {name: count.collections.Counter(all=figure) for name, figure in (calls or {}).items()}
     count.count = lambda binary, _: {name: count.collections.Counter(all=figure) for name, figure in next(runs).items()}
     arguments, sys.argv = sys.argv, ["count", "--check"]
     output = io.StringIO()
@@ -295,6 +297,24 @@ def test_count_looks_twice_before_it_fails():
 def test_count_fails_when_the_file_lacks_a_figure():
     code, output = check_counts({"get": 1000.0}, {"get": 1000.0, "set": 1.0})
     assert code == 1 and "set" in output, output
+
+
+def test_count_fails_when_a_call_of_the_library_grows():
+    code, output = check_counts({"get": 1.0, "larder_get": 400.0}, *[{"get": 1.0}] * 2, calls={"larder_get": 413.0})
+    assert code == 1 and "above bench/counts.txt, or not in it: larder_get\n" in output, output
+    code, output = check_counts({"get": 1.0, "larder_get": 400.0}, {"get": 1.0}, calls={"larder_get": 411.0})
+    assert code == 0, output
+
+
+def test_count_counts_each_call_of_the_library():
+    if not shutil.which("valgrind"):
+        raise Skip("valgrind is not installed")
+    count = load("count")
+    if not os.access(count.calls_program(), os.X_OK):
+        raise Skip("build/release/bench/embed/calls is not built")
+    count.CALLS_KEYS = 320
+    figures = count.figures_of(count.count_calls(count.calls_program()))
+    assert len(figures) == len(count.CALLS) and all(100 < figure < 5000 for figure in figures.values()), figures
 
 
 def test_count_skips_what_cannot_be_compared():
