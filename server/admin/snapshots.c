@@ -15,7 +15,7 @@ enum snapshots_state {
     SNAPSHOTS_WRITING,
 };
 
-/** Locking key: the lock, but for what is (c) constant while threads run. */
+/** Locking key: the lock, but for what is (c) constant while threads run, or (w) while one is WRITING. */
 struct snapshots {
     struct lock lock;
     enum snapshots_state state;
@@ -24,9 +24,9 @@ struct snapshots {
     void *wake_arg;
     snapshots_tell_fn *tell; /* of who waits for it; NULL for nobody */
     void *tell_arg;
-    char dir[SNAPSHOTS_DIR_MAX + 2]; /* (c) with a slash at its end; empty: any folder will do */
-    char path[SNAPSHOT_PATH_MAX + 1];
-    struct snapshot_figures figures; /* of the one that is written, or of the last */
+    char dir[SNAPSHOTS_DIR_MAX + 2];  /* (c) with a slash at its end; empty: any folder will do */
+    char path[SNAPSHOT_PATH_MAX + 1]; /* (w) */
+    struct snapshot_figures figures;  /* of the one that is written, or of the last */
     /* the last one */
     char error[SNAPSHOT_ERROR_CAP]; /* empty for none */
     int64_t ended_at;
@@ -206,22 +206,21 @@ snapshots_serve(struct snapshots *snapshots, void (*wake)(void *arg), void *arg)
 }
 
 bool
-snapshots_are_asked(struct snapshots *snapshots)
+snapshots_begin(struct snapshots *snapshots)
 {
     lock_acquire(&snapshots->lock);
-    bool asked = snapshots->state == SNAPSHOTS_WAIT_FOR_THREAD;
+    bool begins = snapshots->state == SNAPSHOTS_WAIT_FOR_THREAD;
+    if (begins) {
+        snapshots->state = SNAPSHOTS_WRITING;
+    }
     lock_release(&snapshots->lock);
-    return asked;
+    return begins;
 }
 
-void
-snapshots_begin(struct snapshots *snapshots, char *path)
+const char *
+snapshots_path(const struct snapshots *snapshots)
 {
-    lock_acquire(&snapshots->lock);
-    assert(snapshots->state == SNAPSHOTS_WAIT_FOR_THREAD);
-    snapshots->state = SNAPSHOTS_WRITING;
-    memcpy(path, snapshots->path, sizeof(snapshots->path));
-    lock_release(&snapshots->lock);
+    return snapshots->path;
 }
 
 bool

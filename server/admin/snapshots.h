@@ -63,10 +63,10 @@ void snapshots_emit(struct snapshots *snapshots, stat_emit_fn *emit, void *arg);
 /** From here on snapshots can be asked for; `wake` is told of it, from any thread.  NULL: no more,
  * and the one that is being written ends soon. */
 void snapshots_serve(struct snapshots *snapshots, void (*wake)(void *arg), void *arg);
-/** Whether a thread is to be started. */
-bool snapshots_are_asked(struct snapshots *snapshots);
-/** ASKED to WRITING.  path: out, SNAPSHOT_PATH_MAX + 1 bytes. */
-void snapshots_begin(struct snapshots *snapshots, char *path);
+/** ASKED to WRITING, for who then starts a thread.  False: none is asked for, or it has begun. */
+bool snapshots_begin(struct snapshots *snapshots);
+/** The file of the one that has begun; good until its end. */
+const char *snapshots_path(const struct snapshots *snapshots);
 /** How far it is.  False: it is to stop. */
 bool snapshots_progress(struct snapshots *snapshots, const struct snapshot_figures *figures);
 /** To IDLE.  error: as snapshot_save()'s; ended_at: unix seconds; took_us: microseconds. */

@@ -48,12 +48,12 @@ reserve(size_t bytes)
 }
 
 /** Reserves the range, aligned; less of it where the system allows less, but never under twice the
- * limit. */
+ * limit.  Half of what is allowed stays for the index, the threads and whoever comes later. */
 static bool
 reserve_range(struct pages *pages, uint64_t limit)
 {
-    size_t want = RESERVE_MAX << (pages->ref_shift - REF_SHIFT_MIN);
-    for (; want >= 2 * limit; want /= 2) {
+    const size_t most = RESERVE_MAX << (pages->ref_shift - REF_SHIFT_MIN);
+    for (size_t want = most; want >= 2 * limit; want /= 2) {
         uint8_t *at = reserve(want + RESERVE_ALIGN);
         if (at != NULL) {
             size_t skip = (RESERVE_ALIGN - (uintptr_t)at % RESERVE_ALIGN) % RESERVE_ALIGN;
@@ -65,6 +65,10 @@ reserve_range(struct pages *pages, uint64_t limit)
             }
             pages->base = at + skip;
             pages->reserved = want;
+            if (want < most && want / 2 >= 2 * limit) {
+                pages->reserved = want / 2;
+                munmap(pages->base + want / 2, want / 2);
+            }
             return true;
         }
     }

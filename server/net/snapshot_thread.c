@@ -70,12 +70,11 @@ snapshot_thread_main(void *arg)
     struct job job = { .snapshots = server->stats->snapshots, .awake_us = clock_monotonic_us() };
     struct snapshot_options options = { .now = clock_unix_s(), .pace = pace, .pace_arg = &job };
     struct snapshot_figures figures = { 0 };
-    char path[SNAPSHOT_PATH_MAX + 1];
+    const char *path = snapshots_path(job.snapshots);
     char error[SNAPSHOT_ERROR_CAP] = "no thread of the cache is left for a snapshot";
     enum snapshot_result result = SNAPSHOT_NO_MEMORY;
     uint64_t began_us = job.awake_us;
     go_behind_others();
-    snapshots_begin(job.snapshots, path);
     struct cache_thread *thread = cache_thread_open(server->cache);
     if (thread != NULL) {
         result = snapshot_save(server->cache, thread, path, &options, &figures, error);
@@ -102,7 +101,8 @@ void
 snapshot_thread_start_if_asked(struct server *server)
 {
     struct snapshots *snapshots = server->stats->snapshots;
-    if (snapshots == NULL || !snapshots_are_asked(snapshots)) {
+    /* It has begun before its thread has: the main loop is woken for other reasons, too. */
+    if (snapshots == NULL || !snapshots_begin(snapshots)) {
         return;
     }
     join(server);

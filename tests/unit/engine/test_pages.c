@@ -2,6 +2,9 @@
 #include "unit/engine/rig.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -230,6 +233,36 @@ START_TEST(large_pages_take_their_memory_at_once)
 }
 END_TEST
 
+/** Bytes of address space that this process has. */
+static uint64_t
+address_space(void)
+{
+    unsigned long in_pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fscanf(file, "%lu", &in_pages), 1);
+    fclose(file);
+    return (uint64_t)in_pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* The range took what was left of ulimit -v, and the index found nothing any more. */
+START_TEST(a_narrow_address_space_is_shared_with_the_rest)
+{
+    for (uint64_t room = 260 * RIG_MB; room <= 1100 * RIG_MB; room += 60 * RIG_MB) {
+        struct pages other;
+        struct rlimit limit = { .rlim_cur = address_space() + room, .rlim_max = RLIM_INFINITY };
+        ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
+        ck_assert_msg(pages_init(&other, 32 * RIG_MB, false, NULL), "%u MB",
+                      (unsigned)(room / RIG_MB));
+        void *rest = mmap(NULL, room / 3, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        ck_assert_msg(rest != MAP_FAILED, "%u MB", (unsigned)(room / RIG_MB));
+        ck_assert_int_eq(munmap(rest, room / 3), 0);
+        pages_fini(&other);
+    }
+}
+END_TEST
+
 /* -- in a file ---------------------------------------------------------------------------------- */
 
 #define FILE_LIMIT (64 * RIG_MB)
@@ -382,6 +415,7 @@ main(void)
     tcase_add_test(tcase, a_page_given_for_a_charge_leaves_its_cost_charged);
     tcase_add_test(tcase, a_ref_names_its_page_and_byte);
     tcase_add_test(tcase, large_pages_take_their_memory_at_once);
+    tcase_add_test(tcase, a_narrow_address_space_is_shared_with_the_rest);
     Suite *suite = suite_create("engine/pages");
     suite_add_tcase(suite, tcase);
     suite_add_tcase(suite, file_case());
