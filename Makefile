@@ -39,7 +39,7 @@ ifneq ($(filter-out $(PLAIN_GOALS),$(or $(MAKECMDGOALS),all)),)
 include config.mk
 # The library needs less than the server; the one that serves needs no sandbox, and brings no heap.
 LIBRARY_LIBS := $(LIBS)
-LIBS += $(TLS_LIBS) $(SASL_LIBS) $(PACKING_LIBS)
+LIBS += $(TLS_LIBS) $(SASL_LIBS) $(HOOK_LIBS) $(PACKING_LIBS)
 SERVE_LIBS := $(EVENT_LIBS) $(LIBS)
 endif
 
