@@ -67,7 +67,7 @@ link_behind(const struct cache *cache, const struct cache_store *store, uint32_t
 static struct cache_space
 space_of(struct piece *piece)
 {
-    return (struct cache_space){ (uint8_t *)(piece + 1), shape_piece_len(load(&piece->shape)) };
+    return (struct cache_space){ (uint8_t *)(piece + 1), shape_piece_len(load_word(&piece->shape)) };
 }
 
 bool
@@ -95,7 +95,7 @@ void
 large_step(const struct cache *cache, struct cache_store *store)
 {
     assert(store->room == 0 && store->filling != store->last);
-    store->filling = load(link_behind(cache, store, store->filling));
+    store->filling = load_word(link_behind(cache, store, store->filling));
     struct cache_space space = space_of(piece_at(cache, store->filling));
     store->at = space.at;
     store->room = space.len;
@@ -109,7 +109,7 @@ large_spaces(const struct cache *cache, const struct cache_store *store, struct 
     unsigned count = 0;
     spaces[count++] = (struct cache_space){ store->at, store->room };
     for (uint32_t ref = store->filling; ref != store->last && count < max;) {
-        ref = load(link_behind(cache, store, ref));
+        ref = load_word(link_behind(cache, store, ref));
         spaces[count++] = space_of(piece_at(cache, ref));
     }
     return count;
