@@ -155,17 +155,18 @@ enum received {
     RECEIVED_BROKEN,
 };
 
-/** How much of the buffer to fill from the socket: all, or less when many connections wait with
- * input. */
+/** How much of the buffer's space to fill from the socket: all, or less when many connections wait
+ * with input. */
 static size_t
-receive_limit(const struct conn *conn)
+receive_limit(const struct conn *conn, size_t space)
 {
     unsigned waiting = conn->worker->queue_len;
     if (waiting < QUEUE_INPUT_MAX / SESSION_RX_SIZE) {
-        return SESSION_RX_SIZE;
+        return space;
     }
     size_t share = QUEUE_INPUT_MAX / waiting;
-    return share > RECEIVE_MIN ? share : RECEIVE_MIN;
+    share = share > RECEIVE_MIN ? share : RECEIVE_MIN;
+    return share < space ? share : space;
 }
 
 static enum received
@@ -190,35 +191,10 @@ conn_receive_tls(struct conn *conn, const struct iovec *iov, unsigned pieces, si
     return RECEIVED_END;
 }
 
-/** Receives into several pieces; as recv(). */
-static ssize_t
-receive_pieces(int fd, struct iovec *iov, unsigned pieces)
+/** Nothing came: recv()'s answer, 0 or less, and errno tell why. */
+__attribute__((noinline, cold)) static enum received
+conn_received_nothing(const struct conn *conn, ssize_t got)
 {
-    struct msghdr message = { .msg_iov = iov, .msg_iovlen = pieces };
-    return recvmsg(fd, &message, 0);
-}
-
-static enum received
-conn_receive(struct conn *conn)
-{
-    struct iovec iov[SESSION_RX_PIECES];
-    unsigned pieces = session_rx(conn->session, receive_limit(conn), iov);
-    size_t total = iov[0].iov_len;
-    for (unsigned i = 1; i < pieces; i++) {
-        total += iov[i].iov_len;
-    }
-    if (conn->tls) {
-        return conn_receive_tls(conn, iov, pieces, total);
-    }
-    ssize_t got;
-    do {
-        got = __builtin_expect(pieces == 1, 1) ? call_recv(conn->fd, iov[0].iov_base, total)
-                                               : receive_pieces(conn->fd, iov, pieces);
-    } while (got < 0 && errno == EINTR);
-    if (got > 0) {
-        session_rx_done(conn->session, (size_t)got);
-        return (size_t)got == total ? RECEIVED_FULL : RECEIVED_PART;
-    }
     if (got == 0) {
         return RECEIVED_END;
     }
@@ -227,6 +203,56 @@ conn_receive(struct conn *conn)
     }
     conn_log_error(conn, WATCH_CONN_ERROR, strerror(errno));
     return RECEIVED_BROKEN;
+}
+
+/** To several places, or through TLS. */
+__attribute__((noinline)) static enum received
+conn_receive_pieces(struct conn *conn, struct session_space space)
+{
+    struct iovec iov[SESSION_RX_PIECES];
+    unsigned pieces = 1;
+    if (space.at != NULL) {
+        iov[0] = (struct iovec){ space.at, space.len };
+    } else {
+        pieces = session_rx_item(conn->session, receive_limit(conn, SESSION_RX_SIZE), iov);
+    }
+    size_t total = 0;
+    for (unsigned i = 0; i < pieces; i++) {
+        total += iov[i].iov_len;
+    }
+    if (conn->tls) {
+        return conn_receive_tls(conn, iov, pieces, total);
+    }
+    struct msghdr message = { .msg_iov = iov, .msg_iovlen = pieces };
+    ssize_t got;
+    do {
+        got = recvmsg(conn->fd, &message, 0);
+    } while (got < 0 && errno == EINTR);
+    if (got <= 0) {
+        return conn_received_nothing(conn, got);
+    }
+    session_rx_done(conn->session, (size_t)got);
+    return (size_t)got == total ? RECEIVED_FULL : RECEIVED_PART;
+}
+
+static enum received
+conn_receive(struct conn *conn)
+{
+    struct session_space space = session_rx_space(conn->session);
+    assert(space.len > 0);
+    space.len = receive_limit(conn, space.len);
+    if (__builtin_expect(conn->tls || space.at == NULL, 0)) {
+        return conn_receive_pieces(conn, space);
+    }
+    ssize_t got;
+    do {
+        got = call_recv(conn->fd, space.at, space.len);
+    } while (got < 0 && errno == EINTR);
+    if (got <= 0) {
+        return conn_received_nothing(conn, got);
+    }
+    session_rx_done(conn->session, (size_t)got);
+    return (size_t)got == space.len ? RECEIVED_FULL : RECEIVED_PART;
 }
 
 /** Whether there is input of which the loop does not tell. */

@@ -124,7 +124,7 @@ struct worker {
 
     struct udp *udp; /* NULL without -U */
 
-    struct conn *running; /* has its turn right now */
+    struct conn *running;                /* has its turn right now */
     struct conn *watchers[WATCHERS_MAX]; /* connections that watch the log */
     unsigned watchers_len;
     struct conn *waiters[WORKER_WAITERS_MAX]; /* connections in `hook wait` or `larder snapshot`;
@@ -198,19 +198,21 @@ struct server {
     bool snapshot_thread_open;
 };
 
-/* -- server.c, for listener.c: the main thread ------------------------------------------------- */
+/* -- server.c: any thread ---------------------------------------------------------------------- */
 
-bool server_has_room(const struct server *server);
-/** Gives an accepted socket to the next worker. */
-void server_take(struct server *server, int fd, unsigned listener);
-/** Tells the client that there is no room, and closes. */
-void server_reject(struct server *server, int fd, unsigned listener);
-/** Stops listening until a connection closes, or a second has passed.  error: of accept(), 0 when
- * -c is reached. */
-void server_pause_accepting(struct server *server, int error);
-
-/* -- server.c, for worker.c and conn.c: any thread --------------------------------------------- */
-
+static inline int
+server_verbosity(const struct server *server)
+{
+    return atomic_load_explicit(&server->settings->verbosity,
+                                memory_order_relaxed); /* relaxed: one number */
+}
+static inline void
+server_tell(const struct server *server, enum server_event event)
+{
+    if (server->told != NULL) {
+        server->told(server->told_arg, event);
+    }
+}
 /** Seconds since the start, as of the last tick. */
 static inline uint32_t
 server_seconds(const struct server *server)
@@ -218,8 +220,45 @@ server_seconds(const struct server *server)
     return atomic_load_explicit(&server->now_s,
                                 memory_order_relaxed); /* relaxed: a single number */
 }
-/** One connection is gone: counts it, and accepting goes on if it was paused. */
+/* -- accept.c: the main thread ----------------------------------------------------------------- */
+
+bool server_has_room(const struct server *server);
+/** Sockets of UDP count as connections, as memcached counts them, but take no client's place. */
+uint64_t server_udp_places(const struct server *server);
+/** Gives an accepted socket to the next worker. */
+void server_take(struct server *server, int fd, unsigned listener);
+/** Tells the client that there is no room, and closes. */
+void server_reject(struct server *server, int fd, unsigned listener);
+/** Stops listening until a connection closes, or a second has passed.  error: of accept(), 0 when
+ * -c is reached. */
+void server_pause_accepting(struct server *server, int error);
+/** Goes on, if it was paused. */
+void server_resume_accepting(struct server *server);
+/** One connection is gone: counts it, and accepting goes on if it was paused.  Any thread. */
 void server_connection_closed(struct server *server);
+
+/* -- server_sockets.c: the main thread --------------------------------------------------------- */
+
+/** Binds the sockets of the settings.  error: SERVER_ERROR_CAP bytes. */
+__attribute__((warn_unused_result)) enum server_result server_bind(struct server *server,
+                                                                   char *error);
+/** From here on clients can connect. */
+__attribute__((warn_unused_result)) enum server_result server_listen(struct server *server,
+                                                                     char *error);
+
+/* -- main_loop.c: the main thread -------------------------------------------------------------- */
+
+/** false: no memory or descriptors. */
+__attribute__((warn_unused_result)) bool main_loop_open(struct server *server, bool signals);
+void main_loop_close(struct server *server);
+/** Time since the start, from the clock that never jumps; sets what others read. */
+void main_loop_read_clock(struct server *server);
+
+/* -- maintainer.c: the main thread ------------------------------------------------------------- */
+
+/** Starts the thread of the cache's background work. */
+__attribute__((warn_unused_result)) bool maintainer_start(struct server *server);
+void maintainer_join(struct server *server);
 
 /* -- worker.c ---------------------------------------------------------------------------------- */
 

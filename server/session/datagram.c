@@ -31,10 +31,9 @@ datagram_receive(struct session *session, const uint8_t *bytes, size_t len,
     }
     metric_add(&stats->bytes_read, UDP_FRAME_LEN);
     len -= UDP_FRAME_LEN;
-    struct iovec space[SESSION_RX_PIECES];
-    unsigned pieces = session_rx(session, SESSION_RX_SIZE, space);
-    assert(pieces == 1 && len <= space[0].iov_len);
-    memcpy(space[0].iov_base, cur.at, len);
+    struct session_space space = session_rx_space(session);
+    assert(space.at != NULL && len <= space.len);
+    memcpy(space.at, cur.at, len);
     session_rx_done(session, len);
     return true;
 }

@@ -112,12 +112,50 @@ rx_keep_aside(struct session *session)
     return true;
 }
 
-/** VALUE, with an empty buffer: the item, as far as it has memory, and when that is all of it the
- * buffer for what is behind. */
-static unsigned
-rx_value(struct session *session, size_t buffer_max, struct iovec *iov)
+/** VALUE, or a long one is expected; the buffer is empty. */
+__attribute__((noinline)) static struct session_space
+rx_space_for_value(struct session *session)
 {
     struct session_worker *worker = session->worker;
+    if (RX_DIRECT && session->state == SESSION_VALUE &&
+        session->upload->value_left >= RX_ITEM_MIN) {
+        worker->rx_way = RX_ITEM;
+        return (struct session_space){ NULL, session->upload->value_left };
+    }
+    if (!session->long_values) {
+        return (struct session_space){ worker->rx, SESSION_RX_SIZE };
+    }
+    worker->rx_way = RX_SHORT;
+    return (struct session_space){ worker->rx, RX_SHORT_LEN };
+}
+
+struct session_space
+session_rx_space(struct session *session)
+{
+    session_attach(session);
+    struct session_worker *worker = session->worker;
+    assert(worker->item_filled == 0);
+    worker->rx_way = RX_BUFFER;
+    if (worker->rx_at == worker->rx_end) {
+        worker->rx_at = worker->rx_end = 0;
+        if (__builtin_expect((session->state == SESSION_VALUE) | session->long_values, 0)) {
+            return rx_space_for_value(session);
+        }
+    } else if (worker->rx_at > 0 && worker->rx_end + SESSION_RX_SIZE / 2 > SESSION_RX_SIZE) {
+        memmove(worker->rx, worker->rx + worker->rx_at, worker->rx_end - worker->rx_at);
+        worker->rx_end -= worker->rx_at;
+        worker->rx_at = 0;
+    }
+    assert(worker->rx_end <
+           SESSION_RX_SIZE); /* else the session has not been run until SESSION_READ */
+    return (struct session_space){ worker->rx + worker->rx_end, SESSION_RX_SIZE - worker->rx_end };
+}
+
+unsigned
+session_rx_item(struct session *session, size_t buffer_max, struct iovec *iov)
+{
+    struct session_worker *worker = session->worker;
+    assert(worker->current == session && worker->rx_way == RX_ITEM && worker->rx_end == 0);
     const struct upload *upload = session->upload;
     struct cache_space spaces[SESSION_RX_PIECES - 1];
     unsigned count =
@@ -127,42 +165,12 @@ rx_value(struct session *session, size_t buffer_max, struct iovec *iov)
         iov[i] = (struct iovec){ spaces[i].at, spaces[i].len };
         total += spaces[i].len;
     }
-    worker->rx_way = RX_ITEM;
     if (total == upload->value_left) {
+        assert(buffer_max > 0);
         iov[count++] =
             (struct iovec){ worker->rx, buffer_max < RX_SHORT_LEN ? buffer_max : RX_SHORT_LEN };
     }
     return count;
-}
-
-unsigned
-session_rx(struct session *session, size_t buffer_max, struct iovec *iov)
-{
-    session_attach(session);
-    struct session_worker *worker = session->worker;
-    assert(worker->item_filled == 0 && buffer_max > 0);
-    worker->rx_way = RX_BUFFER;
-    size_t room = SESSION_RX_SIZE - worker->rx_end;
-    if (worker->rx_at == worker->rx_end) {
-        worker->rx_at = worker->rx_end = 0;
-        if (RX_DIRECT && session->state == SESSION_VALUE &&
-            session->upload->value_left >= RX_ITEM_MIN) {
-            return rx_value(session, buffer_max, iov);
-        }
-        room = SESSION_RX_SIZE;
-        if (__builtin_expect(session->long_values, 0)) {
-            worker->rx_way = RX_SHORT;
-            room = RX_SHORT_LEN;
-        }
-    } else if (worker->rx_at > 0 && worker->rx_end + SESSION_RX_SIZE / 2 > SESSION_RX_SIZE) {
-        memmove(worker->rx, worker->rx + worker->rx_at, worker->rx_end - worker->rx_at);
-        worker->rx_end -= worker->rx_at;
-        worker->rx_at = 0;
-        room = SESSION_RX_SIZE - worker->rx_end;
-    }
-    assert(room > 0); /* else the session has not been run until SESSION_READ */
-    iov[0] = (struct iovec){ worker->rx + worker->rx_end, room < buffer_max ? room : buffer_max };
-    return 1;
 }
 
 /** What did not just come to the buffer; returns the bytes that did. */

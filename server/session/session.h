@@ -2,8 +2,11 @@
  *
  * The caller (net/, a test, a host of the library) owns the descriptor and moves the bytes:
  *
- *     n_iov = session_rx(session, max, iov);      straight into the item when a long value comes
- *     n = recvmsg(fd, iov, n_iov);
+ *     struct session_space space = session_rx_space(session);
+ *     if (space.at != NULL)
+ *         n = recv(fd, space.at, space.len);
+ *     else                                        straight into the item of a long value
+ *         n = recvmsg(fd, iov, session_rx_item(session, max, iov));
  *     session_rx_done(session, n);                n > 0
  *     loop:
  *         enum session_next next = session_run(session);
@@ -51,7 +54,7 @@
 
 #define SESSION_RX_SIZE   65536u  /* bytes of the worker's receive buffer */
 #define SESSION_TX_SIZE   131072u /* bytes of the worker's send buffer */
-#define SESSION_RX_PIECES 20u     /* pieces that session_rx() gives at most */
+#define SESSION_RX_PIECES 20u     /* pieces that session_rx_item() gives at most */
 #define SESSION_IOV_MAX   64u     /* pieces that session_tx() gives at most */
 
 struct credentials;
@@ -122,17 +125,24 @@ void session_reset(struct session *session);
 /** Gives back pins and unfinished stores. */
 void session_destroy(struct session *session);
 
+struct session_space {
+    void *at;
+    size_t len; /* at least 1 */
+};
+/** Where the next received bytes go: in the worker's buffer, or, when `at` is NULL, to the places
+ * that session_rx_item() lists.  Valid until session_rx_done() or session_pause(). */
+struct session_space session_rx_space(struct session *session);
 /**
- * Lists where the next received bytes go: the buffer, or the item of a long value, and behind it
- * the buffer.  Valid until session_rx_done() or session_pause().
+ * Lists the places in the item of a long value, and behind them one in the buffer for what follows
+ * the value.
  *
- * buffer_max   bytes that the buffer takes at most; at least 1
+ * buffer_max   bytes for that one at most; at least 1
  * iov          out, SESSION_RX_PIECES of them
  *
  * Returns the number of pieces, at least 1; none of them is empty.
  */
-unsigned session_rx(struct session *session, size_t buffer_max, struct iovec *iov);
-/** So many bytes have come, in the order of the pieces. */
+unsigned session_rx_item(struct session *session, size_t buffer_max, struct iovec *iov);
+/** So many bytes have come, in the order of the places. */
 void session_rx_done(struct session *session, size_t received);
 
 /** Runs complete commands: at most settings.reqs_per_event of them, at most what fits the send

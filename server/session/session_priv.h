@@ -95,7 +95,7 @@ struct tx_long {
     uint64_t sent;
 };
 
-/** Where received bytes go. */
+/** Where the next received bytes go. */
 enum rx_way {
     RX_BUFFER,
     RX_SHORT, /* the buffer, RX_SHORT_LEN bytes: so that of a long value little is copied */
@@ -161,7 +161,7 @@ struct session_worker {
     uint32_t rx_end;
     uint32_t item_filled; /* bytes received into the item of the pending store, not yet told to the
                              engine */
-    uint8_t rx_way;       /* enum rx_way: what session_rx() listed last */
+    uint8_t rx_way;       /* enum rx_way: where session_rx_space() has said */
     bool detail;          /* settings.detail_enabled as of this run */
     uint8_t end;          /* enum session_end of the session that closes */
     uint32_t noted;       /* not 0: note_read() is told of reads: detail, or bits of `watching` */

@@ -775,10 +775,8 @@ process_close(struct process *process)
 static void
 process_scribble(struct process *process)
 {
-    struct iovec space[SESSION_RX_PIECES];
-    unsigned pieces = session_rx(process->other, SESSION_RX_SIZE, space);
-    assert(pieces == 1 && space[0].iov_len >= 9);
-    memcpy(space[0].iov_base, "version\r\n", 9);
+    struct session_space space = session_rx_space(process->other);
+    memcpy(space.at, "version\r\n", 9);
     session_rx_done(process->other, 9);
     enum session_next next = session_run(process->other);
     assert(next == SESSION_READ || process->settings.protocol == PROTOCOL_BINARY);
@@ -822,7 +820,10 @@ process_feed(struct process *process, const uint8_t *at, size_t len)
 {
     while (len > 0 && !process->closed) {
         struct iovec spaces[SESSION_RX_PIECES];
-        unsigned pieces = session_rx(process->session, SESSION_RX_SIZE, spaces);
+        struct session_space space = session_rx_space(process->session);
+        spaces[0] = (struct iovec){ space.at, space.len };
+        unsigned pieces =
+            space.at != NULL ? 1 : session_rx_item(process->session, SESSION_RX_SIZE, spaces);
         size_t n = 0;
         for (unsigned i = 0; i < pieces; i++) {
             size_t part = spaces[i].iov_len < len - n ? spaces[i].iov_len : len - n;

@@ -85,9 +85,8 @@ END_TEST
 static bool
 buffer_holds(struct session *session, const char *text)
 {
-    struct iovec space[SESSION_RX_PIECES];
-    ck_assert_uint_eq(session_rx(session, SESSION_RX_SIZE, space), 1);
-    const uint8_t *buf = (const uint8_t *)space[0].iov_base + space[0].iov_len - SESSION_RX_SIZE;
+    struct session_space space = session_rx_space(session);
+    const uint8_t *buf = (const uint8_t *)space.at + space.len - SESSION_RX_SIZE;
     return memmem(buf, SESSION_RX_SIZE, text, strlen(text)) != NULL;
 }
 

@@ -28,8 +28,7 @@ used_chunks(const struct harness *h)
 static unsigned
 list_spaces(struct harness *h, const char *buffer, struct iovec *iov, bool *in_buffer)
 {
-    unsigned pieces = session_rx(h->session, SESSION_RX_SIZE, iov);
-    ck_assert(pieces >= 1 && pieces <= SESSION_RX_PIECES);
+    unsigned pieces = harness_spaces(h->session, SESSION_RX_SIZE, iov);
     for (unsigned i = 0; i < pieces; i++) {
         const char *at = iov[i].iov_base;
         in_buffer[i] = at >= buffer && at < buffer + SESSION_RX_SIZE;
@@ -53,8 +52,7 @@ START_TEST(store_receives_a_long_value_into_its_item)
     harness_open(&h);
     struct iovec iov[SESSION_RX_PIECES];
     bool in_buffer[SESSION_RX_PIECES];
-    ck_assert_uint_eq(session_rx(h.session, SESSION_RX_SIZE, iov), 1);
-    const char *buffer = iov[0].iov_base;
+    const char *buffer = session_rx_space(h.session).at;
     (void)harness_feed(&h, "set a 0 0 300000\r\nxxxxx");
 
     char bytes[1000];
@@ -67,6 +65,10 @@ START_TEST(store_receives_a_long_value_into_its_item)
         ck_assert(in_buffer[0] == !item);
         if (item && in_buffer[pieces - 1]) { /* what is behind the value comes with its end */
             ck_assert_uint_eq(len_of(iov, pieces - 1), left);
+            if (left % 3000 == 2995) {
+                ck_assert_uint_eq(harness_spaces(h.session, 100, iov), pieces);
+                ck_assert_uint_eq(iov[pieces - 1].iov_len, 100);
+            }
         } else if (item) { /* memory is taken as the value comes */
             ck_assert_uint_ge(len_of(iov, pieces), left < RX_ITEM_AHEAD ? left : RX_ITEM_AHEAD);
             ck_assert_uint_lt(len_of(iov, pieces), RX_ITEM_AHEAD + 65536);
@@ -101,18 +103,12 @@ START_TEST(store_expects_another_long_value_after_one)
 {
     struct harness h;
     harness_open(&h);
-    struct iovec iov[SESSION_RX_PIECES];
     set_in_parts(&h, RX_LONG_MIN - 1);
-    ck_assert_uint_eq(session_rx(h.session, SESSION_RX_SIZE, iov), 1);
-    ck_assert_uint_eq(iov[0].iov_len, SESSION_RX_SIZE);
+    ck_assert_uint_eq(session_rx_space(h.session).len, SESSION_RX_SIZE);
     set_in_parts(&h, RX_LONG_MIN);
-    ck_assert_uint_eq(session_rx(h.session, SESSION_RX_SIZE, iov), 1);
-    ck_assert_uint_eq(iov[0].iov_len, RX_SHORT_LEN);
+    ck_assert_uint_eq(session_rx_space(h.session).len, RX_SHORT_LEN);
     (void)harness_ask(&h, "get a\r\n"); /* says nothing about stores */
-    ck_assert_uint_eq(session_rx(h.session, SESSION_RX_SIZE, iov), 1);
-    ck_assert_uint_eq(iov[0].iov_len, RX_SHORT_LEN);
-    ck_assert_uint_eq(session_rx(h.session, 100, iov), 1);
-    ck_assert_uint_eq(iov[0].iov_len, 100);
+    ck_assert_uint_eq(session_rx_space(h.session).len, RX_SHORT_LEN);
 
     /* Many commands at once are no long value. */
     char mns[RX_SHORT_LEN + 1] = "";
@@ -120,8 +116,7 @@ START_TEST(store_expects_another_long_value_after_one)
         memcpy(mns + at, "mn\r\n", 5);
     }
     (void)harness_ask(&h, mns);
-    ck_assert_uint_eq(session_rx(h.session, SESSION_RX_SIZE, iov), 1);
-    ck_assert_uint_eq(iov[0].iov_len, SESSION_RX_SIZE);
+    ck_assert_uint_eq(session_rx_space(h.session).len, SESSION_RX_SIZE);
     harness_close(&h);
 }
 END_TEST
@@ -179,7 +174,7 @@ START_TEST(store_gives_up_what_was_taken_ahead)
         ck_assert_uint_gt(used_chunks(&h), before);
         struct iovec iov[SESSION_RX_PIECES];
         if (i > 0) {
-            ck_assert_uint_gt(session_rx(session, SESSION_RX_SIZE, iov), 0);
+            (void)harness_spaces(session, SESSION_RX_SIZE, iov);
         }
         if (i > 1) {
             memset(iov[0].iov_base, 'x', iov[0].iov_len);
