@@ -166,8 +166,7 @@ receive_limit(const struct conn *conn, size_t space)
     size_t share = QUEUE_INPUT_MAX / waiting;
     share = share > RECEIVE_MIN ? share : RECEIVE_MIN;
     /* A long value goes to its place in the cache: nothing of it is held aside. */
-    return share >= space || strcmp(session_state_name(conn->session), "conn_nread") == 0 ? space
-                                                                                          : share;
+    return share >= space || session_in_value(conn->session) ? space : share;
 }
 
 static enum received
