@@ -411,7 +411,7 @@ UNIT_RESULTS := $(patsubst tests/%.c,$(R)/%,$(UNIT_SOURCES))
 STRESS_RESULTS := $(patsubst tests/%.c,$(R)/%,$(STRESS_SOURCES))
 # Stress tests without the order that they are about must fail.
 BROKEN_RESULTS := $(if $(filter release debug,$(VARIANT)),$(patsubst %,$(R)/stress/%_broken,\
-    read_race scan_race prefix_race log_ring))
+    read_race split_race scan_race prefix_race log_ring))
 WIRE_RESULTS := $(if $(WIRE_SOURCES),$(R)/wire/in_process $(R)/wire/socket)
 EMBED_RESULTS := $(foreach name,$(basename $(EMBED_C_SOURCES) $(EMBED_CC_SOURCES)),\
     $(name:tests/%=$(R)/%)-static $(name:tests/%=$(R)/%)-shared)
@@ -461,6 +461,7 @@ $(R)/stress/%_broken: tests/stress/must_fail.sh tests/stress/%.c config.h \
 broken_engine := server/engine/*.c server/base/*.c
 broken_read_race := LARDER_BREAK_BUCKET_ORDER '^not so: every value that was read is whole' $(broken_engine)
 broken_scan_race := LARDER_BREAK_BUCKET_ORDER '^not so: each key is told once, and whole' $(broken_engine)
+broken_split_race := LARDER_BREAK_SPLIT_ORDER '^not so: a key that is there is found' $(broken_engine)
 broken_prefix_race := LARDER_BREAK_PREFIX_ORDER '^not so: nothing survives a flush' $(broken_engine)
 # An x86 forgives what is missing there; ThreadSanitizer names the functions.
 broken_log_ring := LARDER_BREAK_RING_ORDER 'ring_[gp][eu]t' \

@@ -17,14 +17,14 @@
 #include <stdint.h>
 
 enum lock_rank {
-    LOCK_RANK_SERVER = 10,        /* net: the list of connections, listeners */
+    LOCK_RANK_LIBRARY = 10,       /* embed: a thread of the cache that several share; the clock */
     LOCK_RANK_TLS_RELOAD = 12,    /* net: one reload of certificates at a time */
     LOCK_RANK_TLS = 14,           /* net: the certificates in use */
     LOCK_RANK_HOOK = 15,          /* mysql: orders to the hook, its state */
     LOCK_RANK_HOOK_WAIT = 16,     /* mysql: who waits for a transaction */
     LOCK_RANK_SNAPSHOT = 17,      /* admin: who has asked for a snapshot, how far it is */
     LOCK_RANK_WATCH = 18,         /* admin: the watchers of the log, and who writes it */
-    LOCK_RANK_WORKER = 20,        /* net: a worker's mailbox */
+    LOCK_RANK_WORKER = 20,        /* net: a worker's mailbox, and the list of its connections */
     LOCK_RANK_LOGINS = 22,        /* admin: who may log in */
     LOCK_RANK_HOTKEYS = 23,       /* admin: who counts keys, and since when */
     LOCK_RANK_HOTKEYS_SOURCE = 24, /* admin: what one thread has counted of keys */

@@ -19,6 +19,13 @@ metric_add(struct metric *metric, uint64_t n)
     atomic_store_explicit(&metric->value, value + n, memory_order_relaxed);
 }
 
+/** Takes away from a level; only its one writer may call it. */
+static inline void
+metric_sub(struct metric *metric, uint64_t n)
+{
+    metric_add(metric, (uint64_t)0 - n); /* modulo 2^64 */
+}
+
 /** Adds; any thread may call it. */
 static inline void
 metric_add_shared(struct metric *metric, uint64_t n)

@@ -202,9 +202,9 @@ make_shell(const struct larder_options *options)
         return NULL;
     }
     cache->build = PACKAGE_VERSION;
-    lock_init(&cache->clock_lock, LOCK_RANK_SERVER);
+    lock_init(&cache->clock_lock, LOCK_RANK_LIBRARY);
     for (unsigned i = 0; i < SHARED_THREADS; i++) {
-        lock_init(&cache->shared[i].lock, LOCK_RANK_SERVER);
+        lock_init(&cache->shared[i].lock, LOCK_RANK_LIBRARY);
     }
     cache->item_size_max = options->item_size_max;
     cache->cas_disabled = options->cas_disabled != 0;

@@ -21,7 +21,7 @@
 /* A cache_thread of several threads. */
 struct shared_thread {
     struct lock
-        lock; /* rank LOCK_RANK_SERVER: the outermost, taken around whole calls of the engine */
+        lock; /* rank LOCK_RANK_LIBRARY: the outermost, taken around whole calls of the engine */
     struct cache_thread *thread;
 };
 

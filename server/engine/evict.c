@@ -13,8 +13,8 @@
 #define SMALL_SHARE_MAX \
     8u /* and never more than one in so many: while memory lasts, old ones leave it too */
 #define GRADUATES_MAX    4u   /* entries that leave the small queue for one that enters */
-#define POPS_MAX         128u /* entries of the small queue looked at for one eviction */
-#define HAND_STEPS_MAX   512u /* chunks that the hand passes for one eviction */
+#define POPS_MAX         128u /* entries of the small queue in one of an eviction's two looks */
+#define HAND_STEPS_MAX   512u /* chunks that the hand passes in one of its two looks */
 #define HAND_USED_MAX    48u  /* of these, items in use; then one of them goes all the same */
 #define HAND_AHEAD       4u   /* chunks fetched in advance */
 #define LEAVING_S        3u   /* an item that expires within so many seconds is left to expire */

@@ -78,7 +78,7 @@ static uint64_t
 mean_size(struct size_class *class)
 {
     lock_acquire(&class->lock);
-    uint64_t mean = class->items > 0 ? class->bytes / class->items : class->chunk_size;
+    uint64_t mean = class->items > 0 ? slab_bytes(class) / class->items : class->chunk_size;
     lock_release(&class->lock);
     return mean;
 }

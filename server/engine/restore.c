@@ -33,7 +33,7 @@ cache_restore_begin(struct cache *cache, struct cache_thread *thread,
     if (result != CACHE_OK) {
         return result;
     }
-    metric_add(&thread->counters.of_class[store->class_id].set_cmds, UINT64_MAX); /* no command */
+    metric_sub(&thread->counters.of_class[store->class_id].set_cmds, 1); /* no command */
     store->cas_new = item->cas;
     store->binary_key = item->binary_key;
     /* Not as `claimed`: that is an item which brings nothing yet, and passes the hold-off. */

@@ -30,7 +30,7 @@ struct size_class {
     uint64_t used_chunks;     /* (k) */
     uint64_t free_chunks;     /* (k) in pages that are not draining */
     uint64_t items;           /* (k) those being filled included */
-    uint64_t bytes;           /* (k) of these items */
+    uint64_t bytes;           /* (k) of these items, modulo 2^64: slab_bytes() */
     int32_t items_unreported; /* (k) change since cache.items_hint was told */
     struct evict_queue queue; /* (k) */
     struct gain gain;
@@ -47,6 +47,14 @@ struct size_class {
     uint64_t swept;             /* (k) */
     uint64_t outofmemory;       /* (k) */
 };
+
+/** Bytes of the class's items.  The count may be behind what a set in place has changed, and for a
+ * moment below 0.  Class's lock held. */
+static inline uint64_t
+slab_bytes(const struct size_class *class)
+{
+    return class->bytes <= INT64_MAX ? class->bytes : 0;
+}
 
 /** Errors: false when there is no heap for the tables. */
 bool slab_classes_init(struct cache *cache);

@@ -66,7 +66,7 @@ read_class(struct size_class *class, struct cache_class_stats *out)
     out->free_chunks = class->free_chunks;
     out->items = class->items;
     out->items_small = class->queue.length < class->items ? class->queue.length : class->items;
-    out->mem_requested = class->bytes;
+    out->mem_requested = slab_bytes(class);
     out->age_s = class->age_s;
     out->evicted_age_s = class->evicted_age_s;
     out->evicted = class->evicted;

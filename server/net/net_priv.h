@@ -220,6 +220,7 @@ server_seconds(const struct server *server)
     return atomic_load_explicit(&server->now_s,
                                 memory_order_relaxed); /* relaxed: a single number */
 }
+
 /* -- accept.c: the main thread ----------------------------------------------------------------- */
 
 bool server_has_room(const struct server *server);

@@ -22,6 +22,13 @@ wanted_cas(const struct meta_request *request)
     return request->cas != 0 ? request->cas : UINT64_MAX;
 }
 
+/** The id that the item gets, 0 for the next one. */
+static uint64_t
+chosen_cas(const struct meta_request *request)
+{
+    return meta_has(request, 'E') ? request->cas_new : 0;
+}
+
 /* -- ms ---------------------------------------------------------------------------------------- */
 
 static enum cache_store_mode
@@ -184,7 +191,7 @@ run_ms(struct session *session, const struct meta_request *request)
     bool whole = there >= (uint64_t)request->value_len + 2;
     if (result == CACHE_OK) {
         store->binary_key = meta_has(request, 'b');
-        store->cas_new = meta_has(request, 'E') ? request->cas_new : 0;
+        store->cas_new = chosen_cas(request);
         store->late_is_stale = meta_has(request, 'I');
         store->vivify = vivifies;
         if (!whole &&
@@ -226,7 +233,7 @@ run_md(struct session_worker *worker, const struct meta_request *request)
     if (meta_has(request, 'I') || meta_has(request, 'x')) {
         note_lookup(worker, request->key.at, request->key.len);
         struct cache_invalidation how = { .cas = cas,
-                                          .cas_new = meta_has(request, 'E') ? request->cas_new : 0,
+                                          .cas_new = chosen_cas(request),
                                           .stale = meta_has(request, 'I'),
                                           .drop_value = meta_has(request, 'x'),
                                           .set_expiry = meta_has(request, 'T') };
@@ -265,10 +272,42 @@ create_number(struct session_worker *worker, const struct meta_request *request,
         return CACHE_NO_MEMORY;
     }
     store.binary_key = meta_has(request, 'b');
-    store.cas_new = meta_has(request, 'E') ? request->cas_new : 0;
+    store.cas_new = chosen_cas(request);
     result = cache_store_write(worker->cache, worker->thread, &store, digits, len);
     assert(result == CACHE_OK); /* it fits one chunk */
     return store_commit(worker, &store, CACHE_ADD, 0, cas);
+}
+
+/** Touches a number that was there if T asks for it, and answers; item->ttl_s is told of one that was
+ * created. */
+static void
+answer_ma(struct session_worker *worker, const struct meta_request *request, uint64_t number,
+          bool created, struct reply_item *item)
+{
+    if (!created) {
+        bool told = meta_has(request, 't') && !meta_has(request, 'q');
+        if (told && request->ttl_before_touch) {
+            item->ttl_s = meta_ttl_of_key(worker, request);
+        }
+        if (meta_has(request, 'T')) {
+            enum cache_result touched = cache_touch_as(
+                worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
+                session_expires_at(worker, request->exptime), CACHE_READ_QUIET);
+            assert(touched == CACHE_OK || touched == CACHE_MISS);
+        }
+        if (told && !request->ttl_before_touch) {
+            item->ttl_s = meta_ttl_of_key(worker, request);
+        }
+    }
+    if (meta_has(request, 'q')) {
+        return;
+    }
+    if (!meta_has(request, 'v')) {
+        meta_put_head(worker, request, META_HD, item);
+        return;
+    }
+    uint8_t *at = worker->tx.buf + worker->tx.end;
+    worker->tx.end = (uint32_t)(meta_write_number(at, request, number, item) - worker->tx.buf);
 }
 
 static void
@@ -277,7 +316,7 @@ run_ma(struct session_worker *worker, const struct meta_request *request)
     uint64_t number = 0;
     uint64_t cas = 0;
     bool created = false;
-    int64_t ttl_s = REPLY_TTL_NONE;
+    struct reply_item item = { .ttl_s = REPLY_TTL_NONE, .key_binary = meta_has(request, 'b') };
     enum cache_result result = CACHE_NOT_STORED;
     note_lookup(worker, request->key.at, request->key.len);
     note_request(worker, request->key.at, request->key.len, 0);
@@ -285,44 +324,20 @@ run_ma(struct session_worker *worker, const struct meta_request *request)
         result = cache_arith_as(worker->cache, worker->thread, request->key.at,
                                 (uint32_t)request->key.len, request->mode == META_MODE_DECR,
                                 request->delta, meta_has(request, 'C') ? request->cas : 0,
-                                meta_has(request, 'E') ? request->cas_new : 0, &number, &cas);
+                                chosen_cas(request), &number, &cas);
         if (result == CACHE_MISS && meta_has(request, 'N')) {
             int64_t told;
             int64_t expires_at = meta_vivify_expires_at(worker, request, &told);
             number = request->initial;
             result = create_number(worker, request, expires_at, &cas);
             created = result == CACHE_OK;
-            ttl_s = meta_ttl_left(worker, told);
+            item.ttl_s = meta_ttl_left(worker, told);
         }
     }
-    struct reply_item item = { .cas = cas,
-                               .ttl_s = REPLY_TTL_NONE,
-                               .key_binary = meta_has(request, 'b') };
+    item.cas = cas;
     switch (result) {
     case CACHE_OK:
-        if (meta_has(request, 't') && !created && request->ttl_before_touch) {
-            ttl_s = meta_ttl_of_key(worker, request);
-        }
-        if (meta_has(request, 'T') && !created) {
-            enum cache_result touched = cache_touch_as(
-                worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
-                session_expires_at(worker, request->exptime), CACHE_READ_QUIET);
-            assert(touched == CACHE_OK || touched == CACHE_MISS);
-        }
-        if (meta_has(request, 'q')) {
-            return;
-        }
-        if (meta_has(request, 't') && !created && !request->ttl_before_touch) {
-            ttl_s = meta_ttl_of_key(worker, request);
-        }
-        item.ttl_s = ttl_s;
-        if (meta_has(request, 'v')) {
-            uint8_t *at = worker->tx.buf + worker->tx.end;
-            worker->tx.end =
-                (uint32_t)(meta_write_number(at, request, number, &item) - worker->tx.buf);
-        } else {
-            meta_put_head(worker, request, META_HD, &item);
-        }
+        answer_ma(worker, request, number, created, &item);
         return;
     case CACHE_MISS:
         meta_put_head(worker, request, META_NF, &item);

@@ -167,11 +167,10 @@ stats_hotkeys(struct session *session)
 static bool
 reply_add_item(void *arg, const struct cache_item_info *item)
 {
+    static const char head[] = "ITEM ";
     uint8_t line[CACHE_KEY_MAX + 80];
-    size_t len = 0;
-    for (const char *p = "ITEM "; *p != '\0'; p++) {
-        line[len++] = (uint8_t)*p;
-    }
+    size_t len = sizeof(head) - 1;
+    memcpy(line, head, len);
     memcpy(line + len, item->key, item->key_len);
     for (uint32_t i = 0; i < item->key_len; i++) {
         if (line[len + i] <= ' ' || line[len + i] == 0x7f) {

@@ -8,9 +8,7 @@
 
 #include "session/session_priv.h"
 
-#define WATCH_PULL_MAX                                                         \
-    (16u * 1024) /* bytes of lines in one run; what a slow watcher keeps aside \
-                  */
+#define WATCH_PULL_MAX (16u * 1024) /* bytes of lines in one run, and what a slow watcher holds */
 _Static_assert(WATCH_PULL_MAX + TX_RESERVE <= SESSION_TX_SIZE, "lines find room");
 _Static_assert(KEY_LEN_MAX <= WATCH_TEXT_MAX, "an event holds any key");
 

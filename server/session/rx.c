@@ -23,8 +23,8 @@ void
 rx_own_free(struct session *session)
 {
     struct worker_stats *stats = &session->worker->stats;
-    level_sub(&stats->read_bytes, session->rx_own_cap);
-    level_sub(&stats->read_buffers, 1);
+    metric_sub(&stats->read_bytes, session->rx_own_cap);
+    metric_sub(&stats->read_buffers, 1);
     if (session->state == SESSION_LOGIN) { /* half a password may be in it */
         explicit_bzero(session->rx_own + session->rx_own_at,
                        session->rx_own_end - session->rx_own_at);
@@ -59,8 +59,8 @@ session_attach_slow(struct session *session)
         worker->rx_at = session->rx_own_at;
         worker->rx_end = session->rx_own_end;
         session->rx_own = NULL;
-        level_sub(&worker->stats.read_bytes, SESSION_RX_SIZE);
-        level_sub(&worker->stats.read_buffers, 1);
+        metric_sub(&worker->stats.read_bytes, SESSION_RX_SIZE);
+        metric_sub(&worker->stats.read_buffers, 1);
         return;
     }
     worker->rx_end = session->rx_own_end;
@@ -87,7 +87,7 @@ rx_keep_aside(struct session *session)
         fresh = worker->rx_spare != NULL ? worker->rx_spare : malloc(SESSION_RX_SIZE);
         if (worker->rx_spare != NULL) {
             worker->rx_spare = NULL;
-            level_sub(&worker->stats.read_bytes_free, SESSION_RX_SIZE);
+            metric_sub(&worker->stats.read_bytes_free, SESSION_RX_SIZE);
         }
     }
     if (fresh != NULL) {

@@ -116,6 +116,12 @@ session_in_command(const struct session *session)
     return session->state != SESSION_COMMAND && session->state != SESSION_CLOSED;
 }
 
+bool
+session_in_value(const struct session *session)
+{
+    return session->state == SESSION_VALUE;
+}
+
 void
 session_drop_work(struct session *session)
 {
@@ -317,6 +323,22 @@ batches_run(struct session *session)
     return step != STEP_ON ? step : meta_batch_run(session);
 }
 
+/** Runs a line for which meta_is_command() holds; the gets before it come first. */
+static inline enum step
+run_meta_line(struct session *session, struct cursor *cur)
+{
+    enum step step = read_batch_run(session);
+    if (step != STEP_ON) {
+        return step;
+    }
+    step = meta_line(session, cur);
+    if (step != STEP_READ) {
+        return step;
+    }
+    step = meta_batch_run(session);
+    return step != STEP_ON ? step : line_incomplete(session);
+}
+
 /** COMMAND: runs command lines.  Keys of get lines gather in the batch until another command or the
  * end comes. */
 static enum step
@@ -346,14 +368,7 @@ commands_run(struct session *session)
             return worker->budget == 0 ? STEP_AGAIN : STEP_SEND;
         }
         if (*cur.at == 'm' && meta_is_command(cur.at, (size_t)(cur.end - cur.at))) {
-            step = read_batch_run(session);
-            if (step == STEP_ON) {
-                step = meta_line(session, &cur);
-                if (step == STEP_READ) {
-                    step = meta_batch_run(session);
-                    return step != STEP_ON ? step : line_incomplete(session);
-                }
-            }
+            step = run_meta_line(session, &cur);
             if (step != STEP_ON || session->state != SESSION_COMMAND) {
                 return step;
             }

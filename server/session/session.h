@@ -164,8 +164,11 @@ bool session_tx_pending(const struct session *session);
 uint64_t session_tx_len(const struct session *session);
 /** Drops what is to be sent. */
 void session_tx_drop(struct session *session);
-/** Whether the session is within a command: its data block, or its line, has not come whole. */
+/** Whether a command has begun and waits for more input: its data block, the rest of its keys, or a
+ * login. */
 bool session_in_command(const struct session *session);
+/** Whether what is received next is a part of a value, and goes to its place in the cache. */
+bool session_in_value(const struct session *session);
 
 /**
  * Leaves the worker's buffers to another session; what is half received or not yet sent is kept

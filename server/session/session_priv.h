@@ -316,13 +316,6 @@ int64_t session_expires_at(const struct session_worker *worker, int64_t exptime)
 
 /* -- output ------------------------------------------------------------------------------------ */
 
-/** A level counter that goes down; it counts modulo 2^64. */
-static inline void
-level_sub(struct metric *metric, uint64_t n)
-{
-    metric_add(metric, (uint64_t)0 - n);
-}
-
 static inline bool
 tx_empty(const struct tx *tx)
 {

@@ -70,8 +70,8 @@ tx_own_free(struct session *session)
     struct tx *own = session->tx_own;
     session->tx_own = NULL;
     tx_clear(worker, own);
-    level_sub(&worker->stats.response_bytes, own->cap);
-    level_sub(&worker->stats.response_buffers, 1);
+    metric_sub(&worker->stats.response_bytes, own->cap);
+    metric_sub(&worker->stats.response_buffers, 1);
     free(own);
 }
 
@@ -189,6 +189,7 @@ session_tx(struct session *session, struct iovec *iov, unsigned max)
     }
     return tx_list(session->worker, tx, iov, max < SESSION_IOV_MAX ? max : SESSION_IOV_MAX);
 }
+
 void
 session_tx_done(struct session *session, size_t sent)
 {

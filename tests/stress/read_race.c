@@ -331,10 +331,11 @@ draw_len(struct worker *worker)
         return (uint32_t)sizeof(struct plain_head) + (uint32_t)rng_below(&worker->rng, 8192);
     case 3:
     case 4:
-    case 5:
-    case 6:
         return 3500; /* of one class: chunks are used again soon, and a copy takes long enough to be
                         overtaken */
+    case 5:
+    case 6:
+        return 2000; /* the same, and short enough to be written over its like: cache_set() */
     default:
         return (uint32_t)sizeof(struct plain_head) + (uint32_t)rng_below(&worker->rng, 200);
     }

@@ -8,12 +8,12 @@
 #define THREADS 4u
 #define ROUNDS  20000u
 
-static struct lock server, threads, class_a, class_b, pages;
+static struct lock library, threads, class_a, class_b, pages;
 
 static void
 set_up(void)
 {
-    lock_init(&server, LOCK_RANK_SERVER);
+    lock_init(&library, LOCK_RANK_LIBRARY);
     lock_init(&threads, LOCK_RANK_THREADS);
     lock_init(&class_a, LOCK_RANK_CLASS);
     lock_init(&class_b, LOCK_RANK_CLASS);
@@ -23,7 +23,7 @@ set_up(void)
 static void
 tear_down(void)
 {
-    lock_fini(&server);
+    lock_fini(&library);
     lock_fini(&threads);
     lock_fini(&class_a);
     lock_fini(&class_b);
@@ -32,27 +32,27 @@ tear_down(void)
 
 START_TEST(locks_are_taken_in_rising_order)
 {
-    lock_acquire(&server);
+    lock_acquire(&library);
     lock_acquire(&threads);
     lock_acquire(&class_a);
     lock_acquire(&pages);
     lock_release(&pages);
     lock_release(&class_a);
     lock_release(&threads);
-    lock_release(&server);
+    lock_release(&library);
 }
 END_TEST
 
 START_TEST(locks_are_released_in_any_order)
 {
-    lock_acquire(&server);
+    lock_acquire(&library);
     lock_acquire(&class_a);
-    lock_release(&server);
+    lock_release(&library);
     lock_acquire(&pages);
     lock_release(&class_a);
     lock_release(&pages);
-    lock_acquire(&server);
-    lock_release(&server);
+    lock_acquire(&library);
+    lock_release(&library);
 }
 END_TEST
 

@@ -18,6 +18,10 @@ START_TEST(metric_counts_and_is_set)
     ck_assert_uint_eq(metric_get(&metric), (UINT64_C(1) << 40) + 7);
     metric_set(&metric, 3);
     ck_assert_uint_eq(metric_get(&metric), 3);
+    metric_add(&metric, UINT64_C(1) << 40);
+    metric_sub(&metric, 2);
+    metric_sub(&metric, UINT64_C(1) << 40);
+    ck_assert_uint_eq(metric_get(&metric), 1);
 }
 END_TEST
 

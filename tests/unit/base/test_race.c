@@ -1,5 +1,7 @@
 #include "base/race.h"
 
+#include "support/guard.h"
+
 #include <check.h>
 #include <pthread.h>
 #include <sched.h>
@@ -7,21 +9,49 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#define CALLS 200000u
+#define LEN_MAX 40u /* bytes: some words of eight, and any rest */
 
-START_TEST(cpu_relax_and_a_race_point_change_nothing_else)
+/* Both sides end at an unreadable page. */
+START_TEST(race_equal_sees_each_byte_and_no_more)
 {
-    unsigned calls = 0;
-    for (unsigned i = 0; i < CALLS; i++) {
-        cpu_relax();
-        RACE_POINT();
-        calls++;
+    uint8_t bytes[LEN_MAX];
+    for (unsigned i = 0; i < LEN_MAX; i++) {
+        bytes[i] = (uint8_t)(i * 7 + 1);
     }
-    ck_assert_uint_eq(calls, CALLS);
+    for (size_t len = 0; len <= LEN_MAX; len++) {
+        uint8_t *left = guard_copy(bytes, len);
+        const uint8_t *right = guard_copy(bytes, len);
+        ck_assert(race_equal(left, right, len));
+        for (size_t i = 0; i < len; i++) {
+            left[i] ^= 0x80;
+            ck_assert(!race_equal(left, right, len));
+            left[i] ^= 0x80;
+        }
+    }
+    guard_free_all();
+}
+END_TEST
+
+START_TEST(race_copies_are_whole_and_no_longer)
+{
+    uint8_t bytes[LEN_MAX];
+    for (unsigned i = 0; i < LEN_MAX; i++) {
+        bytes[i] = (uint8_t)(i * 5 + 3);
+    }
+    for (size_t len = 0; len <= LEN_MAX; len++) {
+        uint8_t *in = guard_room(len);
+        uint8_t *out = guard_room(len);
+        race_copy_in(in, bytes, len);
+        race_copy_out(out, in, len);
+        ck_assert(len == 0 || memcmp(out, bytes, len) == 0);
+    }
+    guard_free_all();
 }
 END_TEST
 
 #ifdef LARDER_DEBUG
+
+#define CALLS 200000u
 
 static atomic_bool stop;
 static _Atomic unsigned long turns;
@@ -67,7 +97,8 @@ int
 main(void)
 {
     TCase *tcase = tcase_create("race");
-    tcase_add_test(tcase, cpu_relax_and_a_race_point_change_nothing_else);
+    tcase_add_test(tcase, race_equal_sees_each_byte_and_no_more);
+    tcase_add_test(tcase, race_copies_are_whole_and_no_longer);
 #ifdef LARDER_DEBUG
     tcase_add_test(tcase, race_points_let_other_threads_in);
 #endif

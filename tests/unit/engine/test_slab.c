@@ -220,6 +220,23 @@ START_TEST(without_evictions_an_alloc_ends_with_the_memory)
 }
 END_TEST
 
+/* A set in place tells of its new size when its bucket is unlocked: a delete may come before. */
+START_TEST(an_item_that_goes_before_its_new_size_is_told_leaves_no_bytes_below_zero)
+{
+    uint64_t size = 20 + 3 + 50;
+    uint8_t id = cache_class_of(rig.cache, (uint32_t)size);
+    struct slab_grant grant = slab_alloc(rig.cache, rig.thread, id, 1, size);
+    ck_assert_uint_ne(grant.ref, 0);
+    ck_assert_uint_eq(rig_stats(&rig)->bytes, size);
+    slab_item_gone(rig.cache, id, size + 2, 0);
+    slab_free(rig.cache, grant.ref, 0);
+    ck_assert_uint_eq(rig_stats(&rig)->bytes, 0);
+    slab_item_resized(rig.cache, id, size, size + 2);
+    ck_assert_uint_eq(rig_stats(&rig)->bytes, 0);
+    ck_assert_uint_eq(rig_stats(&rig)->items, 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -233,5 +250,7 @@ main(void)
     tcase_add_test(tcase, a_draining_page_gives_no_chunk_and_leaves_when_it_is_empty);
     tcase_add_test(tcase, a_full_page_drains_and_comes_back);
     tcase_add_test(tcase, without_evictions_an_alloc_ends_with_the_memory);
+    tcase_add_test(tcase,
+                   an_item_that_goes_before_its_new_size_is_told_leaves_no_bytes_below_zero);
     return rig_run("engine/slab", tcase);
 }
