@@ -487,6 +487,28 @@ START_TEST(a_smaller_limit_is_kept)
 }
 END_TEST
 
+START_TEST(a_smaller_limit_keeps_the_long_items_that_fit)
+{
+    /* Their last pieces lie in classes of all sizes, with nothing in these that could be evicted. */
+    struct cache_options options = options_of(64 * RIG_MB);
+    open_with(&options);
+    char key[32];
+    uint64_t bytes = 0;
+    for (unsigned i = 0; bytes < 55 * RIG_MB; i++) {
+        size_t len = 40000 + (size_t)i * 7919 % 100000;
+        rig_must(rig_set_filled(&rig, rig_key(key, "long", i), len, i) == CACHE_OK);
+        bytes += len;
+    }
+    ck_assert_uint_eq(rig_stats(&rig)->sum.evicted, 0);
+    stop();
+    options = options_of(32 * RIG_MB);
+    open_warm(&options);
+    ck_assert_uint_le(rig_stats(&rig)->memory_used, 32 * RIG_MB);
+    ck_assert_uint_gt(rig_stats(&rig)->bytes, 32 * RIG_MB * 85 / 100);
+    rig_close(&rig);
+}
+END_TEST
+
 START_TEST(items_that_fit_no_longer_are_left_out)
 {
     open_cache();
@@ -964,6 +986,7 @@ main(void)
     tcase_add_loop_test(tcase, a_flush_to_come_comes, 0, 2);
     tcase_add_test(tcase, a_larger_limit_takes_all);
     tcase_add_test(tcase, a_smaller_limit_is_kept);
+    tcase_add_test(tcase, a_smaller_limit_keeps_the_long_items_that_fit);
     tcase_add_test(tcase, items_that_fit_no_longer_are_left_out);
     tcase_add_test(tcase, without_evictions_a_smaller_limit_is_clean);
     tcase_add_test(tcase, other_shapes_of_items_are_left_out);
