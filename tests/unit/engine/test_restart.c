@@ -391,9 +391,9 @@ START_TEST(what_was_flushed_stays_so)
     for (unsigned round = 0; round < 20; round++) { /* more than there are generations */
         ck_assert_int_eq(rig_set(&rig, "old", "v"), CACHE_OK);
         ck_assert_int_eq(rig_set(&rig, "p:old", "v"), CACHE_OK);
-        cache_flush(rig.cache, rig.thread, RIG_NOW);
+        cache_flush(rig.cache, RIG_NOW);
         ck_assert_int_eq(rig_set(&rig, "p:old", "v"), CACHE_OK);
-        ck_assert(cache_flush_prefix(rig.cache, rig.thread, "p:", 2));
+        ck_assert(cache_flush_prefix(rig.cache, "p:", 2));
         ck_assert_int_eq(rig_set(&rig, "p:new", "v"), CACHE_OK);
         ck_assert_int_eq(rig_set(&rig, "new", "v"), CACHE_OK);
         restart();
@@ -419,7 +419,7 @@ START_TEST(a_flush_after_the_restart_covers_what_came_before)
                      CACHE_OK);
     restart();
     ck_assert_int_eq(rig_peek(&rig, "p:a").result, CACHE_OK);
-    ck_assert(cache_flush_prefix(rig.cache, rig.thread, "p:", 2));
+    ck_assert(cache_flush_prefix(rig.cache, "p:", 2));
     ck_assert_int_eq(rig_peek(&rig, "p:a").result, CACHE_MISS);
     rig_close(&rig);
 }
@@ -429,7 +429,7 @@ START_TEST(a_flush_to_come_comes)
 {
     open_cache();
     ck_assert_int_eq(rig_set(&rig, "key", "v"), CACHE_OK);
-    cache_flush(rig.cache, rig.thread, RIG_NOW + 30);
+    cache_flush(rig.cache, RIG_NOW + 30);
     restart_at(RIG_NOW + 10);
     ck_assert_int_eq(rig_peek(&rig, "key").result, CACHE_OK);
     if (_i == 0) {
