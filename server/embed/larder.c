@@ -334,7 +334,7 @@ void
 larder_flush(struct larder *cache)
 {
     struct call call = call_begin(cache);
-    cache_flush(call.cache, call.thread, cache_now(call.cache));
+    cache_flush(call.cache, cache_now(call.cache));
     call_end(&call);
 }
 
@@ -348,7 +348,7 @@ larder_flush_prefix(struct larder *cache, const void *prefix, size_t prefix_len)
         return LARDER_BAD_OPTION;
     }
     struct call call = call_take(cache);
-    bool flushed = cache_flush_prefix(call.cache, call.thread, prefix, (uint32_t)prefix_len);
+    bool flushed = cache_flush_prefix(call.cache, prefix, (uint32_t)prefix_len);
     call_release(&call);
     return flushed ? LARDER_OK : LARDER_NO_MEMORY;
 }

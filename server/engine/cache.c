@@ -392,9 +392,8 @@ cache_expire_s(const struct cache *cache, int64_t expires_at)
 }
 
 void
-cache_flush(struct cache *cache, struct cache_thread *thread, int64_t at)
+cache_flush(struct cache *cache, int64_t at)
 {
-    (void)thread; /* in the header, as all calls that change something name theirs */
     if (at <= cache_now(cache)) {
         atomic_store_explicit(&cache->flush_at_s, 0,
                               memory_order_relaxed); /* relaxed: one number */

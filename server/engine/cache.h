@@ -400,7 +400,7 @@ enum cache_result cache_touch_as(struct cache *cache, struct cache_thread *threa
  * A time not after now: at once, and what is stored from here on lives.  A later call replaces one
  * that is still to come.
  */
-void cache_flush(struct cache *cache, struct cache_thread *thread, int64_t at);
+void cache_flush(struct cache *cache, int64_t at);
 
 /* -- voiding: what an observer of the source of truth does -------------------------------- */
 
@@ -414,8 +414,7 @@ void cache_flush(struct cache *cache, struct cache_thread *thread, int64_t at);
  * Errors:  false with cas_disabled, and when CACHE_PREFIXES_MAX prefixes are in use.
  * Threads: any; not between cache_enter() and cache_leave().
  */
-bool cache_flush_prefix(struct cache *cache, struct cache_thread *thread, const void *prefix,
-                        uint32_t prefix_len);
+bool cache_flush_prefix(struct cache *cache, const void *prefix, uint32_t prefix_len);
 /**
  * From now on keys with this prefix are a miss and are not stored (CACHE_NOT_STORED; what was there
  * goes), until the same with `bypassed` false.  Items that nobody tries to store stay.

@@ -29,9 +29,8 @@ struct memory_file {
     char path[PATH_MAX];
 };
 
-/** Writes why something failed. */
-__attribute__((format(printf, 2, 3))) static void
-say(char *text, const char *format, ...)
+void
+memory_file_say(char *text, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -145,7 +144,8 @@ open_or_make(struct memory_file *file, char *text)
         char meta[PATH_MAX + SUFFIX_MAX];
         name_beside(file, ".meta", meta);
         if (access(meta, F_OK) == 0) {
-            say(text,
+            memory_file_say(
+                text,
                 "%.200s is there, but the file that it belongs to is not: remove it to start"
                 " empty",
                 meta);
@@ -154,7 +154,8 @@ open_or_make(struct memory_file *file, char *text)
         file->fd = open(file->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     }
     if (file->fd < 0) {
-        say(text, "failed to open file for mmap: %.200s: %s", file->path, strerror(errno));
+        memory_file_say(text, "failed to open file for mmap: %.200s: %s", file->path,
+                        strerror(errno));
         return false;
     }
     return true;
@@ -166,19 +167,19 @@ look_at(struct memory_file *file, char *text)
 {
     struct stat now;
     if (fstat(file->fd, &now) != 0 || !S_ISREG(now.st_mode)) {
-        say(text, "%.200s is no regular file", file->path);
+        memory_file_say(text, "%.200s is no regular file", file->path);
         return false;
     }
     if (now.st_uid != geteuid()) {
-        say(text, "%.200s belongs to user %u: it must be ours, user %u", file->path,
-            (unsigned)now.st_uid, (unsigned)geteuid());
+        memory_file_say(text, "%.200s belongs to user %u: it must be ours, user %u", file->path,
+                        (unsigned)now.st_uid, (unsigned)geteuid());
         return false;
     }
     if (flock(file->fd, LOCK_EX | LOCK_NB) != 0) {
-        say(text,
-            errno == EWOULDBLOCK ? "%.200s is in use by another process"
-                                 : "%.200s cannot be locked",
-            file->path);
+        memory_file_say(text,
+                        errno == EWOULDBLOCK ? "%.200s is in use by another process"
+                                             : "%.200s cannot be locked",
+                        file->path);
         return false;
     }
     uint8_t header[HEADER_LEN];
@@ -188,7 +189,8 @@ look_at(struct memory_file *file, char *text)
     }
     if (now.st_size < (off_t)HEADER_LEN || !read_all(file->fd, header, sizeof(header)) ||
         memcmp(header, MAGIC, AT_ID) != 0) {
-        say(text,
+        memory_file_say(
+            text,
             "%.200s is no memory file of larder: it stays as it is; name another file, or remove it",
             file->path);
         return false;
@@ -202,13 +204,13 @@ memory_file_open(const char *path, char *text)
 {
     struct memory_file *file = calloc(1, sizeof(*file));
     if (file == NULL) {
-        say(text, "out of memory");
+        memory_file_say(text, "out of memory");
         return NULL;
     }
     file->fd = -1;
     int len = snprintf(file->path, sizeof(file->path), "%s", path);
     if (len <= 0 || (size_t)len >= sizeof(file->path)) {
-        say(text, "the file's name is %s", len == 0 ? "empty" : "too long");
+        memory_file_say(text, "the file's name is %s", len == 0 ? "empty" : "too long");
     } else if (open_or_make(file, text) && look_at(file, text)) {
         return file;
     }
@@ -243,16 +245,17 @@ memory_file_read_meta(const struct memory_file *file, uint8_t **bytes, size_t *l
     struct stat now;
     enum memory_file_meta result = MEMORY_FILE_META_FAILED;
     if (fd < 0 || fstat(fd, &now) != 0) {
-        say(text, "%.200s cannot be opened: %s", name, strerror(errno));
+        memory_file_say(text, "%.200s cannot be opened: %s", name, strerror(errno));
     } else if (!S_ISREG(now.st_mode) || (uint64_t)now.st_size > META_LEN_MAX) {
-        say(text, "%.200s is not of larder: it stays as it is; remove it to start empty", name);
+        memory_file_say(
+            text, "%.200s is not of larder: it stays as it is; remove it to start empty", name);
     } else {
         *len = (size_t)now.st_size;
         *bytes = malloc(*len + 1);
         if (*bytes != NULL && read_all(fd, *bytes, *len)) {
             result = MEMORY_FILE_META;
         } else {
-            say(text, "%.200s cannot be read: %s", name, strerror(errno));
+            memory_file_say(text, "%.200s cannot be read: %s", name, strerror(errno));
             free(*bytes);
             *bytes = NULL;
         }
@@ -271,13 +274,13 @@ memory_file_begin(struct memory_file *file, bool empty, char *text)
     if (unlink(name) == 0) {
         sync_folder(file);
     } else if (errno != ENOENT) {
-        say(text, "%.200s cannot be removed, as it must be before its items change: %s", name,
-            strerror(errno));
+        memory_file_say(text, "%.200s cannot be removed, as it must be before its items change: %s",
+                        name, strerror(errno));
         return false;
     }
     if ((empty && ftruncate(file->fd, 0) != 0) || !write_header(file, 0) ||
         fdatasync(file->fd) != 0) {
-        say(text, "%.200s cannot be written: %s", file->path, strerror(errno));
+        memory_file_say(text, "%.200s cannot be written: %s", file->path, strerror(errno));
         return false;
     }
     return true;
@@ -313,11 +316,11 @@ memory_file_end(struct memory_file *file, uint64_t id, const uint8_t *meta, size
 {
     assert(id != 0 && file->id == 0);
     if (!write_header(file, id) || fdatasync(file->fd) != 0) {
-        say(text, "%.200s cannot be written: %s", file->path, strerror(errno));
+        memory_file_say(text, "%.200s cannot be written: %s", file->path, strerror(errno));
         return false;
     }
     if (!write_meta(file, meta, len)) {
-        say(text, "%.200s.meta cannot be written: %s", file->path, strerror(errno));
+        memory_file_say(text, "%.200s.meta cannot be written: %s", file->path, strerror(errno));
         return false;
     }
     return true;

@@ -48,6 +48,9 @@ enum memory_file_meta {
 enum memory_file_meta memory_file_read_meta(const struct memory_file *file, uint8_t **bytes,
                                             size_t *len, char *text);
 
+/** Writes to `text` (CACHE_START_TEXT_MAX bytes) what has become of a start or a stop, or why not. */
+void memory_file_say(char *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /** From here on the pages change.  `empty`: and there are none.  Errors: false, with text. */
 bool memory_file_begin(struct memory_file *file, bool empty, char *text);
 /** The pages are whole: brings them and their meta, which has the id too, to the disk.  Errors:

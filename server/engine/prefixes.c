@@ -209,12 +209,10 @@ flush_at_last_id(struct cache *cache, uint32_t index, struct prefix *note)
 }
 
 bool
-cache_flush_prefix(struct cache *cache, struct cache_thread *thread, const void *prefix,
-                   uint32_t prefix_len)
+cache_flush_prefix(struct cache *cache, const void *prefix, uint32_t prefix_len)
 {
     struct prefixes *prefixes = &cache->prefixes;
     assert(prefix_len <= CACHE_KEY_MAX);
-    (void)thread;
     if (cache->cas_size == 0) {
         return false;
     }

@@ -45,23 +45,59 @@ pages_of(struct size_class *class)
     return pages;
 }
 
-/** The class that loses least by giving a page, and how much; 0 when none has more than `keeps`,
- * but for those in `but`.  Mover's lock held. */
+/** The last pieces of long items on a page of the class that would find no room on its others: with
+ * each of them its item goes.  Class's lock held. */
+static uint64_t
+homeless_pieces(const struct cache *cache, const struct size_class *class)
+{
+    if (class->pages_count == 0 || class->id == cache->classes ||
+        class->used_chunks <= class->items) {
+        return 0;
+    }
+    uint64_t pieces = (class->used_chunks - class->items) / class->pages_count;
+    uint64_t room = class->free_chunks + class->items; /* which can be evicted */
+    room -= room / class->pages_count;
+    return pieces > room ? pieces - room : 0;
+}
+
+/** What a long item is worth, by what the largest class would lose.  Mover's lock held. */
+static uint64_t
+loss_of_long_item(struct cache *cache)
+{
+    struct size_class *class = &cache->size_class[cache->classes];
+    lock_acquire(&class->lock);
+    uint32_t pages = class->pages_count;
+    uint64_t items = class->items;
+    lock_release(&class->lock);
+    return pages > 0 && items > 0 ? gain_loss(class, pages) * pages / items : 0;
+}
+
+/** The class that loses least by giving a page, and how much; of those that are alike the one with
+ * most pages.  0 when none has more than `keeps`, but for those in `but`.  Mover's lock held. */
 static uint8_t
 find_least(struct cache *cache, const struct cache_class_set *but, uint32_t keeps, uint64_t *least)
 {
     uint8_t donor = 0;
+    uint32_t most = 0;
+    uint64_t loss_of_one = loss_of_long_item(cache);
     *least = UINT64_MAX;
     for (unsigned id = 1; id <= cache->classes; id++) {
         struct size_class *class = &cache->size_class[id];
         if (cache_class_set_has(but, id)) {
             continue;
         }
-        uint32_t pages = pages_of(class);
-        uint64_t loss = pages > keeps ? gain_loss(class, pages) : UINT64_MAX;
-        if (loss < *least) {
+        lock_acquire(&class->lock);
+        uint32_t pages = class->pages_count;
+        uint64_t homeless = homeless_pieces(cache, class);
+        lock_release(&class->lock);
+        if (pages <= keeps) {
+            continue;
+        }
+        uint64_t loss = gain_loss(class, pages) + homeless * loss_of_one;
+        if (loss < *least || (loss == *least && pages > most)) {
             donor = (uint8_t)id;
             *least = loss;
+            most = pages;
         }
     }
     return donor;
@@ -240,6 +276,23 @@ limit_wants_page(const struct cache *cache)
     return !cache->options.evictions_disabled && pages_over_limit(&cache->pages, going);
 }
 
+/** A class that has more than a page of free chunks, if there is one; else the one that loses least.
+ * Only for the limit: of a page that was just given to a class all chunks are free. */
+static uint8_t
+find_donor_for_limit(struct cache *cache)
+{
+    for (unsigned id = 1; id <= cache->classes; id++) {
+        struct size_class *class = &cache->size_class[id];
+        lock_acquire(&class->lock);
+        bool has_spare = class->free_chunks > class->per_page;
+        lock_release(&class->lock);
+        if (has_spare) {
+            return (uint8_t)id;
+        }
+    }
+    return find_donor(cache, &(struct cache_class_set){ 0 }, 0);
+}
+
 /** Goes on with a move, or begins one.  Whether there is more to do at once: not while all that is
  * left to do is to wait for readers, or for what holds a page.  Mover's lock held. */
 static bool
@@ -247,7 +300,7 @@ run_slice(struct cache *cache, struct cache_thread *thread, unsigned chunks)
 {
     struct mover *mover = &cache->mover;
     if (page_move_has_room(mover) && limit_wants_page(cache)) {
-        uint8_t donor = find_donor(cache, &(struct cache_class_set){ 0 }, 0);
+        uint8_t donor = find_donor_for_limit(cache);
         if (donor != 0) {
             page_move_begin(cache, donor, MOVER_TO_POOL);
         }

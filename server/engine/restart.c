@@ -9,7 +9,6 @@
 #include "engine/memory_file.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,15 +17,6 @@
 #define LIMIT_NONE      (UINT64_MAX / 4) /* while a cache is filled */
 #define SHRINK_PER_PAGE 64u /* slices of background work for a page that a lower limit costs */
 #define SHRINK_LEAST    1000u
-
-__attribute__((format(printf, 2, 3))) static void
-say(char *text, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, CACHE_START_TEXT_MAX, format, args);
-    va_end(args);
-}
 
 /* -- saving ------------------------------------------------------------------------------------ */
 
@@ -125,7 +115,7 @@ cache_save(struct cache *cache, char *text)
     size_t len = restart_meta_len(meta.classes, meta.page_count);
     uint8_t *bytes = malloc(len);
     if (bytes == NULL) {
-        say(text, "the cache is not saved: no memory for its description");
+        memory_file_say(text, "the cache is not saved: no memory for its description");
         return false;
     }
     restart_meta_begin(&meta, bytes);
@@ -134,15 +124,15 @@ cache_save(struct cache *cache, char *text)
     }
     bool saved = describe_pages(cache, &meta);
     if (!saved) {
-        say(text, "the cache is not saved: an item is still being received or sent");
+        memory_file_say(text, "the cache is not saved: an item is still being received or sent");
     } else {
         restart_meta_end(bytes, len);
         saved = memory_file_end(cache->file, meta.id, bytes, len, text);
     }
     free(bytes);
     if (saved) {
-        say(text, "%.200s: %llu items are kept for the next start", memory_file_path(cache->file),
-            (unsigned long long)meta.items);
+        memory_file_say(text, "%.200s: %llu items are kept for the next start",
+                        memory_file_path(cache->file), (unsigned long long)meta.items);
     }
     return saved;
 }
@@ -183,23 +173,23 @@ can_take(struct cache *cache, const struct restart_meta *meta, char *why)
 {
     uint64_t limit = cache->options.memory_limit;
     if (cache->cas_size != meta->cas_size) {
-        say(why, "-C (--disable-cas) has changed");
+        memory_file_say(why, "-C (--disable-cas) has changed");
         return false;
     }
     if (!has_classes_of(cache, meta)) {
-        say(why, "the sizes of chunks (-f, -n, -o slab_sizes) have changed");
+        memory_file_say(why, "the sizes of chunks (-f, -n, -o slab_sizes) have changed");
         return false;
     }
     uint64_t beside = table_bytes(&cache->table) + cache->ghosts.bytes;
     uint64_t page_size = pages_page_size(&cache->pages);
     if (beside + PAGES_MIN * page_size > limit) {
-        say(why, "%llu bytes (-m) are too few for the index of its items",
-            (unsigned long long)limit);
+        memory_file_say(why, "%llu bytes (-m) are too few for the index of its items",
+                        (unsigned long long)limit);
         return false;
     }
     if (cache->options.evictions_disabled && beside + count_pages(meta) * page_size > limit) {
-        say(why, "its items do not fit %llu bytes (-m), and -M forbids to evict some",
-            (unsigned long long)limit);
+        memory_file_say(why, "its items do not fit %llu bytes (-m), and -M forbids to evict some",
+                        (unsigned long long)limit);
         return false;
     }
     return true;
@@ -252,8 +242,8 @@ restore(const struct cache_options *options, struct memory_file *file,
                                 .ref_shift = (unsigned)meta->ref_shift };
     *out = NULL;
     if (pages_shift_of(options->memory_limit) < meta->page_shift) {
-        say(why, "a cache of %llu bytes (-m) has smaller pages than the file",
-            (unsigned long long)options->memory_limit);
+        memory_file_say(why, "a cache of %llu bytes (-m) has smaller pages than the file",
+                        (unsigned long long)options->memory_limit);
         return RESTORED_NOT;
     }
     struct cache *cache = cache_build(options, &pages);
@@ -261,8 +251,9 @@ restore(const struct cache_options *options, struct memory_file *file,
         if (errno != EFBIG) {
             return RESTORED_FAILED;
         }
-        say(why, "what the file names its items by does not reach as far as %llu bytes (-m)",
-            (unsigned long long)options->memory_limit);
+        memory_file_say(why,
+                        "what the file names its items by does not reach as far as %llu bytes (-m)",
+                        (unsigned long long)options->memory_limit);
         return RESTORED_NOT;
     }
     pages_set_limit(&cache->pages, LIMIT_NONE);
@@ -291,21 +282,23 @@ say_meta(enum restart_meta_result result, uint32_t version, const char *path, ch
     case RESTART_META_OK:
         break;
     case RESTART_META_SHORT:
-        say(text, "%.200s.meta is empty or has lost its end: %s", path, advice);
+        memory_file_say(text, "%.200s.meta is empty or has lost its end: %s", path, advice);
         break;
     case RESTART_META_FOREIGN:
-        say(text, "%.200s.meta was not written by larder: %s", path, advice);
+        memory_file_say(text, "%.200s.meta was not written by larder: %s", path, advice);
         break;
     case RESTART_META_VERSION_DIFFERS:
-        say(text, "%.200s.meta was written by another version of larder (format %u, not %u): %s",
+        memory_file_say(
+            text, "%.200s.meta was written by another version of larder (format %u, not %u): %s",
             path, version, RESTART_META_VERSION, advice);
         break;
     case RESTART_META_ORDER_DIFFERS:
-        say(text, "%.200s.meta was written by a machine of another byte order: %s", path, advice);
+        memory_file_say(text, "%.200s.meta was written by a machine of another byte order: %s",
+                        path, advice);
         break;
     case RESTART_META_TORN:
     case RESTART_META_BAD:
-        say(text, "%.200s.meta is damaged: %s", path, advice);
+        memory_file_say(text, "%.200s.meta is damaged: %s", path, advice);
         break;
     }
 }
@@ -316,12 +309,14 @@ belong_together(const struct memory_file *file, const struct restart_meta *meta,
 {
     const char *path = memory_file_path(file);
     if (memory_file_id(file) != meta->id) {
-        say(text, "%.200s.meta belongs to another state of the file: remove it to start empty",
+        memory_file_say(
+            text, "%.200s.meta belongs to another state of the file: remove it to start empty",
             path);
         return false;
     }
     if (memory_file_len(file) < meta->page_count << meta->page_shift) {
-        say(text, "%.200s has lost its end: remove %.200s.meta to start empty", path, path);
+        memory_file_say(text, "%.200s has lost its end: remove %.200s.meta to start empty", path,
+                        path);
         return false;
     }
     return true;
@@ -368,7 +363,7 @@ begin_warm(const struct cache_options *options, struct memory_file *file, uint8_
         }
         pages_set_limit(&cache->pages, options->memory_limit);
         if (!pages_lengthen_file(&cache->pages)) {
-            say(start->text, "%.200s cannot be made longer: %s", path, strerror(errno));
+            memory_file_say(start->text, "%.200s cannot be made longer: %s", path, strerror(errno));
             cache_destroy(cache);
             return NULL;
         }
@@ -377,12 +372,13 @@ begin_warm(const struct cache_options *options, struct memory_file *file, uint8_
         start->saved_ns = (int64_t)meta.saved_ns;
         return cache;
     case RESTORED_NOT:
-        say(start->text, "%.200s: %.200s: starting with a clean cache", path, why);
+        memory_file_say(start->text, "%.200s: %.200s: starting with a clean cache", path, why);
         start->kind = CACHE_START_CLEAN;
         return NULL;
     case RESTORED_BROKEN:
-        say(start->text, "%.200s is damaged (%.100s): remove %.100s.meta to start empty", path, why,
-            path);
+        memory_file_say(start->text,
+                        "%.200s is damaged (%.100s): remove %.100s.meta to start empty", path, why,
+                        path);
         return NULL;
     case RESTORED_FAILED:
         start->kind = CACHE_START_NEW;
@@ -406,7 +402,8 @@ create_in(const struct cache_options *options, struct memory_file *file)
     case MEMORY_FILE_NO_META:
         if (!memory_file_is_new(file)) {
             start->kind = CACHE_START_CLEAN;
-            say(start->text,
+            memory_file_say(
+                start->text,
                 "%.200s: no metadata save file, starting with a clean cache: it was not stopped by"
                 " SIGUSR1",
                 memory_file_path(file));
@@ -448,8 +445,8 @@ restart_create(const struct cache_options *options)
         cache_flush_if_due(cache);
         shrink(cache);
         start->items = count_items(cache);
-        say(start->text, "%.200s: %llu items are there again", memory_file_path(file),
-            (unsigned long long)start->items);
+        memory_file_say(start->text, "%.200s: %llu items are there again", memory_file_path(file),
+                        (unsigned long long)start->items);
     }
     return cache;
 }

@@ -188,7 +188,6 @@ free_hook(struct hook *hook)
     waiters_fini(&hook->waiters);
     close_thread(hook, &hook->arrival.thread);
     close_thread(hook, &hook->visible.thread);
-    close_thread(hook, &hook->guard_thread);
     stream_destroy(hook->stream);
     fence_destroy(hook->fence);
     queue_destroy(hook->queue);
@@ -236,10 +235,9 @@ make_hook(const struct hook_options *options)
     hook->stream = stream_create(
         hook->rules, value_max < RECORD_VALUE_MAX ? (size_t)value_max : RECORD_VALUE_MAX, &sink);
     hook->arrival.rule_ops = calloc(hook->rules->rule_count, sizeof(struct metric));
-    hook->guard_thread = cache_thread_open(hook->cache);
     made = open_actor(hook, &hook->arrival) && open_actor(hook, &hook->visible) && made;
     if (!made || hook->queue == NULL || hook->fence == NULL || hook->stream == NULL ||
-        hook->arrival.rule_ops == NULL || hook->guard_thread == NULL) {
+        hook->arrival.rule_ops == NULL) {
         free_hook(hook);
         return NULL;
     }

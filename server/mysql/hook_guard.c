@@ -43,7 +43,7 @@ set_bypass(struct hook *hook, bool on)
         const struct rules_prefix *prefix = &hook->prefixes.at[i];
         if (!cache_bypass_prefix(hook->cache, prefix->text, prefix->len, on)) {
             log_line("hook: too many prefixes to bypass: flushes in place of it");
-            cache_flush(hook->cache, hook->guard_thread, cache_now(hook->cache));
+            cache_flush(hook->cache, cache_now(hook->cache));
             return;
         }
     }
@@ -66,8 +66,8 @@ set_policy(struct hook *hook, bool on)
     case RULES_DISCONNECT_FLUSH:
         for (uint32_t i = 0; on && i < hook->prefixes.count; i++) {
             const struct rules_prefix *prefix = &hook->prefixes.at[i];
-            if (!cache_flush_prefix(hook->cache, hook->guard_thread, prefix->text, prefix->len)) {
-                cache_flush(hook->cache, hook->guard_thread, cache_now(hook->cache));
+            if (!cache_flush_prefix(hook->cache, prefix->text, prefix->len)) {
+                cache_flush(hook->cache, cache_now(hook->cache));
             }
         }
         break;

@@ -35,9 +35,8 @@ struct hook {
     struct stream *stream; /* (r), but for what it says of threads */
     struct source source;  /* (r); its link can be broken by any */
     struct waiters waiters;
-    struct record_actor arrival;       /* (r) */
-    struct record_actor visible;       /* (a) */
-    struct cache_thread *guard_thread; /* (g) */
+    struct record_actor arrival; /* (r) */
+    struct record_actor visible; /* (a) */
     pthread_t reader;
     pthread_t applier;
     pthread_t guard;

@@ -7,8 +7,8 @@
 void
 record_flush_prefix(struct record_actor *actor, const void *prefix, uint32_t len)
 {
-    if (!cache_flush_prefix(actor->cache, actor->thread, prefix, len)) {
-        cache_flush(actor->cache, actor->thread, cache_now(actor->cache));
+    if (!cache_flush_prefix(actor->cache, prefix, len)) {
+        cache_flush(actor->cache, cache_now(actor->cache));
     }
     metric_add(&actor->counts.epoch_bumps, 1);
 }

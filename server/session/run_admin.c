@@ -38,7 +38,7 @@ admin_flush(struct session_worker *worker, int64_t exptime)
     }
     /* At once, as for 0, also for a negative delay. */
     int64_t at = exptime > 0 ? session_expires_at(worker, exptime) : cache_now(worker->cache);
-    cache_flush(worker->cache, worker->thread, at);
+    cache_flush(worker->cache, at);
     return true;
 }
 

@@ -31,7 +31,7 @@ flush_prefix(struct session_worker *worker, const struct request *request, unsig
     if (worker->settings->cas_disabled) {
         return "SERVER_ERROR flush_prefix needs CAS ids, which -C leaves out\r\n";
     }
-    if (!cache_flush_prefix(worker->cache, worker->thread, request->args[1].at,
+    if (!cache_flush_prefix(worker->cache, request->args[1].at,
                             (uint32_t)request->args[1].len)) {
         return "SERVER_ERROR too many prefixes are being flushed\r\n";
     }

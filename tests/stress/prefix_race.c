@@ -124,7 +124,7 @@ run_flusher(struct cache_thread *thread, struct rng *rng, uint64_t until_us)
             cpu_relax();
         }
         found_before += look(thread, "p:0", 3, &cas);
-        if (!cache_flush_prefix(cache, thread, "p:", 2)) {
+        if (!cache_flush_prefix(cache, "p:", 2)) {
             printf("a flush was refused\n");
             exit(1);
         }

@@ -463,7 +463,7 @@ run_maintainer(void *arg)
             }
         }
         if (round % 4096 == 4095 && rng_below(&worker->rng, 4) == 0) {
-            cache_flush(shared->cache, worker->thread, 0);
+            cache_flush(shared->cache, 0);
         }
         sched_yield();
     }
@@ -546,7 +546,7 @@ check_end(struct shared *shared, struct cache_thread *thread)
         cache_visit_class(shared->cache, id, UINT64_MAX, ignore_item, &visited);
     }
     expect(visited <= stats.items, "no more items are visited than are counted");
-    cache_flush(shared->cache, thread, 0);
+    cache_flush(shared->cache, 0);
     for (unsigned i = 0; i < 64; i++) {
         while (cache_maintain(shared->cache, thread)) {
         }

@@ -731,7 +731,7 @@ do_flush(struct model *model)
 {
     int64_t at = model->now + (int64_t)draw(model, 4) - 1;
     notice_losses(model, true);
-    cache_flush(model->rig.cache, model->rig.thread, at);
+    cache_flush(model->rig.cache, at);
     if (at <= model->now) {
         model->flush_at = 0;
         flush_all(model);

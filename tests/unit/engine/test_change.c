@@ -161,7 +161,7 @@ START_TEST(what_is_dead_is_a_miss_for_every_change)
     if (_i == 0) {
         cache_set_now(rig.cache, RIG_NOW + 1);
     } else {
-        cache_flush(rig.cache, rig.thread, 0);
+        cache_flush(rig.cache, 0);
     }
     ck_assert_int_eq(cache_arith(rig.cache, rig.thread, "key", 3, false, 1, 0, &value, NULL),
                      CACHE_MISS);

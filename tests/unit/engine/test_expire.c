@@ -112,7 +112,7 @@ END_TEST
 START_TEST(a_flush_brings_all_memory_back)
 {
     unsigned count = fill_half(CACHE_NEVER);
-    cache_flush(rig.cache, rig.thread, 0);
+    cache_flush(rig.cache, 0);
     ck_assert(!is_there(rig_key(key, "n", 0)));
     ck_assert_uint_eq(rig_stats(&rig)->get_flushed, 1);
     rig_settle_long(&rig, 200);
@@ -154,7 +154,7 @@ END_TEST
 START_TEST(what_is_stored_after_a_flush_lives)
 {
     ck_assert_int_eq(rig_set(&rig, "before", "1"), CACHE_OK);
-    cache_flush(rig.cache, rig.thread, RIG_NOW);
+    cache_flush(rig.cache, RIG_NOW);
     ck_assert_int_eq(rig_set(&rig, "after", "2"), CACHE_OK);
     ck_assert(!is_there("before"));
     ck_assert(is_there("after"));
@@ -168,7 +168,7 @@ START_TEST(a_store_that_a_flush_passes_over_lives_when_it_is_committed)
 {
     struct cache_store store;
     ck_assert_int_eq(cache_store_begin(rig.cache, rig.thread, "key", 3, 2, 0, 0, &store), CACHE_OK);
-    cache_flush(rig.cache, rig.thread, 0);
+    cache_flush(rig.cache, 0);
     ck_assert_int_eq(cache_store_write(rig.cache, rig.thread, &store, "ab", 2), CACHE_OK);
     ck_assert_int_eq(cache_store_commit(rig.cache, rig.thread, &store, CACHE_SET, 0, NULL),
                      CACHE_OK);
@@ -179,7 +179,7 @@ END_TEST
 START_TEST(a_flush_to_come_waits_for_its_second)
 {
     ck_assert_int_eq(rig_set(&rig, "key", "1"), CACHE_OK);
-    cache_flush(rig.cache, rig.thread, RIG_NOW + 10);
+    cache_flush(rig.cache, RIG_NOW + 10);
     cache_set_now(rig.cache, RIG_NOW + 9);
     ck_assert(is_there("key"));
     ck_assert_int_eq(rig_set(&rig, "late", "1"), CACHE_OK);
@@ -195,14 +195,14 @@ END_TEST
 START_TEST(a_later_flush_replaces_one_that_is_still_to_come)
 {
     ck_assert_int_eq(rig_set(&rig, "key", "1"), CACHE_OK);
-    cache_flush(rig.cache, rig.thread, RIG_NOW + 10);
-    cache_flush(rig.cache, rig.thread, RIG_NOW + 20);
+    cache_flush(rig.cache, RIG_NOW + 10);
+    cache_flush(rig.cache, RIG_NOW + 20);
     cache_set_now(rig.cache, RIG_NOW + 15);
     ck_assert(is_there("key"));
     cache_set_now(rig.cache, RIG_NOW + 20);
     ck_assert(!is_there("key"));
-    cache_flush(rig.cache, rig.thread, RIG_NOW + 30);
-    cache_flush(rig.cache, rig.thread, 0);
+    cache_flush(rig.cache, RIG_NOW + 30);
+    cache_flush(rig.cache, 0);
     ck_assert_int_eq(rig_set(&rig, "key", "1"), CACHE_OK);
     cache_set_now(rig.cache, RIG_NOW + 40);
     ck_assert(is_there("key"));
@@ -217,7 +217,7 @@ START_TEST(more_flushes_than_generations_bring_nothing_back)
             rig_key(key, "f", flushes * 1000 + i);
             ck_assert_int_eq(set_until(key, 1000, CACHE_NEVER), CACHE_OK);
         }
-        cache_flush(rig.cache, rig.thread, 0);
+        cache_flush(rig.cache, 0);
         if (_i == 1) {
             cache_maintain(rig.cache, rig.thread);
         } else if (_i == 2) {
@@ -284,7 +284,7 @@ START_TEST(a_round_of_the_sweep_passes_no_page_over)
         ck_assert_int_eq(set_until(rig_key(key, "n", i), 1000, CACHE_NEVER), CACHE_OK);
     }
     rig_settle(&rig);
-    cache_flush(rig.cache, rig.thread, 0);
+    cache_flush(rig.cache, 0);
     rig.cache->sweeper.generation = cache_generation(rig.cache); /* as if a round began just now */
     uint32_t swept = 0;
     do {
@@ -397,7 +397,7 @@ START_TEST(a_bounded_round_does_not_say_that_all_was_swept)
         for (unsigned i = 0; i < 3000; i++) {
             rig_must(rig_set(&rig, rig_key(name, "k", i), "v") == CACHE_OK);
         }
-        cache_flush(rig.cache, rig.thread, RIG_NOW);
+        cache_flush(rig.cache, RIG_NOW);
         cache_maintain(rig.cache, rig.thread);
         rig_must(!is_there("k:0") && !is_there("k:2999"));
     }
@@ -415,7 +415,7 @@ START_TEST(a_sweep_that_is_off_goes_on_before_the_generations_run_out)
         for (unsigned i = 0; i < 100; i++) {
             rig_must(rig_set(&rig, rig_key(name, "k", flush * 100 + i), "v") == CACHE_OK);
         }
-        cache_flush(rig.cache, rig.thread, RIG_NOW);
+        cache_flush(rig.cache, RIG_NOW);
         rig_settle(&rig);
         most = rig_stats(&rig)->items > most ? rig_stats(&rig)->items : most;
         /* Nothing was left to the flush itself. */

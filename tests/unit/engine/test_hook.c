@@ -165,7 +165,7 @@ START_TEST(each_dead_item_is_told_while_that_is_wanted)
 
     store_many("c", 100, 300, CACHE_NEVER);
     rig_must(cache_delete(rig.cache, rig.thread, "c:5", 3, 0) == CACHE_OK);
-    cache_flush(rig.cache, rig.thread, 0);
+    cache_flush(rig.cache, 0);
     store_many("c", 10, 300, CACHE_NEVER); /* replaces: c:5 was deleted */
     rig_settle_long(&rig, 100);
     ck_assert_uint_eq(told.flushed, 90);
@@ -218,7 +218,7 @@ START_TEST(a_peek_tells_and_leaves_no_trace)
     cache_set_now(rig.cache, RIG_NOW + 5);
     ck_assert_int_eq(cache_peek(rig.cache, "a", 1, &glimpse), CACHE_MISS);
     ck_assert_int_eq(glimpse.absence, CACHE_EXPIRED);
-    cache_flush(rig.cache, rig.thread, RIG_NOW);
+    cache_flush(rig.cache, RIG_NOW);
     ck_assert_int_eq(cache_peek(rig.cache, "long", 4, &glimpse), CACHE_MISS);
     ck_assert_int_eq(glimpse.absence, CACHE_FLUSHED);
     const struct cache_stats *stats = rig_stats(&rig);

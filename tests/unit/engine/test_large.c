@@ -136,7 +136,7 @@ START_TEST(a_pinned_value_outlives_whatever_happens_to_its_key)
         ck_assert_uint_eq(rig_get(&rig, "key").read.value_len, 50004);
         break;
     case 3:
-        cache_flush(rig.cache, rig.thread, 0);
+        cache_flush(rig.cache, 0);
         rig_settle_long(&rig, 20);
         break;
     case 4:
@@ -160,7 +160,7 @@ START_TEST(a_pinned_value_outlives_whatever_happens_to_its_key)
     if (_i == 0) {
         ck_assert_uint_lt(rig_stats(&rig)->sum.used_chunks, chunks);
     }
-    cache_flush(rig.cache, rig.thread, 0);
+    cache_flush(rig.cache, 0);
     rig_settle_long(&rig, 100);
     check_empty();
 }

@@ -29,7 +29,7 @@ is_there(const char *text)
 static bool
 flush(const char *prefix)
 {
-    return cache_flush_prefix(rig.cache, rig.thread, prefix, (uint32_t)strlen(prefix));
+    return cache_flush_prefix(rig.cache, prefix, (uint32_t)strlen(prefix));
 }
 
 static bool
@@ -234,7 +234,7 @@ START_TEST(without_cas_ids_there_is_no_flush_of_a_prefix)
     struct rig bare;
     rig_open(&bare, &options);
     ck_assert_int_eq(rig_set(&bare, "a:1", "value"), CACHE_OK);
-    ck_assert(!cache_flush_prefix(bare.cache, bare.thread, "a:", 2));
+    ck_assert(!cache_flush_prefix(bare.cache, "a:", 2));
     ck_assert_int_eq(rig_peek(&bare, "a:1").result, CACHE_OK);
     ck_assert(cache_bypass_prefix(bare.cache, "a:", 2, true));
     ck_assert_int_eq(rig_peek(&bare, "a:1").result, CACHE_MISS);

@@ -391,9 +391,9 @@ START_TEST(what_was_flushed_stays_so)
     for (unsigned round = 0; round < 20; round++) { /* more than there are generations */
         ck_assert_int_eq(rig_set(&rig, "old", "v"), CACHE_OK);
         ck_assert_int_eq(rig_set(&rig, "p:old", "v"), CACHE_OK);
-        cache_flush(rig.cache, rig.thread, RIG_NOW);
+        cache_flush(rig.cache, RIG_NOW);
         ck_assert_int_eq(rig_set(&rig, "p:old", "v"), CACHE_OK);
-        ck_assert(cache_flush_prefix(rig.cache, rig.thread, "p:", 2));
+        ck_assert(cache_flush_prefix(rig.cache, "p:", 2));
         ck_assert_int_eq(rig_set(&rig, "p:new", "v"), CACHE_OK);
         ck_assert_int_eq(rig_set(&rig, "new", "v"), CACHE_OK);
         restart();
@@ -419,7 +419,7 @@ START_TEST(a_flush_after_the_restart_covers_what_came_before)
                      CACHE_OK);
     restart();
     ck_assert_int_eq(rig_peek(&rig, "p:a").result, CACHE_OK);
-    ck_assert(cache_flush_prefix(rig.cache, rig.thread, "p:", 2));
+    ck_assert(cache_flush_prefix(rig.cache, "p:", 2));
     ck_assert_int_eq(rig_peek(&rig, "p:a").result, CACHE_MISS);
     rig_close(&rig);
 }
@@ -429,7 +429,7 @@ START_TEST(a_flush_to_come_comes)
 {
     open_cache();
     ck_assert_int_eq(rig_set(&rig, "key", "v"), CACHE_OK);
-    cache_flush(rig.cache, rig.thread, RIG_NOW + 30);
+    cache_flush(rig.cache, RIG_NOW + 30);
     restart_at(RIG_NOW + 10);
     ck_assert_int_eq(rig_peek(&rig, "key").result, CACHE_OK);
     if (_i == 0) {
@@ -483,6 +483,28 @@ START_TEST(a_smaller_limit_is_kept)
     ck_assert_uint_eq(rig_stats(&rig)->items, start.items);
     ck_assert_uint_gt(count_filled(MANY), 0);
     fill(MANY);
+    rig_close(&rig);
+}
+END_TEST
+
+START_TEST(a_smaller_limit_keeps_the_long_items_that_fit)
+{
+    /* Their last pieces lie in classes of all sizes, with nothing in these that could be evicted. */
+    struct cache_options options = options_of(64 * RIG_MB);
+    open_with(&options);
+    char key[32];
+    uint64_t bytes = 0;
+    for (unsigned i = 0; bytes < 55 * RIG_MB; i++) {
+        size_t len = 40000 + (size_t)i * 7919 % 100000;
+        rig_must(rig_set_filled(&rig, rig_key(key, "long", i), len, i) == CACHE_OK);
+        bytes += len;
+    }
+    ck_assert_uint_eq(rig_stats(&rig)->sum.evicted, 0);
+    stop();
+    options = options_of(32 * RIG_MB);
+    open_warm(&options);
+    ck_assert_uint_le(rig_stats(&rig)->memory_used, 32 * RIG_MB);
+    ck_assert_uint_gt(rig_stats(&rig)->bytes, 32 * RIG_MB * 85 / 100);
     rig_close(&rig);
 }
 END_TEST
@@ -964,6 +986,7 @@ main(void)
     tcase_add_loop_test(tcase, a_flush_to_come_comes, 0, 2);
     tcase_add_test(tcase, a_larger_limit_takes_all);
     tcase_add_test(tcase, a_smaller_limit_is_kept);
+    tcase_add_test(tcase, a_smaller_limit_keeps_the_long_items_that_fit);
     tcase_add_test(tcase, items_that_fit_no_longer_are_left_out);
     tcase_add_test(tcase, without_evictions_a_smaller_limit_is_clean);
     tcase_add_test(tcase, other_shapes_of_items_are_left_out);

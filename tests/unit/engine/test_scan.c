@@ -230,7 +230,7 @@ START_TEST(the_dead_are_not_visited)
     scan_to_end(&at);
     ck_assert_uint_eq(seen.all, 3);
     ck_assert_uint_eq(seen.others, 0);
-    cache_flush(rig.cache, rig.thread, RIG_NOW + 5);
+    cache_flush(rig.cache, RIG_NOW + 5);
     store(7, 8);
     scan_to_end(&at);
     ck_assert_uint_eq(seen.all, 4);

@@ -76,7 +76,7 @@ START_TEST(no_item_is_left_when_all_have_gone)
     }
     ck_assert_uint_eq(sum_up().items, rig_stats(&rig)->items);
     ck_assert_uint_gt(sum_up().sizes, 10);
-    cache_flush(rig.cache, rig.thread, RIG_NOW);
+    cache_flush(rig.cache, RIG_NOW);
     rig_settle_long(&rig, 50);
     ck_assert_uint_eq(rig_stats(&rig)->items, 0);
     ck_assert_uint_eq(sum_up().items, 0);

@@ -181,7 +181,7 @@ START_TEST(a_flush_that_is_to_come_comes_for_what_is_read_back)
 {
     store_flagged("never", "1", 0, CACHE_NEVER);
     store_flagged("sooner", "2", 0, RIG_NOW + 5);
-    cache_flush(from.cache, from.thread, RIG_NOW + 10);
+    cache_flush(from.cache, RIG_NOW + 10);
     must_write();
     must_read();
     ck_assert_int_eq(peek(&to, "never").read.expires_at, RIG_NOW + 10);
@@ -194,7 +194,7 @@ START_TEST(what_was_flushed_is_not_written)
     store_flagged("a:1", "1", 0, CACHE_NEVER);
     store_flagged("b:1", "1", 0, CACHE_NEVER);
     store_flagged("c:1", "1", 0, CACHE_NEVER);
-    ck_assert(cache_flush_prefix(from.cache, from.thread, "a:", 2));
+    ck_assert(cache_flush_prefix(from.cache, "a:", 2));
     ck_assert(cache_bypass_prefix(from.cache, "b:", 2, true));
     must_write();
     must_read();

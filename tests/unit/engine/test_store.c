@@ -402,7 +402,7 @@ START_TEST(several_caches_do_not_know_of_each_other)
                              CACHE_OK);
         }
     }
-    cache_flush(rigs[2].cache, rigs[2].thread, 0);
+    cache_flush(rigs[2].cache, 0);
     for (unsigned n = 0; n < 1000; n++) {
         for (unsigned i = 0; i < 5; i++) {
             ck_assert_int_eq(rig_holds_filled(&rigs[i], rig_key(key, "n", n), 100 + i, n * 5 + i),
