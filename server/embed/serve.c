@@ -298,7 +298,7 @@ larder_serve(struct larder *cache, const struct larder_serve_options *options,
 {
     static const struct larder_serve_options defaults = LARDER_SERVE_OPTIONS_INIT;
     struct report_text text;
-    if (!report_open(&text, error, error_cap) || out == NULL) {
+    if (!report_open(&text, error, error_cap) || cache == NULL || out == NULL) {
         return LARDER_BAD_OPTION;
     }
     if (!larder_same_build(cache, PACKAGE_VERSION)) {

@@ -8,7 +8,9 @@
  *
  * The library starts no thread unless it is asked to serve or to follow a database, writes to no
  * standard stream, leaves signals and the locale alone, and does not end the process: what a host
- * may get wrong is answered with a result.  Its heap is the host's malloc().
+ * may get wrong is answered with a result; so is a NULL where something has to be, with
+ * LARDER_BAD_OPTION or LARDER_BAD_KEY, and calls that answer nothing do nothing then.  Its heap is the
+ * host's malloc().
  *
  * Structures that may grow begin with a version.  The caller says with it which one was compiled
  * in; LARDER_X_INIT, or larder_x_init() where macros cannot be had, fills in the defaults.  All
