@@ -88,6 +88,7 @@ with_file(struct larder *cache, file_fn *run, const char *path, uint64_t *items,
     struct cache_thread *thread = cache_thread_open(cache->cache);
     if (thread == NULL) {
         errno = ENOMEM;
+        report_end(&text, LARDER_SYSTEM);
         return LARDER_SYSTEM;
     }
     struct snapshot_options options = { .now = clock_unix_s() };

@@ -32,9 +32,10 @@ start(struct larder_hook *hook, const char *rules_file, const struct report_text
                           " id");
         return LARDER_BAD_OPTION;
     }
+    errno = 0;
     if (!rules_load(rules_file, &hook->rules, why, sizeof(why))) {
         report_put(error, "%s", why);
-        return LARDER_BAD_OPTION;
+        return errno == ENOMEM ? LARDER_SYSTEM : LARDER_BAD_OPTION;
     }
     if (hook->rules->warning[0] != '\0') {
         log_line("%s", hook->rules->warning);
@@ -82,6 +83,7 @@ larder_hook_mysql(struct larder *cache, const char *rules_file, larder_log_fn *l
 #endif
     struct larder_hook *hook = calloc(1, sizeof(*hook));
     if (hook == NULL) {
+        report_end(&text, LARDER_SYSTEM);
         return LARDER_SYSTEM;
     }
     hook->cache = cache;
@@ -96,6 +98,7 @@ larder_hook_mysql(struct larder *cache, const char *rules_file, larder_log_fn *l
         }
         free(hook);
         errno = saved;
+        report_end(&text, result);
         return result;
     }
     /* relaxed: one thread at a time closes the cache */

@@ -595,6 +595,8 @@ struct larder_server;
  * Serves the cache to clients of the memcached protocols (classic, meta and binary), by threads of
  * its own that block all signals: one that accepts, `threads` workers, and one that does the work
  * of larder_maintain().  When it returns clients can connect.  Several servers may serve one cache.
+ * The loop of its first thread is libevent's, which says on the standard error what it lacks memory
+ * for, unless the host has called event_set_log_callback().
  *
  * options   borrowed for the call; NULL for the defaults: 127.0.0.1, a port that the system chooses
  * server    out, the caller's until larder_server_stop(); set on LARDER_OK only
