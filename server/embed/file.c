@@ -78,7 +78,7 @@ with_file(struct larder *cache, file_fn *run, const char *path, uint64_t *items,
     struct report_text text;
     char absolute[SNAPSHOT_PATH_MAX + 1];
     char why[SNAPSHOT_ERROR_CAP] = "";
-    if (!report_open(&text, error, error_cap)) {
+    if (!report_open(&text, error, error_cap) || cache == NULL) {
         return LARDER_BAD_OPTION;
     }
     if (!absolute_path(path, absolute)) {
@@ -88,6 +88,7 @@ with_file(struct larder *cache, file_fn *run, const char *path, uint64_t *items,
     struct cache_thread *thread = cache_thread_open(cache->cache);
     if (thread == NULL) {
         errno = ENOMEM;
+        report_end(&text, LARDER_SYSTEM);
         return LARDER_SYSTEM;
     }
     struct snapshot_options options = { .now = clock_unix_s() };

@@ -87,8 +87,8 @@ static inline enum larder_result
 get_one(struct larder *cache, const void *key, size_t key_len, void *buf, size_t buf_cap,
         size_t *value_len, uint64_t *cas)
 {
-    if (!key_good(key, key_len)) {
-        return LARDER_BAD_KEY;
+    if (!call_good(cache, key, key_len)) {
+        return call_bad(cache);
     }
     if (!bytes_good(buf, buf_cap)) {
         return LARDER_BAD_OPTION;
@@ -170,13 +170,13 @@ larder_get_batch(struct larder *cache, struct larder_get *gets, size_t count)
 {
     struct cache_read reads[CACHE_BATCH_MAX];
     struct larder_get *of_read[CACHE_BATCH_MAX];
-    size_t next = 0;
+    size_t next = gets != NULL ? 0 : count;
     while (next < count) {
         unsigned grouped = 0;
         while (next < count && grouped < CACHE_BATCH_MAX) {
             struct larder_get *get = &gets[next++];
-            if (!key_good(get->key, get->key_len)) {
-                get->result = LARDER_BAD_KEY;
+            if (!call_good(cache, get->key, get->key_len)) {
+                get->result = call_bad(cache);
                 continue;
             }
             if (!bytes_good(get->buf, get->buf_cap)) {
@@ -274,8 +274,8 @@ view_value(struct larder *cache, struct call *call, struct cache_read *read,
 enum larder_result
 larder_get_view(struct larder *cache, const void *key, size_t key_len, struct larder_view *view)
 {
-    if (!key_good(key, key_len)) {
-        return LARDER_BAD_KEY;
+    if (!call_good(cache, key, key_len)) {
+        return call_bad(cache);
     }
     if (view == NULL) {
         return LARDER_BAD_OPTION;
@@ -308,10 +308,10 @@ size_t
 larder_view_pieces(struct larder *cache, const struct larder_view *view, size_t from,
                    struct larder_piece *pieces, size_t max)
 {
-    if (from >= view->value_len || max == 0) {
+    if (cache == NULL || view == NULL || pieces == NULL || from >= view->value_len) {
         return 0;
     }
-    if (view->pin == NULL) {
+    if (view->pin == NULL && max > 0) {
         pieces[0] =
             (struct larder_piece){ (const uint8_t *)view->block + from, view->value_len - from };
         return 1;
@@ -333,6 +333,9 @@ larder_view_pieces(struct larder *cache, const struct larder_view *view, size_t 
 void
 larder_release(struct larder *cache, struct larder_view *view)
 {
+    if (cache == NULL || view == NULL) {
+        return;
+    }
     free(view->block);
     if (view->pin != NULL) {
         struct cache_pin *pin = view->pin;
@@ -443,8 +446,8 @@ larder_fetch(struct larder *cache, struct larder_fetch *fetch)
     if (fetch == NULL || fetch->version != LARDER_FETCH_VERSION) {
         return LARDER_BAD_OPTION;
     }
-    if (!key_good(fetch->key, fetch->key_len)) {
-        return LARDER_BAD_KEY;
+    if (!call_good(cache, fetch->key, fetch->key_len)) {
+        return call_bad(cache);
     }
     if (!bytes_good(fetch->buf, fetch->buf_cap)) {
         return LARDER_BAD_OPTION;

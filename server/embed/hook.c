@@ -32,9 +32,10 @@ start(struct larder_hook *hook, const char *rules_file, const struct report_text
                           " id");
         return LARDER_BAD_OPTION;
     }
+    errno = 0;
     if (!rules_load(rules_file, &hook->rules, why, sizeof(why))) {
         report_put(error, "%s", why);
-        return LARDER_BAD_OPTION;
+        return errno == ENOMEM ? LARDER_SYSTEM : LARDER_BAD_OPTION;
     }
     if (hook->rules->warning[0] != '\0') {
         log_line("%s", hook->rules->warning);
@@ -66,7 +67,8 @@ larder_hook_mysql(struct larder *cache, const char *rules_file, larder_log_fn *l
                   struct larder_hook **out, char *error, size_t error_cap)
 {
     struct report_text text;
-    if (!report_open(&text, error, error_cap) || rules_file == NULL || out == NULL) {
+    if (!report_open(&text, error, error_cap) || cache == NULL || rules_file == NULL ||
+        out == NULL) {
         return LARDER_BAD_OPTION;
     }
     if (!larder_same_build(cache, PACKAGE_VERSION)) {
@@ -81,6 +83,7 @@ larder_hook_mysql(struct larder *cache, const char *rules_file, larder_log_fn *l
 #endif
     struct larder_hook *hook = calloc(1, sizeof(*hook));
     if (hook == NULL) {
+        report_end(&text, LARDER_SYSTEM);
         return LARDER_SYSTEM;
     }
     hook->cache = cache;
@@ -95,6 +98,7 @@ larder_hook_mysql(struct larder *cache, const char *rules_file, larder_log_fn *l
         }
         free(hook);
         errno = saved;
+        report_end(&text, result);
         return result;
     }
     /* relaxed: one thread at a time closes the cache */
@@ -106,25 +110,31 @@ larder_hook_mysql(struct larder *cache, const char *rules_file, larder_log_fn *l
 const char *
 larder_hook_state(struct larder_hook *hook)
 {
-    return hook_state_name(hook->hook);
+    return hook != NULL ? hook_state_name(hook->hook) : "stopped";
 }
 
 void
 larder_hook_stats_visit(struct larder_hook *hook, larder_hook_stat_fn *visit, void *arg)
 {
-    hook_stats(hook->hook, visit, arg);
+    if (hook != NULL && visit != NULL) {
+        hook_stats(hook->hook, visit, arg);
+    }
 }
 
 void
 larder_hook_pause(struct larder_hook *hook)
 {
-    hook_pause(hook->hook);
+    if (hook != NULL) {
+        hook_pause(hook->hook);
+    }
 }
 
 void
 larder_hook_resume(struct larder_hook *hook)
 {
-    hook_resume(hook->hook);
+    if (hook != NULL) {
+        hook_resume(hook->hook);
+    }
 }
 
 /* -- waiting ----------------------------------------------------------------------------------- */
@@ -165,7 +175,7 @@ larder_hook_wait(struct larder_hook *hook, const char *gtid, uint32_t timeout_ms
 {
     struct wait wait = { .mutex = PTHREAD_MUTEX_INITIALIZER, .told_one = PTHREAD_COND_INITIALIZER };
     uint64_t ticket = 0;
-    if (gtid == NULL) {
+    if (hook == NULL || gtid == NULL) {
         return LARDER_BAD_OPTION;
     }
     switch (hook_wait(hook->hook, gtid, strlen(gtid), timeout_ms, tell, &wait, &ticket)) {

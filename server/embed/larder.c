@@ -333,6 +333,9 @@ call_take_first_or_shared(struct larder *cache, unsigned slot)
 void
 larder_flush(struct larder *cache)
 {
+    if (cache == NULL) {
+        return;
+    }
     struct call call = call_begin(cache);
     cache_flush(call.cache, cache_now(call.cache));
     call_end(&call);
@@ -344,7 +347,7 @@ larder_flush_prefix(struct larder *cache, const void *prefix, size_t prefix_len)
     if (prefix_len > LARDER_KEY_LEN_MAX || !bytes_good(prefix, prefix_len)) {
         return LARDER_BAD_KEY;
     }
-    if (cache->cas_disabled) {
+    if (cache == NULL || cache->cas_disabled) {
         return LARDER_BAD_OPTION;
     }
     struct call call = call_take(cache);
@@ -356,7 +359,7 @@ larder_flush_prefix(struct larder *cache, const void *prefix, size_t prefix_len)
 enum larder_result
 larder_set_memory_limit(struct larder *cache, uint64_t memory_limit)
 {
-    if (!cache_set_memory_limit(cache->cache, memory_limit)) {
+    if (cache == NULL || !cache_set_memory_limit(cache->cache, memory_limit)) {
         return LARDER_BAD_OPTION;
     }
     atomic_store_explicit(&cache->memory_limit, memory_limit,
@@ -367,6 +370,9 @@ larder_set_memory_limit(struct larder *cache, uint64_t memory_limit)
 int
 larder_maintain(struct larder *cache)
 {
+    if (cache == NULL) {
+        return 0;
+    }
     struct call call = call_take(cache);
     bool more = cache_maintain(call.cache, call.thread);
     call_release(&call);

@@ -120,6 +120,20 @@ key_good(const void *key, size_t key_len)
     return key != NULL && key_len >= 1 && key_len <= LARDER_KEY_LEN_MAX;
 }
 
+/** The cache and the key of a call. */
+static inline bool
+call_good(const struct larder *cache, const void *key, size_t key_len)
+{
+    return cache != NULL && key_good(key, key_len);
+}
+
+/** What a call that is not good is answered with. */
+static inline enum larder_result
+call_bad(const struct larder *cache)
+{
+    return cache == NULL ? LARDER_BAD_OPTION : LARDER_BAD_KEY;
+}
+
 /** Whether a buffer of the host's is one. */
 static inline bool
 bytes_good(const void *at, size_t len)

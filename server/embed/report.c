@@ -2,8 +2,10 @@
 
 #include "embed/report.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 /** log_sink.line() */
 static void
@@ -42,4 +44,14 @@ report_put(const struct report_text *text, const char *format, ...)
         (void)vsnprintf(text->at, text->cap, format, args);
     }
     va_end(args);
+}
+
+void
+report_end(const struct report_text *text, enum larder_result result)
+{
+    int error = errno;
+    if (result == LARDER_SYSTEM && text->cap > 0 && text->at[0] == '\0') {
+        report_put(text, "%s", strerror(error));
+    }
+    errno = error;
 }

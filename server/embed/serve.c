@@ -298,7 +298,7 @@ larder_serve(struct larder *cache, const struct larder_serve_options *options,
 {
     static const struct larder_serve_options defaults = LARDER_SERVE_OPTIONS_INIT;
     struct report_text text;
-    if (!report_open(&text, error, error_cap) || out == NULL) {
+    if (!report_open(&text, error, error_cap) || cache == NULL || out == NULL) {
         return LARDER_BAD_OPTION;
     }
     if (!larder_same_build(cache, PACKAGE_VERSION)) {
@@ -311,6 +311,7 @@ larder_serve(struct larder *cache, const struct larder_serve_options *options,
     }
     struct larder_server *server = calloc(1, sizeof(*server));
     if (server == NULL) {
+        report_end(&text, LARDER_SYSTEM);
         return LARDER_SYSTEM;
     }
     server->cache = cache;
@@ -326,6 +327,7 @@ larder_serve(struct larder *cache, const struct larder_serve_options *options,
         int saved = errno;
         free_server(server);
         errno = saved;
+        report_end(&text, result);
     } else {
         /* relaxed: one thread at a time closes the cache */
         atomic_fetch_add_explicit(&cache->users, 1, memory_order_relaxed);

@@ -32,7 +32,7 @@ views_held(const struct larder *cache)
 enum larder_result
 larder_stats(struct larder *cache, struct larder_stats *stats)
 {
-    if (stats == NULL || stats->version != LARDER_STATS_VERSION) {
+    if (cache == NULL || stats == NULL || stats->version != LARDER_STATS_VERSION) {
         return LARDER_BAD_OPTION;
     }
     struct cache_stats *engine = read_stats(cache);
@@ -117,6 +117,9 @@ figure(const struct cache_stats *stats, const struct named *named)
 enum larder_result
 larder_stats_visit(struct larder *cache, larder_stat_fn *visit, void *arg)
 {
+    if (cache == NULL || visit == NULL) {
+        return LARDER_BAD_OPTION;
+    }
     struct cache_stats *stats = read_stats(cache);
     if (stats == NULL) {
         return LARDER_SYSTEM;
@@ -132,7 +135,7 @@ larder_stats_visit(struct larder *cache, larder_stat_fn *visit, void *arg)
 enum larder_result
 larder_stat(struct larder *cache, const char *name, uint64_t *value)
 {
-    if (name == NULL || value == NULL) {
+    if (cache == NULL || name == NULL || value == NULL) {
         return LARDER_BAD_OPTION;
     }
     if (strcmp(name, VIEWS_NAME) == 0) {
@@ -193,7 +196,8 @@ enum larder_result
 larder_scan(struct larder *cache, uint64_t *cursor, struct larder_item *items, size_t items_max,
             size_t *items_len)
 {
-    if (cursor == NULL || items == NULL || items_len == NULL || items_max < LARDER_SCAN_ITEMS) {
+    if (cache == NULL || cursor == NULL || items == NULL || items_len == NULL ||
+        items_max < LARDER_SCAN_ITEMS) {
         return LARDER_BAD_OPTION;
     }
     struct cache_scan walk = { .at = *cursor };

@@ -36,9 +36,12 @@ static enum cache_result
 store_in_steps(struct call *call, struct larder_store *wish, enum cache_store_mode mode)
 {
     struct cache_store store;
+    /* A length that no item has, but no such sum with the key's that it wraps. */
+    uint64_t value_len =
+        wish->value_len <= CACHE_ITEM_SIZE_LIMIT ? wish->value_len : CACHE_ITEM_SIZE_LIMIT + 1u;
     enum cache_result result =
-        cache_store_begin(call->cache, call->thread, wish->key, (uint32_t)wish->key_len,
-                          wish->value_len, wish->flags, expires_at(call, wish->ttl_s), &store);
+        cache_store_begin(call->cache, call->thread, wish->key, (uint32_t)wish->key_len, value_len,
+                          wish->flags, expires_at(call, wish->ttl_s), &store);
     if (result == CACHE_OK && wish->value_len > 0) {
         result = cache_store_write(call->cache, call->thread, &store, wish->value, wish->value_len);
     }
@@ -84,8 +87,8 @@ store_good(struct larder *cache, struct larder_store *wish, enum cache_store_mod
 static enum larder_result
 store_checked(struct larder *cache, struct larder_store *wish, enum cache_store_mode mode)
 {
-    if (!key_good(wish->key, wish->key_len)) {
-        return LARDER_BAD_KEY;
+    if (!call_good(cache, wish->key, wish->key_len)) {
+        return call_bad(cache);
     }
     if (!bytes_good(wish->value, wish->value_len)) {
         return LARDER_BAD_OPTION;
@@ -142,7 +145,7 @@ enum larder_result
 larder_set(struct larder *cache, const void *key, size_t key_len, const void *value,
            size_t value_len, uint32_t ttl_s)
 {
-    bool short_one = key_good(key, key_len) && value_len <= CACHE_COPY_MAX && value != NULL;
+    bool short_one = call_good(cache, key, key_len) && value_len <= CACHE_COPY_MAX && value != NULL;
     if (__builtin_expect(!short_one, 0)) {
         return store_plain(cache, CACHE_SET, key, key_len, value, value_len, ttl_s);
     }
@@ -229,8 +232,8 @@ static enum larder_result
 arith(struct larder *cache, const void *key, size_t key_len, const struct count *count,
       uint64_t *value)
 {
-    if (!key_good(key, key_len)) {
-        return LARDER_BAD_KEY;
+    if (!call_good(cache, key, key_len)) {
+        return call_bad(cache);
     }
     struct call call = call_begin(cache);
     uint64_t number = 0;
@@ -291,8 +294,8 @@ larder_decr_or_add(struct larder *cache, const void *key, size_t key_len, uint64
 enum larder_result
 larder_touch(struct larder *cache, const void *key, size_t key_len, uint32_t ttl_s)
 {
-    if (!key_good(key, key_len)) {
-        return LARDER_BAD_KEY;
+    if (!call_good(cache, key, key_len)) {
+        return call_bad(cache);
     }
     struct call call = call_begin(cache);
     enum cache_result result =
@@ -304,8 +307,8 @@ larder_touch(struct larder *cache, const void *key, size_t key_len, uint32_t ttl
 static enum larder_result
 delete_if(struct larder *cache, const void *key, size_t key_len, uint64_t cas)
 {
-    if (!key_good(key, key_len)) {
-        return LARDER_BAD_KEY;
+    if (!call_good(cache, key, key_len)) {
+        return call_bad(cache);
     }
     struct call call = call_begin(cache);
     enum cache_result result = cache_delete(call.cache, call.thread, key, (uint32_t)key_len, cas);
@@ -329,8 +332,8 @@ larder_delete_cas(struct larder *cache, const void *key, size_t key_len, uint64_
 enum larder_result
 larder_mark_stale(struct larder *cache, const void *key, size_t key_len, uint32_t ttl_s)
 {
-    if (!key_good(key, key_len)) {
-        return LARDER_BAD_KEY;
+    if (!call_good(cache, key, key_len)) {
+        return call_bad(cache);
     }
     struct call call = call_begin(cache);
     struct cache_invalidation how = { .stale = true,

@@ -8,7 +8,9 @@
  *
  * The library starts no thread unless it is asked to serve or to follow a database, writes to no
  * standard stream, leaves signals and the locale alone, and does not end the process: what a host
- * may get wrong is answered with a result.  Its heap is the host's malloc().
+ * may get wrong is answered with a result; so is a NULL where something has to be, with
+ * LARDER_BAD_OPTION or LARDER_BAD_KEY, and calls that answer nothing do nothing then.  Its heap is the
+ * host's malloc().
  *
  * Structures that may grow begin with a version.  The caller says with it which one was compiled
  * in; LARDER_X_INIT, or larder_x_init() where macros cannot be had, fills in the defaults.  All
@@ -593,6 +595,8 @@ struct larder_server;
  * Serves the cache to clients of the memcached protocols (classic, meta and binary), by threads of
  * its own that block all signals: one that accepts, `threads` workers, and one that does the work
  * of larder_maintain().  When it returns clients can connect.  Several servers may serve one cache.
+ * The loop of its first thread is libevent's, which says on the standard error what it lacks memory
+ * for, unless the host has called event_set_log_callback().
  *
  * options   borrowed for the call; NULL for the defaults: 127.0.0.1, a port that the system chooses
  * server    out, the caller's until larder_server_stop(); set on LARDER_OK only

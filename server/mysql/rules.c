@@ -158,11 +158,26 @@ read_root(struct rules_reader *reader, const config_setting_t *root)
     return rules_read_source(reader, source) && rules_read_tables(reader, tables);
 }
 
+#define LIBCONFIG_MEMORY      (64u * 1024) /* bytes that it needs at least */
+#define LIBCONFIG_MEMORY_BYTE 64u          /* for each byte of the file: what `a=1;` comes to */
+
+/** Whether there is the memory that libconfig needs for a text: it does not look whether it gets any,
+ * and dies without. */
+static bool
+has_memory_for(struct bytes text)
+{
+    void *volatile all = /* else the compiler leaves malloc() out */
+        malloc(LIBCONFIG_MEMORY + text.len * LIBCONFIG_MEMORY_BYTE);
+    bool has = all != NULL;
+    free(all);
+    return has;
+}
+
 static bool
 read_text(struct rules_reader *reader, struct bytes text)
 {
     config_t config;
-    char *copy = malloc(text.len + 1);
+    char *copy = has_memory_for(text) ? malloc(text.len + 1) : NULL;
     if (copy == NULL) {
         return rules_fail(reader, 0, "out of memory for the rules");
     }

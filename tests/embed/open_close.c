@@ -12,12 +12,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CACHES   1000u
+#ifndef __SANITIZE_ADDRESS__
+#define CACHES 10000u
+#else
+#define CACHES 1000u
+#endif
 #define TOGETHER 3u   /* of them are open at a time */
 #define ITEMS    20u  /* of each cache */
 #define WARM_UP  500u /* caches, after which the heap has what it needs */
 /* Bytes that resident memory may grow by in all, as the heap finds other places for its blocks:
- * with ten thousand caches as with a thousand.  What a cache has of its heap is several KiB. */
+ * however many caches there are.  What a cache has of its heap is several KiB. */
 #define GROWTH_MAX (768u * 1024)
 
 static unsigned caches = CACHES;

@@ -295,6 +295,7 @@ static void
 stops_while_everyone_is_busy(void)
 {
     struct larder *caches[2] = { open_cache(8u << 20), open_cache(8u << 20) };
+    CHECK(set(caches[0], "host", "1") == LARDER_OK && set(caches[1], "host", "1") == LARDER_OK);
     for (unsigned round = 0; round < 6; round++) {
         struct busy clients[8];
         struct larder_server *servers[3] = { NULL };

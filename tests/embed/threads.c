@@ -8,12 +8,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define THREADS_MANY 400u /* more than there are slots of their own */
-#define THREADS_FEW  8u
-#define CACHES       3u
-#define KEYS         300u
-#define LEN_MAX      40000u /* bytes; some values are longer than what a get copies without a pin */
+#define THREADS_MANY  400u /* more than there are slots of their own */
+#define THREADS_FEW   8u
+#define THREADS_SHORT 4000u /* one after the other */
+#define CACHES        3u
+#define KEYS          300u
+#define LEN_MAX       40000u /* bytes; some values are longer than what a get copies without a pin */
 
 struct host {
     struct larder *caches[CACHES];
@@ -296,9 +298,69 @@ threads_come_and_go(void)
     close_caches(&host);
 }
 
+/* One call in each of two caches, and the end. */
+static void *
+call_and_end(void *arg)
+{
+    struct host *host = arg;
+    uint32_t number = 1;
+    for (unsigned i = 0; i < 2; i++) {
+        (void)!larder_get(host->caches[i], &number, sizeof(number), NULL, 0, NULL);
+    }
+    atomic_fetch_add_explicit(&host->gets, 2, memory_order_relaxed);
+    return NULL;
+}
+
+static size_t
+resident_bytes(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    CHECK(file != NULL && fscanf(file, "%*u %lu", &pages) == 1);
+    if (file != NULL) {
+        fclose(file);
+    }
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* A slot that stays with a thread that has gone would cost each cache its counters, tens of KiB. */
+static void
+thousands_of_threads_leave_no_slot_behind(void)
+{
+    struct host host;
+    size_t before = 0;
+    open_caches(&host);
+    for (unsigned i = 0; i < THREADS_SHORT; i++) {
+        pthread_t thread;
+        CHECK(pthread_create(&thread, NULL, call_and_end, &host) == 0);
+        CHECK(pthread_join(thread, NULL) == 0);
+        if (i == 10) {
+            before = resident_bytes();
+        }
+    }
+    size_t grown = resident_bytes() - before;
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    CHECK(grown < (1u << 20) || grown > SIZE_MAX / 2);
+#else
+    (void)grown;
+#endif
+    struct larder_stats stats;
+    uint64_t counted = 0;
+    memset(&stats, 0, sizeof(stats));
+    stats.version = LARDER_STATS_VERSION;
+    for (unsigned i = 0; i < CACHES; i++) {
+        CHECK(larder_stats(host.caches[i], &stats) == LARDER_OK);
+        counted += stats.get_misses;
+        larder_close(&host.caches[i]);
+    }
+    CHECK(counted == 2 * (uint64_t)THREADS_SHORT &&
+          counted == atomic_load_explicit(&host.gets, memory_order_relaxed));
+}
+
 int
 main(void)
 {
+    RUN(thousands_of_threads_leave_no_slot_behind); /* while slots are free */
     RUN(few_threads_see_whole_values);
     RUN(more_threads_than_slots_see_whole_values);
     RUN(threads_without_a_slot_take_turns);
