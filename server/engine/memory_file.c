@@ -311,10 +311,27 @@ write_meta(const struct memory_file *file, const uint8_t *meta, size_t len)
     return false;
 }
 
+/** Whether the path still leads to the file: a description beside another one, or beside none,
+ * would keep the next start from beginning. */
+static bool
+is_in_place(const struct memory_file *file)
+{
+    struct stat ours;
+    struct stat there;
+    return fstat(file->fd, &ours) == 0 && stat(file->path, &there) == 0 &&
+           ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
 bool
 memory_file_end(struct memory_file *file, uint64_t id, const uint8_t *meta, size_t len, char *text)
 {
     assert(id != 0 && file->id == 0);
+    if (!is_in_place(file)) {
+        snprintf(text, CACHE_START_TEXT_MAX,
+                 "%.200s has been removed or replaced while it was in use: its items are not kept",
+                 file->path);
+        return false;
+    }
     if (!write_header(file, id) || fdatasync(file->fd) != 0) {
         memory_file_say(text, "%.200s cannot be written: %s", file->path, strerror(errno));
         return false;

@@ -237,8 +237,9 @@ class Generator(text.Generator):
         flags += self.some(b"q", b"I", b"T" + self.exptime(), b"F%d" % rng.randrange(1 << 32), share=0.15)
         mode = rng.choice((b"", b"", b"", b"MS", b"ME", b"MA", b"MP", b"MR"))
         # What is counted with stays short, and else begins with a letter, as in text.py.
+        # Nor do numbers grow by digits: 1.6.18 misreads some from 2^63 up, see rules.number_from_2_63(); ROWS has small ones.
         if key in self.number_keys:
-            value = value[:100]
+            value = (b"x" if mode in (b"MA", b"MP") else b"") + value[:99]
         elif mode in (b"MA", b"MP"):
             value = b"x" + value
         elif value:
@@ -338,6 +339,8 @@ ROWS = (
     ("ma with q and v", b"ms @ 1\r\n5\r\nma @ q v\r\nmg @ v\r\n", b"HD\r\nVA 1\r\n6\r\n"),
     ("ma with q and v", b"ma @ N0 J7 q v\r\nmg @ v\r\n", b"VA 1\r\n7\r\n"),
     (None, b"ma @ q v\r\nms @ 1\r\nx\r\nma @ q v\r\n", b"NF\r\nHD\r\n" + NO_NUMBER),
+    # numbers
+    (None, b"ms @ 1\r\n5\r\nms @ 1 MA\r\n7\r\nms @ 1 MP\r\n1\r\nma @ v\r\n", b"HD\r\nHD\r\nHD\r\nVA 3\r\n158\r\n"),
     # time
     ("time left of what is over", b"ma @ N30 v\r\nma @ T-1 v t\r\nmg @\r\n", b"VA 1\r\n0\r\nVA 1 t-1\r\n1\r\nEN\r\n"),
     ("time left of what is over", b"ms @ 1\r\nx\r\nmg @ T-1 t\r\nmg @\r\n", b"HD\r\nHD t-1\r\nEN\r\n"),
@@ -355,7 +358,7 @@ ROWS = (
     ("tombstones", _SET + b"md @ x\r\nmg @ s f t v\r\n", b"HD\r\nHD\r\nVA 0 s0 f0 t-1\r\n\r\n"),
     ("tombstones", _SET + b"md @ x I\r\nmg @ s f v\r\nmg @ s v\r\nms @ 1\r\nz\r\nmg @ v\r\n",
      b"HD\r\nHD\r\nVA 0 s0 f0 X W\r\n\r\nVA 0 s0 Z X\r\n\r\nHD\r\nVA 1\r\nz\r\n"),
-    ("fetch by id", b"ms @ 2\r\nab\r\nmg @ v C99\r\nms @ 2 E77\r\ncd\r\nmg @ v C77\r\nmg @ v C78\r\n",
+    ("fetch by id", b"ms @ 2\r\nab\r\nmg @ v " + NEVER_ID + b"\r\nms @ 2 E77\r\ncd\r\nmg @ v C77\r\nmg @ v C78\r\n",
      b"HD\r\nVA 2\r\nab\r\nHD\r\nHD\r\nVA 2\r\ncd\r\n"),
     ("append that creates", b"ms @ 2 MA\r\nab\r\nms @ 2 MA N0 T5 F3\r\nab\r\nms @ 2 MP N0 s\r\ncd\r\nmg @ v t f\r\n",
      b"NS\r\nHD\r\nHD s4\r\nVA 4 t-1 f3\r\ncdab\r\n"),

@@ -659,6 +659,31 @@ START_TEST(a_save_that_cannot_write_says_so)
 }
 END_TEST
 
+/* It told of items that are kept, and the description that it left kept the next start from
+ * beginning. */
+START_TEST(a_file_that_was_taken_away_keeps_nothing)
+{
+    char text[CACHE_START_TEXT_MAX];
+    for (unsigned replaced = 0; replaced < 2; replaced++) {
+        open_cache();
+        fill(10);
+        ck_assert_int_eq(unlink(path), 0);
+        if (replaced != 0) {
+            int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+            ck_assert_int_ge(fd, 0);
+            close(fd);
+        }
+        ck_assert(!cache_save(rig.cache, text));
+        ck_assert(strstr(text, "has been removed or replaced") != NULL);
+        ck_assert_int_ne(access(meta_path, F_OK), 0);
+        rig_close(&rig);
+        open_cache(); /* as a new one */
+        ck_assert_uint_eq(count_filled(10), 0);
+        rig_close(&rig);
+    }
+}
+END_TEST
+
 static void
 write_file(const char *name, const void *bytes, size_t len)
 {
@@ -996,6 +1021,7 @@ main(void)
     tcase_add_test(tcase, one_file_serves_one_cache);
     tcase_add_test(tcase, a_save_waits_for_no_one);
     tcase_add_test(tcase, a_save_that_cannot_write_says_so);
+    tcase_add_test(tcase, a_file_that_was_taken_away_keeps_nothing);
     tcase_add_test(tcase, files_of_others_are_refused);
     tcase_add_test(tcase, a_path_that_cannot_be_is_refused);
     tcase_add_test(tcase, the_image_itself_is_good);
