@@ -382,7 +382,7 @@ check_sizes(struct parser *parser)
         return options_fail(
             parser, OPTIONS_EXIT_USAGE,
             "slab_chunk_max (bytes: %u) cannot be larger than -I (item_size_max %u)\n"
-            "-o slab_chunk_max takes kilobytes",
+            "-o slab_chunk_max takes kilobytes: lower it, or raise -I",
             chunk_max, item_max);
     }
     if (item_max % chunk_max != 0) {
