@@ -90,8 +90,6 @@ static const char help_extended[] =
     "   - lru_crawler_tocrawl: chunks of a class looked at in a row (default: 0, all)\n"
     "   - mysql_hook:         file of rules, see larder-hook(5): follows a MySQL or MariaDB server and voids\n"
     "                         what its changes make wrong\n"
-    "                         (--hook-check <file>: tries the rules; --hook-print <file> [log...]: shows what\n"
-    "                         they do)\n"
     "   - load:               file written by \"larder snapshot\": start with its items\n"
     "   - load_if_there:      the same, and it may be missing\n"
     "   - snapshot_dir:       folder for \"larder snapshot\", which then takes names in it and nothing else\n"
@@ -158,7 +156,10 @@ options_print_help(FILE *out)
     fputs(help_tls, out);
 #endif
     fputs(
-        "Environment:\n"
+        "In place of a server, and of all other options:\n"
+    "    --hook-check <file>   tries the rules of -o mysql_hook=<file>: what will not work\n"
+    "    --hook-print <file> [<log>...] prints what they do, of these binary logs or from now on\n"
+    "Environment:\n"
         "MEMCACHED_PORT_FILENAME   file that gets the ports: lines \"TCP INET: <port>\", \"TCP INET6: <port>\",\n"
         "                          \"UDP INET: <port>\", \"UDP INET6: <port>\"\n"
 #ifdef HAVE_SASL

@@ -92,11 +92,11 @@ hook_setup_start(struct hook_setup *setup, struct cache *cache, const struct set
         return OPTIONS_EXIT_USAGE;
     }
     if (!rules_load(settings->mysql_hook, &setup->rules, error, sizeof(error))) {
-        log_line("%s", error);
+        log_line("-o mysql_hook: %s", error);
         return OPTIONS_EXIT_USAGE;
     }
     if (setup->rules->warning[0] != '\0') {
-        log_line("%s", setup->rules->warning);
+        log_line("-o mysql_hook: %s", setup->rules->warning);
     }
     struct hook_options options = {
         .rules = setup->rules,

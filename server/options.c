@@ -5,6 +5,7 @@
 #include "options_priv.h"
 
 #include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,18 +250,65 @@ note_asked(struct parser *parser, int option)
     }
 }
 
+#define FIELD(name) offsetof(struct settings, name)
+
+/** Options that set a switch. */
+static const struct {
+    int option;
+    size_t field; /* of struct settings, a bool */
+} switches[] = {
+    { 'A', FIELD(shutdown_enabled) },   { 'C', FIELD(cas_disabled) },  { 'd', FIELD(daemonize) },
+    { 'F', FIELD(flush_disabled) },     { 'k', FIELD(lock_memory) },   { 'L', FIELD(large_pages) },
+    { 'M', FIELD(evictions_disabled) }, { 'r', FIELD(coredumps) },
+#ifdef HAVE_SASL
+    { 'S', FIELD(sasl_enabled) },
+#endif
+    { 'W', FIELD(watch_disabled) },     { 'X', FIELD(dump_disabled) },
+#ifdef HAVE_TLS
+    { 'Z', FIELD(ssl_enabled) },
+#endif
+};
+
+/** Options whose value is a text, which is borrowed. */
+static const struct {
+    int option;
+    size_t field; /* of struct settings, a const char * */
+} texts[] = {
+    { 'e', FIELD(memory_file) }, { 'P', FIELD(pid_file) },  { 's', FIELD(unix_path) },
+    { 'u', FIELD(user) },        { 'Y', FIELD(auth_file) },
+};
+
+/** Whether it was one of the two kinds above. */
+static bool
+take_plain(struct settings *settings, int option, const char *text)
+{
+    for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
+        if (switches[i].option == option) {
+            *(bool *)((char *)settings + switches[i].field) = true;
+            return true;
+        }
+    }
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (texts[i].option == option) {
+            *(const char **)(void *)((char *)settings + texts[i].field) = text;
+            return true;
+        }
+    }
+    return false;
+}
+
 /** One option; `text` is its value without leading blanks, or empty. */
 static bool
 take_option(struct parser *parser, int option, const char *text)
 {
     struct settings *settings = parser->settings;
     note_asked(parser, option);
+    if (take_plain(settings, option, text)) {
+        return true;
+    }
     switch (option) {
     case 'a':
         return take_unix_mask(parser, text);
-    case 'A':
-        settings->shutdown_enabled = true;
-        return true;
     case 'b':
         return take_backlog(parser, text);
     case 'B':
@@ -268,37 +316,16 @@ take_option(struct parser *parser, int option, const char *text)
     case 'c':
         return take_positive(parser, option, text, "Maximum connections", INT32_MAX,
                              &settings->conns_max);
-    case 'C':
-        settings->cas_disabled = true;
-        return true;
-    case 'd':
-        settings->daemonize = true;
-        return true;
     case 'D':
         return take_prefix_delimiter(parser, text);
-    case 'e':
-        settings->memory_file = text;
-        return true;
     case 'f':
         return take_factor(parser, text);
-    case 'F':
-        settings->flush_disabled = true;
-        return true;
     case 'I':
         return take_item_size(parser, text);
-    case 'k':
-        settings->lock_memory = true;
-        return true;
     case 'l':
         return options_take_listen(parser, text);
-    case 'L':
-        settings->large_pages = true;
-        return true;
     case 'm':
         return take_memory_limit(parser, text);
-    case 'M':
-        settings->evictions_disabled = true;
-        return true;
     case 'n':
         return take_positive(parser, option, text, "Chunk size", PAGE_OF_MEMCACHED / 2,
                              &settings->chunk_min);
@@ -310,48 +337,17 @@ take_option(struct parser *parser, int option, const char *text)
     case 'p':
         parser->port_given = true;
         return take_port(parser, option, "TCP port", text, &settings->port);
-    case 'P':
-        settings->pid_file = text;
-        return true;
-    case 'r':
-        settings->coredumps = true;
-        return true;
     case 'R':
         return take_positive(parser, option, text, "Number of requests per event", INT32_MAX,
                              &settings->reqs_per_event);
-    case 's':
-        settings->unix_path = text;
-        return true;
-#ifdef HAVE_SASL
-    case 'S':
-        settings->sasl_enabled = true;
-        return true;
-#endif
     case 't':
         return take_threads(parser, text);
-    case 'u':
-        settings->user = text;
-        return true;
     case 'U':
         return take_port(parser, option, "UDP", text, &settings->udp_port);
     case 'v':
         /* relaxed: no other thread runs yet */
         (void)atomic_fetch_add_explicit(&settings->verbosity, 1, memory_order_relaxed);
         return true;
-    case 'W':
-        settings->watch_disabled = true;
-        return true;
-    case 'X':
-        settings->dump_disabled = true;
-        return true;
-    case 'Y':
-        settings->auth_file = text;
-        return true;
-#ifdef HAVE_TLS
-    case 'Z':
-        settings->ssl_enabled = true;
-        return true;
-#endif
     default:
         return refuse(parser, option);
     }
@@ -382,7 +378,7 @@ check_sizes(struct parser *parser)
         return options_fail(
             parser, OPTIONS_EXIT_USAGE,
             "slab_chunk_max (bytes: %u) cannot be larger than -I (item_size_max %u)\n"
-            "-o slab_chunk_max takes kilobytes",
+            "-o slab_chunk_max takes kilobytes: lower it, or raise -I",
             chunk_max, item_max);
     }
     if (item_max % chunk_max != 0) {

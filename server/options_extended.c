@@ -3,7 +3,6 @@
 
 #include "options_priv.h"
 
-#include "base/assert.h"
 #include "net/metrics_server.h"
 
 #include <stddef.h>
@@ -11,9 +10,14 @@
 #include <string.h>
 
 #define SUBOPTION_NAME_CAP 64u   /* bytes, NUL included; no known name is as long */
+#define SLAB_SIZE_MIN      48u   /* bytes; of memcached, as is the next */
+#define SLAB_SIZE_STEP     8u    /* bytes between two sizes */
 #define SUBOPTION_CAP      4608u /* bytes of a name and its value, NUL included: a path fits */
 
 /* -- suboptions of -o -------------------------------------------------------------------------- */
+
+/** Takes a value, which is NULL where there is no `=`. */
+typedef bool suboption_fn(struct parser *parser, const char *value);
 
 enum suboption_kind {
     SUB_ON,       /* sets a bool */
@@ -25,7 +29,7 @@ enum suboption_kind {
     SUB_REAL,     /* number above min, up to max */
     SUB_TEXT,     /* a copy of the value, as long as it is not empty */
     SUB_ADDRESS,  /* the same, of an address of -o metrics */
-    SUB_SPECIAL,  /* see take_special() */
+    SUB_SPECIAL,  /* what its own function says */
     SUB_MISSING,  /* of memcached, not of this build */
 };
 
@@ -35,102 +39,9 @@ struct suboption {
     size_t field; /* offset in struct settings */
     double min;   /* SUB_REAL: exclusive */
     double max;
-    const char *error; /* memcached's words for a number out of range */
-};
-
-#define FIELD(name) offsetof(struct settings, name)
-
-static const struct suboption suboptions[] = {
-    { "maxconns_fast", SUB_ON, FIELD(maxconns_fast), 0, 0, NULL },
-    { "no_maxconns_fast", SUB_OFF, FIELD(maxconns_fast), 0, 0, NULL },
-    { "hashpower", SUB_SPECIAL, 0, 0, 0, NULL },
-    { "no_hashexpand", SUB_NOTHING, 0, 0, 0, NULL },
-    { "slab_reassign", SUB_ON, FIELD(slab_reassign), 0, 0, NULL },
-    { "no_slab_reassign", SUB_OFF, FIELD(slab_reassign), 0, 0, NULL },
-    { "slab_automove", SUB_SPECIAL, 0, 0, 0, NULL },
-    { "no_slab_automove", SUB_SPECIAL, 0, 0, 0, NULL },
-    { "slab_automove_ratio", SUB_REAL, FIELD(slab_automove_ratio), 0, 1,
-      "slab_automove_ratio must be > 0 and < 1" },
-    { "slab_automove_window", SUB_UNSIGNED, FIELD(slab_automove_window), 3, 1800,
-      "slab_automove_window must be > 2" },
-    { "slab_automove_freeratio", SUB_SPECIAL, 0, 0, 0, NULL },
-    { "tail_repair_time", SUB_UNSIGNED, FIELD(tail_repair_time), 10, UINT32_MAX,
-      "Cannot set tail_repair_time to less than 10 seconds" },
-    { "hash_algorithm", SUB_SPECIAL, 0, 0, 0, NULL },
-    { "lru_crawler", SUB_ON, FIELD(lru_crawler), 0, 0, NULL },
-    { "no_lru_crawler", SUB_OFF, FIELD(lru_crawler), 0, 0, NULL },
-    { "lru_crawler_sleep", SUB_UNSIGNED, FIELD(lru_crawler_sleep), 0, 1000000,
-      "LRU crawler sleep must be between 0 and 1 second" },
-    { "lru_crawler_tocrawl", SUB_UNSIGNED, FIELD(lru_crawler_tocrawl), 0, UINT32_MAX,
-      "lru_crawler_tocrawl takes a numeric 32bit value" },
-    { "lru_maintainer", SUB_ON, FIELD(lru_maintainer), 0, 0, NULL },
-    { "no_lru_maintainer", SUB_SPECIAL, 0, 0, 0, NULL },
-    { "hot_lru_pct", SUB_UNSIGNED, FIELD(hot_lru_pct), 1, 79, "hot_lru_pct must be > 1 and < 80" },
-    { "warm_lru_pct", SUB_UNSIGNED, FIELD(warm_lru_pct), 1, 79,
-      "warm_lru_pct must be > 1 and < 80" },
-    { "hot_max_factor", SUB_REAL, FIELD(hot_max_factor), 0, 1e9, "hot_max_factor must be > 0" },
-    { "warm_max_factor", SUB_REAL, FIELD(warm_max_factor), 0, 1e9, "warm_max_factor must be > 0" },
-    { "temporary_ttl", SUB_SPECIAL, 0, 0, 0, NULL },
-    { "idle_timeout", SUB_UNSIGNED, FIELD(idle_timeout_s), 0, INT32_MAX,
-      "idle_timeout takes a number of seconds" },
-    { "watcher_logbuf_size", SUB_KIB, FIELD(watcher_logbuf_size), 0, 0,
-      "could not parse argument to watcher_logbuf_size" },
-    { "worker_logbuf_size", SUB_KIB, FIELD(worker_logbuf_size), 0, 0,
-      "could not parse argument to worker_logbuf_size" },
-    { "slab_sizes", SUB_SPECIAL, 0, 0, 0, NULL },
-    { "slab_chunk_max", SUB_SPECIAL, 0, 0, 0, NULL },
-    { "evict_for", SUB_SPECIAL, 0, 0, 0, NULL },
-    { "track_sizes", SUB_ON, FIELD(track_sizes), 0, 0, NULL },
-    { "read_buf_mem_limit", SUB_MIB, FIELD(read_buf_mem_limit), 0, 0,
-      "could not parse argument to read_buf_mem_limit" },
-    { "resp_obj_mem_limit", SUB_SPECIAL, 0, 0, 0, NULL },
-    { "no_chunked_items", SUB_SPECIAL, 0, 0, 0, NULL },
-    { "modern", SUB_NOTHING, 0, 0, 0, NULL },
-    { "no_modern", SUB_SPECIAL, 0, 0, 0, NULL },
-    { "inline_ascii_resp", SUB_NOTHING, 0, 0, 0, NULL },
-    { "no_inline_ascii_resp", SUB_NOTHING, 0, 0, 0, NULL },
-#ifdef HAVE_SECCOMP
-    { "drop_privileges", SUB_ON, FIELD(drop_privileges), 0, 0, NULL },
-    { "no_drop_privileges", SUB_OFF, FIELD(drop_privileges), 0, 0, NULL },
-    { "relaxed_privileges", SUB_ON, FIELD(relaxed_privileges), 0, 0, NULL },
-#else
-    { "no_drop_privileges", SUB_NOTHING, 0, 0, 0, NULL },
-    { "drop_privileges", SUB_MISSING, 0, 0, 0, "seccomp" },
-    { "relaxed_privileges", SUB_MISSING, 0, 0, 0, "seccomp" },
-#endif
-    { "mysql_hook", SUB_TEXT, FIELD(mysql_hook), 0, 0, "a file of rules, see larder-hook(5)" },
-    { "metrics", SUB_ADDRESS, FIELD(metrics), 0, 0, "address:port" },
-    { "load", SUB_TEXT, FIELD(load_file), 0, 0, "absolute path of a snapshot" },
-    { "load_if_there", SUB_TEXT, FIELD(load_if_there), 0, 0, "absolute path of a snapshot" },
-    { "snapshot_dir", SUB_TEXT, FIELD(snapshot_dir), 0, 0, "absolute path of a folder" },
-    { "sock_cookie_id", SUB_UNSIGNED, FIELD(sock_cookie_id), 0, UINT32_MAX,
-      "sock_cookie_id takes a 32bit number" },
-#ifdef HAVE_TLS
-    { "ssl_chain_cert", SUB_TEXT, FIELD(ssl_chain_cert), 0, 0, "a PEM file" },
-    { "ssl_key", SUB_TEXT, FIELD(ssl_key), 0, 0, "a file" },
-    { "ssl_keyformat", SUB_SPECIAL, 0, 0, 0, NULL },
-    { "ssl_verify_mode", SUB_SPECIAL, 0, 0, 0, NULL },
-    { "ssl_ciphers", SUB_TEXT, FIELD(ssl_ciphers), 0, 0, "names split by colons" },
-    { "ssl_ca_cert", SUB_TEXT, FIELD(ssl_ca_cert), 0, 0, "a PEM file" },
-    { "ssl_wbuf_size", SUB_SPECIAL, 0, 0, 0, NULL },
-    { "ssl_session_cache", SUB_ON, FIELD(ssl_session_cache), 0, 0, NULL },
-    { "no_ssl_session_cache", SUB_OFF, FIELD(ssl_session_cache), 0, 0, NULL },
-    { "ssl_kernel_tls", SUB_ON, FIELD(ssl_kernel_tls), 0, 0, NULL },
-    { "no_ssl_kernel_tls", SUB_OFF, FIELD(ssl_kernel_tls), 0, 0, NULL },
-    { "ssl_min_version", SUB_SPECIAL, 0, 0, 0, NULL },
-#endif
-};
-
-/** Families of suboptions that come with what this build has not. */
-static const struct {
-    const char *prefix;
-    const char *what;
-} missing_families[] = {
-#ifndef HAVE_TLS
-    { "ssl_", "TLS" },
-#endif
-    { "ext_", "external storage" },
-    { "proxy_", "proxy" },
+    const char *text;   /* memcached's words for a number out of range; what a text is; what is
+                         missing */
+    suboption_fn *take; /* SUB_SPECIAL */
 };
 
 /** The numbers of whose lack memcached speaks otherwise than of "numeric argument". */
@@ -174,7 +85,7 @@ take_whole(struct parser *parser, const struct suboption *sub, const char *value
     int64_t number = 0;
     if (!options_integer(value, min, max, &number)) {
         return options_fail(parser, OPTIONS_EXIT_BAD, "%s: -o %s=%s, where %lld to %lld is right",
-                            sub->error, sub->name, value, (long long)min, (long long)max);
+                            sub->text, sub->name, value, (long long)min, (long long)max);
     }
     *(unsigned *)field_at(parser, sub) = (unsigned)((uint64_t)number * unit);
     return true;
@@ -189,7 +100,7 @@ take_real(struct parser *parser, const struct suboption *sub, const char *value)
     }
     double number = 0;
     if (!options_real(value, &number) || number <= sub->min || number > sub->max) {
-        return options_fail(parser, OPTIONS_EXIT_BAD, "%s: -o %s=%s", sub->error, sub->name, value);
+        return options_fail(parser, OPTIONS_EXIT_BAD, "%s: -o %s=%s", sub->text, sub->name, value);
     }
     *(double *)field_at(parser, sub) = number;
     return true;
@@ -202,7 +113,7 @@ take_text(struct parser *parser, const struct suboption *sub, const char *value)
     const char **field = field_at(parser, sub);
     if (value == NULL || *value == '\0') {
         return options_fail(parser, OPTIONS_EXIT_BAD, "Missing %s argument: -o %s=<%s>", sub->name,
-                            sub->name, sub->error);
+                            sub->name, sub->text);
     }
     char *copy = strdup(value);
     if (copy == NULL) {
@@ -238,15 +149,16 @@ take_hashpower(struct parser *parser, const char *value)
     }
     if (power != 0 && power < 12) {
         return options_fail(parser, OPTIONS_EXIT_BAD,
-                            "Initial hashtable multiplier of %s is too low: 12 to 32 is right",
-                            value);
+                            "Initial hashtable multiplier of %s is too low:"
+                            " -o hashpower=%s, where 12 to 32 is right",
+                            value, value);
     }
     if (power > 32) {
         return options_fail(
             parser, OPTIONS_EXIT_BAD,
-            "Initial hashtable multiplier of %s is too high: 12 to 32 is right\n"
+            "Initial hashtable multiplier of %s is too high: -o hashpower=%s, where 12 to 32 is right\n"
             "Choose a value based on \"STAT hash_power_level\" from a running instance",
-            value);
+            value, value);
     }
     parser->settings->hashpower_init = (unsigned)power;
     return true;
@@ -306,10 +218,11 @@ take_evict_for(struct parser *parser, const char *value)
 {
     bool bytes = value != NULL && strcmp(value, "bytes") == 0;
     if (!bytes && (value == NULL || strcmp(value, "objects") != 0)) {
-        return options_fail(parser, OPTIONS_EXIT_BAD,
-                            "-o evict_for=%s: objects or bytes is right: what as many hits as can be"
-                            " are counted in",
-                            value != NULL ? value : "");
+        return options_fail(
+            parser, OPTIONS_EXIT_BAD,
+            "-o evict_for=%s: objects or bytes is right: what as many hits as can be"
+            " are counted in",
+            value != NULL ? value : "");
     }
     parser->settings->evict_for_bytes = bytes;
     return true;
@@ -349,10 +262,11 @@ take_slab_sizes(struct parser *parser, const char *value)
         char *end = NULL;
         unsigned long long size = *at >= '0' && *at <= '9' ? strtoull(at, &end, 10) : 0;
         bool whole = end != NULL && (*end == '-' || *end == '\0');
-        if (!whole || size < 48 || size > PAGE_OF_MEMCACHED) {
+        if (!whole || size < SLAB_SIZE_MIN || size > PAGE_OF_MEMCACHED) {
             return options_fail(parser, OPTIONS_EXIT_USAGE,
-                                "slab size %.20s is out of valid range: -o slab_sizes=%s", at,
-                                value);
+                                "slab size %.20s is out of valid range: -o slab_sizes=%s, where"
+                                " sizes of %u to %u bytes are right",
+                                at, value, SLAB_SIZE_MIN, PAGE_OF_MEMCACHED);
         }
         if (size <= last) {
             return options_fail(
@@ -360,11 +274,11 @@ take_slab_sizes(struct parser *parser, const char *value)
                 "slab size %llu cannot be lower than or equal to a previous class size: -o slab_sizes=%s",
                 size, value);
         }
-        if (last != 0 && size < last + 8) {
+        if (last != 0 && size < last + SLAB_SIZE_STEP) {
             return options_fail(
                 parser, OPTIONS_EXIT_USAGE,
-                "slab size %llu must be at least 8 bytes larger than previous class: -o slab_sizes=%s",
-                size, value);
+                "slab size %llu must be at least %u bytes larger than previous class: -o slab_sizes=%s",
+                size, SLAB_SIZE_STEP, value);
         }
         last = size;
         if (settings->slab_sizes_len == SLAB_SIZES_MAX) {
@@ -402,10 +316,45 @@ take_slab_chunk_max(struct parser *parser, const char *value)
     return true;
 }
 
+static bool
+take_no_slab_automove(struct parser *parser, const char *value)
+{
+    (void)value;
+    settings_set(parser->settings, slab_automove, 0);
+    return true;
+}
+
+static bool
+take_no_lru_maintainer(struct parser *parser, const char *value)
+{
+    (void)value;
+    parser->settings->lru_maintainer = false;
+    settings_set(parser->settings, lru_segmented, false);
+    return true;
+}
+
+static bool
+take_no_chunked_items(struct parser *parser, const char *value)
+{
+    (void)value;
+    parser->settings->slab_chunk_max = PAGE_OF_MEMCACHED;
+    return true;
+}
+
+static bool
+take_resp_obj_mem_limit(struct parser *parser, const char *value)
+{
+    (void)value;
+    options_warn(parser, "DEPRECATED: resp_obj_mem_limit no longer used. See read_buf_mem_limit.");
+    return true;
+}
+
 /** What memcached 1.4 did, as far as it is a setting. */
 static bool
-take_no_modern(struct settings *settings)
+take_no_modern(struct parser *parser, const char *value)
 {
+    (void)value;
+    struct settings *settings = parser->settings;
     settings_set(settings, lru_segmented, false);
     settings->lru_maintainer = false;
     settings_set(settings, lru_crawler, false);
@@ -417,59 +366,147 @@ take_no_modern(struct settings *settings)
     return true;
 }
 
-static bool
-take_special(struct parser *parser, const char *name, const char *value)
-{
-    struct settings *settings = parser->settings;
-    if (strcmp(name, "hashpower") == 0) {
-        return take_hashpower(parser, value);
-    }
-    if (strcmp(name, "slab_automove") == 0) {
-        return take_automove(parser, value);
-    }
-    if (strcmp(name, "no_slab_automove") == 0) {
-        settings_set(settings, slab_automove, 0);
-        return true;
-    }
-    if (strcmp(name, "slab_automove_freeratio") == 0) {
-        return take_freeratio(parser, value);
-    }
-    if (strcmp(name, "hash_algorithm") == 0) {
-        return take_hash_algorithm(parser, value);
-    }
-    if (strcmp(name, "evict_for") == 0) {
-        return take_evict_for(parser, value);
-    }
-    if (strcmp(name, "no_lru_maintainer") == 0) {
-        settings->lru_maintainer = false;
-        settings_set(settings, lru_segmented, false);
-        return true;
-    }
-    if (strcmp(name, "temporary_ttl") == 0) {
-        return take_temporary_ttl(parser, value);
-    }
-    if (strcmp(name, "slab_sizes") == 0) {
-        return take_slab_sizes(parser, value);
-    }
-    if (strcmp(name, "slab_chunk_max") == 0) {
-        return take_slab_chunk_max(parser, value);
-    }
-#ifdef HAVE_TLS
-    if (strncmp(name, "ssl_", 4) == 0) {
-        return options_take_tls(parser, name, value);
-    }
+/* -- the list ---------------------------------------------------------------------------------- */
+
+#define FIELD(name) offsetof(struct settings, name)
+
+static const struct suboption suboptions[] = {
+    { "maxconns_fast", SUB_ON, .field = FIELD(maxconns_fast) },
+    { "no_maxconns_fast", SUB_OFF, .field = FIELD(maxconns_fast) },
+    { "hashpower", SUB_SPECIAL, .take = take_hashpower },
+    { "no_hashexpand", .kind = SUB_NOTHING },
+    { "slab_reassign", SUB_ON, .field = FIELD(slab_reassign) },
+    { "no_slab_reassign", SUB_OFF, .field = FIELD(slab_reassign) },
+    { "slab_automove", SUB_SPECIAL, .take = take_automove },
+    { "no_slab_automove", SUB_SPECIAL, .take = take_no_slab_automove },
+    { "slab_automove_ratio", SUB_REAL, .field = FIELD(slab_automove_ratio), .max = 1,
+      .text = "slab_automove_ratio must be > 0 and < 1" },
+    { "slab_automove_window", SUB_UNSIGNED, .field = FIELD(slab_automove_window), .min = 3,
+      .max = 1800, .text = "slab_automove_window must be > 2" },
+    { "slab_automove_freeratio", SUB_SPECIAL, .take = take_freeratio },
+    { "tail_repair_time", SUB_UNSIGNED, .field = FIELD(tail_repair_time), .min = 10,
+      .max = UINT32_MAX, .text = "Cannot set tail_repair_time to less than 10 seconds" },
+    { "hash_algorithm", SUB_SPECIAL, .take = take_hash_algorithm },
+    { "lru_crawler", SUB_ON, .field = FIELD(lru_crawler) },
+    { "no_lru_crawler", SUB_OFF, .field = FIELD(lru_crawler) },
+    { "lru_crawler_sleep", SUB_UNSIGNED, .field = FIELD(lru_crawler_sleep), .max = 1000000,
+      .text = "LRU crawler sleep must be between 0 and 1 second" },
+    { "lru_crawler_tocrawl", SUB_UNSIGNED, .field = FIELD(lru_crawler_tocrawl), .max = UINT32_MAX,
+      .text = "lru_crawler_tocrawl takes a numeric 32bit value" },
+    { "lru_maintainer", SUB_ON, .field = FIELD(lru_maintainer) },
+    { "no_lru_maintainer", SUB_SPECIAL, .take = take_no_lru_maintainer },
+    { "hot_lru_pct", SUB_UNSIGNED, .field = FIELD(hot_lru_pct), .min = 1, .max = 79,
+      .text = "hot_lru_pct must be > 1 and < 80" },
+    { "warm_lru_pct", SUB_UNSIGNED, .field = FIELD(warm_lru_pct), .min = 1, .max = 79,
+      .text = "warm_lru_pct must be > 1 and < 80" },
+    { "hot_max_factor", SUB_REAL, .field = FIELD(hot_max_factor), .max = 1e9,
+      .text = "hot_max_factor must be > 0" },
+    { "warm_max_factor", SUB_REAL, .field = FIELD(warm_max_factor), .max = 1e9,
+      .text = "warm_max_factor must be > 0" },
+    { "temporary_ttl", SUB_SPECIAL, .take = take_temporary_ttl },
+    { "idle_timeout", SUB_UNSIGNED, .field = FIELD(idle_timeout_s), .max = INT32_MAX,
+      .text = "idle_timeout takes a number of seconds" },
+    { "watcher_logbuf_size", SUB_KIB, .field = FIELD(watcher_logbuf_size),
+      .text = "could not parse argument to watcher_logbuf_size" },
+    { "worker_logbuf_size", SUB_KIB, .field = FIELD(worker_logbuf_size),
+      .text = "could not parse argument to worker_logbuf_size" },
+    { "slab_sizes", SUB_SPECIAL, .take = take_slab_sizes },
+    { "slab_chunk_max", SUB_SPECIAL, .take = take_slab_chunk_max },
+    { "evict_for", SUB_SPECIAL, .take = take_evict_for },
+    { "track_sizes", SUB_ON, .field = FIELD(track_sizes) },
+    { "read_buf_mem_limit", SUB_MIB, .field = FIELD(read_buf_mem_limit),
+      .text = "could not parse argument to read_buf_mem_limit" },
+    { "resp_obj_mem_limit", SUB_SPECIAL, .take = take_resp_obj_mem_limit },
+    { "no_chunked_items", SUB_SPECIAL, .take = take_no_chunked_items },
+    { "modern", .kind = SUB_NOTHING },
+    { "no_modern", SUB_SPECIAL, .take = take_no_modern },
+    { "inline_ascii_resp", .kind = SUB_NOTHING },
+    { "no_inline_ascii_resp", .kind = SUB_NOTHING },
+#ifdef HAVE_SECCOMP
+    { "drop_privileges", SUB_ON, .field = FIELD(drop_privileges) },
+    { "no_drop_privileges", SUB_OFF, .field = FIELD(drop_privileges) },
+    { "relaxed_privileges", SUB_ON, .field = FIELD(relaxed_privileges) },
+#else
+    { "no_drop_privileges", .kind = SUB_NOTHING },
+    { "drop_privileges", SUB_MISSING, .text = "seccomp" },
+    { "relaxed_privileges", SUB_MISSING, .text = "seccomp" },
 #endif
-    if (strcmp(name, "resp_obj_mem_limit") == 0) {
-        options_warn(parser,
-                     "DEPRECATED: resp_obj_mem_limit no longer used. See read_buf_mem_limit.");
+    { "mysql_hook", SUB_TEXT, .field = FIELD(mysql_hook),
+      .text = "a file of rules, see larder-hook(5)" },
+    { "metrics", SUB_ADDRESS, .field = FIELD(metrics), .text = "address:port" },
+    { "load", SUB_TEXT, .field = FIELD(load_file), .text = "absolute path of a snapshot" },
+    { "load_if_there", SUB_TEXT, .field = FIELD(load_if_there),
+      .text = "absolute path of a snapshot" },
+    { "snapshot_dir", SUB_TEXT, .field = FIELD(snapshot_dir), .text = "absolute path of a folder" },
+    { "sock_cookie_id", SUB_UNSIGNED, .field = FIELD(sock_cookie_id), .max = UINT32_MAX,
+      .text = "sock_cookie_id takes a 32bit number" },
+#ifdef HAVE_TLS
+    { "ssl_chain_cert", SUB_TEXT, .field = FIELD(ssl_chain_cert), .text = "a PEM file" },
+    { "ssl_key", SUB_TEXT, .field = FIELD(ssl_key), .text = "a file" },
+    { "ssl_keyformat", SUB_SPECIAL, .take = options_take_ssl_keyformat },
+    { "ssl_verify_mode", SUB_SPECIAL, .take = options_take_ssl_verify_mode },
+    { "ssl_ciphers", SUB_TEXT, .field = FIELD(ssl_ciphers), .text = "names split by colons" },
+    { "ssl_ca_cert", SUB_TEXT, .field = FIELD(ssl_ca_cert), .text = "a PEM file" },
+    { "ssl_wbuf_size", SUB_SPECIAL, .take = options_take_ssl_wbuf_size },
+    { "ssl_session_cache", SUB_ON, .field = FIELD(ssl_session_cache) },
+    { "no_ssl_session_cache", SUB_OFF, .field = FIELD(ssl_session_cache) },
+    { "ssl_kernel_tls", SUB_ON, .field = FIELD(ssl_kernel_tls) },
+    { "no_ssl_kernel_tls", SUB_OFF, .field = FIELD(ssl_kernel_tls) },
+    { "ssl_min_version", SUB_SPECIAL, .take = options_take_ssl_min_version },
+#endif
+};
+
+/** Families of suboptions that come with what this build has not. */
+static const struct {
+    const char *prefix;
+    const char *what;
+} missing_families[] = {
+#ifndef HAVE_TLS
+    { "ssl_", "TLS" },
+#endif
+    { "ext_", "external storage" },
+    { "proxy_", "proxy" },
+};
+
+/** whole   the name and its value, as they were given */
+static bool
+fail_missing(struct parser *parser, const char *whole, const char *what)
+{
+    return options_fail(parser, OPTIONS_EXIT_BAD,
+                        "Illegal suboption \"%s\": this build of larder has no %s", whole, what);
+}
+
+static bool
+take_by_kind(struct parser *parser, const struct suboption *sub, const char *value,
+             const char *whole)
+{
+    switch (sub->kind) {
+    case SUB_ON:
+        *(bool *)field_at(parser, sub) = true;
         return true;
-    }
-    if (strcmp(name, "no_chunked_items") == 0) {
-        settings->slab_chunk_max = PAGE_OF_MEMCACHED;
+    case SUB_OFF:
+        *(bool *)field_at(parser, sub) = false;
         return true;
+    case SUB_NOTHING:
+        return true;
+    case SUB_UNSIGNED:
+        return take_whole(parser, sub, value, 1);
+    case SUB_KIB:
+        return take_whole(parser, sub, value, OPTIONS_KIB);
+    case SUB_MIB:
+        return take_whole(parser, sub, value, OPTIONS_MIB);
+    case SUB_REAL:
+        return take_real(parser, sub, value);
+    case SUB_TEXT:
+        return take_text(parser, sub, value);
+    case SUB_ADDRESS:
+        return take_address(parser, sub, value);
+    case SUB_SPECIAL:
+        return sub->take(parser, value);
+    case SUB_MISSING:
+        break;
     }
-    assert(strcmp(name, "no_modern") == 0);
-    return take_no_modern(settings);
+    return fail_missing(parser, whole, sub->text);
 }
 
 static bool
@@ -477,46 +514,16 @@ take_suboption(struct parser *parser, const char *name, const char *value, const
 {
     for (size_t i = 0; i < sizeof(missing_families) / sizeof(missing_families[0]); i++) {
         if (strncmp(name, missing_families[i].prefix, strlen(missing_families[i].prefix)) == 0) {
-            return options_fail(parser, OPTIONS_EXIT_BAD,
-                                "Illegal suboption \"%s\": this build of larder has no %s", whole,
-                                missing_families[i].what);
+            return fail_missing(parser, whole, missing_families[i].what);
         }
     }
     for (size_t i = 0; i < sizeof(suboptions) / sizeof(suboptions[0]); i++) {
-        const struct suboption *sub = &suboptions[i];
-        if (strcmp(sub->name, name) != 0) {
-            continue;
-        }
-        switch (sub->kind) {
-        case SUB_ON:
-            *(bool *)field_at(parser, sub) = true;
-            return true;
-        case SUB_OFF:
-            *(bool *)field_at(parser, sub) = false;
-            return true;
-        case SUB_NOTHING:
-            return true;
-        case SUB_UNSIGNED:
-            return take_whole(parser, sub, value, 1);
-        case SUB_KIB:
-            return take_whole(parser, sub, value, OPTIONS_KIB);
-        case SUB_MIB:
-            return take_whole(parser, sub, value, OPTIONS_MIB);
-        case SUB_REAL:
-            return take_real(parser, sub, value);
-        case SUB_TEXT:
-            return take_text(parser, sub, value);
-        case SUB_ADDRESS:
-            return take_address(parser, sub, value);
-        case SUB_SPECIAL:
-            return take_special(parser, name, value);
-        case SUB_MISSING:
-            return options_fail(parser, OPTIONS_EXIT_BAD,
-                                "Illegal suboption \"%s\": this build of larder has no %s", whole,
-                                sub->error);
+        if (strcmp(suboptions[i].name, name) == 0) {
+            return take_by_kind(parser, &suboptions[i], value, whole);
         }
     }
-    return options_fail(parser, OPTIONS_EXIT_BAD, "Illegal suboption \"%s\"", whole);
+    return options_fail(parser, OPTIONS_EXIT_BAD,
+                        "Illegal suboption \"%s\": larder -h lists those of -o", whole);
 }
 
 /** A list of name or name=value, split at commas.  A comma at the end is no element. */

@@ -59,8 +59,11 @@ void options_free_listen(struct settings *settings);
 /** After all options, before the addresses: -Y and -S choose the protocol. */
 bool options_check_logins(struct parser *parser);
 
-/** A suboption ssl_*. */
-bool options_take_tls(struct parser *parser, const char *name, const char *value);
+/** Suboptions; `value` is NULL where there is no `=`. */
+bool options_take_ssl_keyformat(struct parser *parser, const char *value);
+bool options_take_ssl_wbuf_size(struct parser *parser, const char *value);
+bool options_take_ssl_verify_mode(struct parser *parser, const char *value);
+bool options_take_ssl_min_version(struct parser *parser, const char *value);
 /** After all options.  verifies: whether a listener asks for certificates of clients. */
 bool options_check_tls(struct parser *parser, bool verifies);
 

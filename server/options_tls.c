@@ -3,8 +3,6 @@
 
 #include "options_priv.h"
 
-#include "base/assert.h"
-
 #include <string.h>
 #include <strings.h>
 
@@ -34,8 +32,8 @@ take_ssl_number(struct parser *parser, const char *name, const char *value, cons
     return true;
 }
 
-static bool
-take_ssl_keyformat(struct parser *parser, const char *value)
+bool
+options_take_ssl_keyformat(struct parser *parser, const char *value)
 {
     static const char *const words[] = { "PEM", "1", "DER", "2" };
     if (value == NULL || *value == '\0') {
@@ -57,8 +55,8 @@ take_ssl_keyformat(struct parser *parser, const char *value)
 }
 
 /** Kilobytes, kept in bytes. */
-static bool
-take_ssl_wbuf_size(struct parser *parser, const char *value)
+bool
+options_take_ssl_wbuf_size(struct parser *parser, const char *value)
 {
     static const char values[] = "1 to 16384 kilobytes";
     int64_t kib = 0;
@@ -76,27 +74,22 @@ take_ssl_wbuf_size(struct parser *parser, const char *value)
 }
 
 bool
-options_take_tls(struct parser *parser, const char *name, const char *value)
+options_take_ssl_verify_mode(struct parser *parser, const char *value)
 {
-    struct settings *settings = parser->settings;
-    int64_t number = 0;
-    bool taken = false;
-    if (strcmp(name, "ssl_keyformat") == 0) {
-        return take_ssl_keyformat(parser, value);
-    }
-    if (strcmp(name, "ssl_wbuf_size") == 0) {
-        return take_ssl_wbuf_size(parser, value);
-    }
-    if (strcmp(name, "ssl_verify_mode") == 0) {
-        static const char values[] = "0 (none), 1 (request), 2 (require) or 3 (once)";
-        taken = take_ssl_number(parser, name, value, values, 3, &number);
-        settings->ssl_verify_mode = taken ? (unsigned)number : 0;
-        return taken;
-    }
-    assert(strcmp(name, "ssl_min_version") == 0);
+    static const char values[] = "0 (none), 1 (request), 2 (require) or 3 (once)";
+    int64_t mode = 0;
+    bool taken = take_ssl_number(parser, "ssl_verify_mode", value, values, 3, &mode);
+    parser->settings->ssl_verify_mode = taken ? (unsigned)mode : 0;
+    return taken;
+}
+
+bool
+options_take_ssl_min_version(struct parser *parser, const char *value)
+{
     static const char values[] = "0 (tlsv1.0), 1 (tlsv1.1), 2 (tlsv1.2) or 3 (tlsv1.3)";
-    taken = take_ssl_number(parser, name, value, values, 3, &number);
-    settings->ssl_min_version = taken ? (unsigned)number : SSL_MIN_TLS_1_2;
+    int64_t version = 0;
+    bool taken = take_ssl_number(parser, "ssl_min_version", value, values, 3, &version);
+    parser->settings->ssl_min_version = taken ? (unsigned)version : SSL_MIN_TLS_1_2;
     return taken;
 }
 #endif

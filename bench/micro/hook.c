@@ -158,8 +158,8 @@ measure(const struct case_of *what, const struct event_bytes *event, unsigned ro
 {
     char error[RULES_ERROR_MAX];
     char text[1024];
-    struct rules *rules;
-    struct plan *plan;
+    struct rules *rules = NULL;
+    struct plan *plan = NULL;
     double rates[SLICES];
     snprintf(text, sizeof(text),
              "source = { hosts = ( \"localhost\" ); user = \"u\"; }; tables = ( %s );",

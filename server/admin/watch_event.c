@@ -131,14 +131,118 @@ copy_message(char *out, const uint8_t *text, size_t len)
     out[len] = '\0';
 }
 
+/* -- one line of each type, behind "type=" ------------------------------------------------------ */
+
+/** word   what the event's text looks like in its line.  Returns the length. */
+typedef int write_fn(char *at, size_t room, const struct watch_event *event, const char *word);
+
+static int
+write_item_get(char *at, size_t room, const struct watch_event *event, const char *word)
+{
+    return snprintf(at, room, "item_get key=%s status=%s clsid=%u cfd=%d size=%" PRIu32 "\n", word,
+                    status_name(event->status), (unsigned)event->class_id, event->fd,
+                    event->item.value_len);
+}
+
+static int
+write_item_store(char *at, size_t room, const struct watch_event *event, const char *word)
+{
+    return snprintf(at, room,
+                    "item_store key=%s status=%s cmd=%s ttl=%" PRId64
+                    " clsid=%u cfd=%d size=%" PRIu32 "\n",
+                    word, status_name(event->status), command_name(event->item.command),
+                    event->item.ttl_s, (unsigned)event->class_id, event->fd, event->item.value_len);
+}
+
+static int
+write_eviction(char *at, size_t room, const struct watch_event *event, const char *word)
+{
+    return snprintf(at, room,
+                    "eviction key=%s fetch=%s ttl=%" PRId64 " la=%" PRIu32 " clsid=%u size=%" PRIu32
+                    "\n",
+                    word, event->item.fetched ? "yes" : "no", event->item.ttl_s, event->item.idle_s,
+                    (unsigned)event->class_id, event->item.value_len);
+}
+
+static int
+write_deleted(char *at, size_t room, const struct watch_event *event, const char *word)
+{
+    return snprintf(at, room, "deleted key=%s cmd=%s clsid=%u size=%" PRIu32 "\n", word,
+                    command_name(event->item.command), (unsigned)event->class_id,
+                    event->item.value_len);
+}
+
+static int
+write_conn_new(char *at, size_t room, const struct watch_event *event, const char *word)
+{
+    return snprintf(at, room, "conn_new rip=%s rport=%u transport=%s cfd=%d\n", word,
+                    (unsigned)event->conn.port, transport_name(event->conn.transport), event->fd);
+}
+
+static int
+write_conn_close(char *at, size_t room, const struct watch_event *event, const char *word)
+{
+    return snprintf(at, room, "conn_close rip=%s rport=%u transport=%s reason=%s cfd=%d\n", word,
+                    (unsigned)event->conn.port, transport_name(event->conn.transport),
+                    reason_name(event->status), event->fd);
+}
+
+static int
+write_conn_error(char *at, size_t room, const struct watch_event *event, const char *word)
+{
+    return snprintf(at, room, "connerr fd=%d msg=%s\n", event->fd, word);
+}
+
+static int
+write_conn_tls_error(char *at, size_t room, const struct watch_event *event, const char *word)
+{
+    return snprintf(at, room, "conntlserr fd=%d msg=%s\n", event->fd, word);
+}
+
+static int
+write_slab_move(char *at, size_t room, const struct watch_event *event, const char *word)
+{
+    (void)word;
+    return snprintf(at, room, "slab_move src=%u dst=%u state=%s\n", (unsigned)event->class_id,
+                    (unsigned)event->to_class_id, move_name(event->status));
+}
+
+/** We have no lists: what the original tells of them is 0. */
+static int
+write_lru_crawler(char *at, size_t room, const struct watch_event *event, const char *word)
+{
+    (void)word;
+    return snprintf(at, room,
+                    "lru_crawler crawler=%u lru=all low_mark=0 next_reclaims=0 since_run=0"
+                    " next_run=0 elapsed=%" PRIu32 " examined=%" PRIu64 " reclaimed=%" PRIu64 "\n",
+                    (unsigned)event->class_id, event->sweep.elapsed_s, event->sweep.examined,
+                    event->sweep.reclaimed);
+}
+
+/** How the text of a type stands in its line: addresses and messages as they are, keys encoded. */
+static const struct {
+    write_fn *write;
+    bool is_plain;
+} line_forms[] = {
+    [WATCH_ITEM_GET] = { write_item_get, false },
+    [WATCH_ITEM_STORE] = { write_item_store, false },
+    [WATCH_EVICTION] = { write_eviction, false },
+    [WATCH_DELETED] = { write_deleted, false },
+    [WATCH_CONN_NEW] = { write_conn_new, true },
+    [WATCH_CONN_CLOSE] = { write_conn_close, true },
+    [WATCH_CONN_ERROR] = { write_conn_error, true },
+    [WATCH_CONN_TLS_ERROR] = { write_conn_tls_error, true },
+    [WATCH_SLAB_MOVE] = { write_slab_move, false },
+    [WATCH_LRU_CRAWLER] = { write_lru_crawler, false },
+};
+
 size_t
 watch_write_line(char *line, const struct watch_event *event, const void *text)
 {
     char word[PERCENT_GROWTH * WATCH_TEXT_MAX + 1];
     assert(event->text_len <= WATCH_TEXT_MAX);
-    enum watch_type type = (enum watch_type)event->type;
-    if (type == WATCH_CONN_ERROR || type == WATCH_CONN_TLS_ERROR || type == WATCH_CONN_NEW ||
-        type == WATCH_CONN_CLOSE) {
+    assert(event->type < sizeof(line_forms) / sizeof(line_forms[0]));
+    if (line_forms[event->type].is_plain) {
         copy_message(word, text, event->text_len);
     } else {
         *percent_encode(word, text, event->text_len) = '\0';
@@ -146,62 +250,8 @@ watch_write_line(char *line, const struct watch_event *event, const void *text)
     int head = snprintf(line, WATCH_LINE_MAX,
                         "ts=%" PRIu64 ".%06u gid=%" PRIu64 " type=", event->at_us / 1000000u,
                         (unsigned)(event->at_us % 1000000u), event->number);
-    char *at = line + head;
     size_t room = WATCH_LINE_MAX - (size_t)head;
-    unsigned class_id = event->class_id;
-    int len = 0;
-    switch (type) {
-    case WATCH_ITEM_GET:
-        len =
-            snprintf(at, room, "item_get key=%s status=%s clsid=%u cfd=%d size=%" PRIu32 "\n", word,
-                     status_name(event->status), class_id, event->fd, event->item.value_len);
-        break;
-    case WATCH_ITEM_STORE:
-        len = snprintf(at, room,
-                       "item_store key=%s status=%s cmd=%s ttl=%" PRId64
-                       " clsid=%u cfd=%d size=%" PRIu32 "\n",
-                       word, status_name(event->status), command_name(event->item.command),
-                       event->item.ttl_s, class_id, event->fd, event->item.value_len);
-        break;
-    case WATCH_EVICTION:
-        len = snprintf(at, room,
-                       "eviction key=%s fetch=%s ttl=%" PRId64 " la=%" PRIu32
-                       " clsid=%u size=%" PRIu32 "\n",
-                       word, event->item.fetched ? "yes" : "no", event->item.ttl_s,
-                       event->item.idle_s, class_id, event->item.value_len);
-        break;
-    case WATCH_DELETED:
-        len = snprintf(at, room, "deleted key=%s cmd=%s clsid=%u size=%" PRIu32 "\n", word,
-                       command_name(event->item.command), class_id, event->item.value_len);
-        break;
-    case WATCH_CONN_NEW:
-        len =
-            snprintf(at, room, "conn_new rip=%s rport=%u transport=%s cfd=%d\n", word,
-                     (unsigned)event->conn.port, transport_name(event->conn.transport), event->fd);
-        break;
-    case WATCH_CONN_CLOSE:
-        len = snprintf(at, room, "conn_close rip=%s rport=%u transport=%s reason=%s cfd=%d\n", word,
-                       (unsigned)event->conn.port, transport_name(event->conn.transport),
-                       reason_name(event->status), event->fd);
-        break;
-    case WATCH_CONN_ERROR:
-        len = snprintf(at, room, "connerr fd=%d msg=%s\n", event->fd, word);
-        break;
-    case WATCH_CONN_TLS_ERROR:
-        len = snprintf(at, room, "conntlserr fd=%d msg=%s\n", event->fd, word);
-        break;
-    case WATCH_SLAB_MOVE:
-        len = snprintf(at, room, "slab_move src=%u dst=%u state=%s\n", class_id,
-                       (unsigned)event->to_class_id, move_name(event->status));
-        break;
-    case WATCH_LRU_CRAWLER: /* we have no lists: what the original tells of them is 0 */
-        len = snprintf(
-            at, room,
-            "lru_crawler crawler=%u lru=all low_mark=0 next_reclaims=0 since_run=0 "
-            "next_run=0 elapsed=%" PRIu32 " examined=%" PRIu64 " reclaimed=%" PRIu64 "\n",
-            class_id, event->sweep.elapsed_s, event->sweep.examined, event->sweep.reclaimed);
-        break;
-    }
+    int len = line_forms[event->type].write(line + head, room, event, word);
     assert(len > 0 && (size_t)len < room);
     return (size_t)head + (size_t)len;
 }

@@ -100,6 +100,17 @@ bytes_take_number(struct bytes_cursor *cur, size_t len, uint64_t *out)
     return true;
 }
 
+/** Takes a character, if it is the next one. */
+static inline bool
+bytes_take_char(struct bytes_cursor *cur, char c)
+{
+    if (cur->at == cur->end || *cur->at != (uint8_t)c) {
+        return false;
+    }
+    cur->at++;
+    return true;
+}
+
 static inline bool
 bytes_take_u8(struct bytes_cursor *cur, uint8_t *out)
 {
@@ -215,6 +226,31 @@ static inline bool
 bytes_equal(struct bytes bytes, const char *text)
 {
     return bytes.len == strlen(text) && (bytes.len == 0 || memcmp(bytes.at, text, bytes.len) == 0);
+}
+
+/** Without the blanks around it. */
+static inline struct bytes
+bytes_trim(struct bytes text)
+{
+    while (text.len > 0 && text.at[0] == ' ') {
+        text.at++;
+        text.len--;
+    }
+    while (text.len > 0 && text.at[text.len - 1] == ' ') {
+        text.len--;
+    }
+    return text;
+}
+
+/** What a hexadecimal digit stands for; -1: it is none. */
+static inline int
+bytes_hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /** Whether bit `i` is set, counted from the lowest of the first byte. */

@@ -126,16 +126,6 @@ is_one_of(const struct token *token, const char *const *keywords)
 
 /* -- transactions ----------------------------------------------------------------------------- */
 
-static int
-hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool
 read_hex(struct bytes hex, uint8_t *out, uint8_t *out_len)
 {
@@ -143,8 +133,8 @@ read_hex(struct bytes hex, uint8_t *out, uint8_t *out_len)
         return false;
     }
     for (size_t i = 0; i < hex.len; i += 2) {
-        int high = hex_digit(hex.at[i]);
-        int low = hex_digit(hex.at[i + 1]);
+        int high = bytes_hex_digit(hex.at[i]);
+        int low = bytes_hex_digit(hex.at[i + 1]);
         if (high < 0 || low < 0) {
             return false;
         }

@@ -31,7 +31,6 @@
 /* Flags of the header. */
 #define EVENT_FLAG_IN_USE     0x1u  /* of a format description: the log was not closed */
 #define EVENT_FLAG_ARTIFICIAL 0x20u /* made up for this reader; stands in no log */
-#define EVENT_FLAG_RELAY      0x40u /* written by a replica into its relay log */
 #define EVENT_FLAG_IGNORABLE  0x80u /* who does not know the type may go on */
 
 enum event_result {

@@ -141,12 +141,6 @@ fence_stop(struct fence *fence)
     link_stop(&fence->link);
 }
 
-void
-fence_break(struct fence *fence)
-{
-    link_break(&fence->link);
-}
-
 /* -- spaces ------------------------------------------------------------------------------------ */
 
 /** False without memory for the set; it stays empty then. */

@@ -14,7 +14,7 @@
  * arrived in an older space is visible once everything is that the server had when the newest one
  * began.
  *
- * Threads: one; fence_set_space(), fence_stop() and fence_break() any.
+ * Threads: one; fence_set_space() and fence_stop() any.
  */
 #ifndef LARDER_MYSQL_FENCE_H
 #define LARDER_MYSQL_FENCE_H
@@ -56,8 +56,6 @@ bool fence_add(struct fence *fence, const struct record_point *point);
 enum fence_result fence_wait(struct fence *fence) __attribute__((warn_unused_result));
 
 void fence_stop(struct fence *fence);
-/** Breaks the connection, as if it had been lost. */
-void fence_break(struct fence *fence);
 
 /** Microseconds of the last fences: the median, and what 99 of 100 stayed below. */
 void fence_times(struct fence *fence, uint64_t *p50_us, uint64_t *p99_us);

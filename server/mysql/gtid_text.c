@@ -21,16 +21,6 @@ skip_blanks(struct bytes_cursor *cur)
 }
 
 static bool
-take_char(struct bytes_cursor *cur, char c)
-{
-    if (cur->at == cur->end || *cur->at != (uint8_t)c) {
-        return false;
-    }
-    cur->at++;
-    return true;
-}
-
-static bool
 take_decimal(struct bytes_cursor *cur, uint64_t max, uint64_t *out)
 {
     const uint8_t *start = cur->at;
@@ -46,29 +36,19 @@ take_decimal(struct bytes_cursor *cur, uint64_t max, uint64_t *out)
     return cur->at > start;
 }
 
-static int
-hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /** 32 digits; dashes may stand between pairs of them. */
 static bool
 take_uuid(struct bytes_cursor *cur, uint8_t *out)
 {
     for (size_t i = 0; i < UUID_LEN; i++) {
         if (i > 0) {
-            (void)take_char(cur, '-');
+            (void)bytes_take_char(cur, '-');
         }
         if (bytes_left(cur) < 2) {
             return false;
         }
-        int high = hex_digit(cur->at[0]);
-        int low = hex_digit(cur->at[1]);
+        int high = bytes_hex_digit(cur->at[0]);
+        int low = bytes_hex_digit(cur->at[1]);
         if (high < 0 || low < 0) {
             return false;
         }
@@ -111,8 +91,8 @@ take_mariadb(struct bytes_cursor *cur, struct gtid *out)
 {
     uint64_t domain, server;
     *out = (struct gtid){ .family = GTID_MARIADB };
-    if (!take_decimal(cur, UINT32_MAX, &domain) || !take_char(cur, '-') ||
-        !take_decimal(cur, UINT32_MAX, &server) || !take_char(cur, '-') ||
+    if (!take_decimal(cur, UINT32_MAX, &domain) || !bytes_take_char(cur, '-') ||
+        !take_decimal(cur, UINT32_MAX, &server) || !bytes_take_char(cur, '-') ||
         !take_decimal(cur, UINT64_MAX, &out->number)) {
         return false;
     }
@@ -141,10 +121,10 @@ gtid_parse(struct bytes text, struct gtid *out)
         return take_mariadb(&cur, out) && cur.at == cur.end ? GTID_DONE : GTID_BAD;
     }
     *out = (struct gtid){ .family = GTID_MYSQL };
-    if (!take_uuid(&cur, out->uuid) || !take_char(&cur, ':')) {
+    if (!take_uuid(&cur, out->uuid) || !bytes_take_char(&cur, ':')) {
         return GTID_BAD;
     }
-    if (!is_digit_next(&cur) && (!take_tag(&cur, out) || !take_char(&cur, ':'))) {
+    if (!is_digit_next(&cur) && (!take_tag(&cur, out) || !bytes_take_char(&cur, ':'))) {
         return GTID_BAD;
     }
     bool is_whole = take_decimal(&cur, GTID_NUMBER_MAX - 1, &out->number) && out->number > 0 &&
@@ -159,7 +139,7 @@ parse_intervals(struct gtid_set *set, struct bytes_cursor *cur, struct gtid *gti
     bool has_interval = false;
     for (;;) {
         skip_blanks(cur);
-        if (!take_char(cur, ':')) {
+        if (!bytes_take_char(cur, ':')) {
             return has_interval ? GTID_DONE : GTID_BAD;
         }
         skip_blanks(cur);
@@ -175,7 +155,7 @@ parse_intervals(struct gtid_set *set, struct bytes_cursor *cur, struct gtid *gti
             return GTID_BAD;
         }
         last = gtid->number;
-        if (take_char(cur, '-') && !take_decimal(cur, GTID_NUMBER_MAX - 1, &last)) {
+        if (bytes_take_char(cur, '-') && !take_decimal(cur, GTID_NUMBER_MAX - 1, &last)) {
             return GTID_BAD;
         }
         enum gtid_result result = gtid_set_add_range(set, gtid, last);
@@ -204,7 +184,7 @@ gtid_set_parse(struct gtid_set *set, struct bytes text)
             return result;
         }
         skip_blanks(&cur);
-        if (cur.at < cur.end && !take_char(&cur, ',')) {
+        if (cur.at < cur.end && !bytes_take_char(&cur, ',')) {
             return GTID_BAD;
         }
         skip_blanks(&cur);

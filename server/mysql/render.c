@@ -8,7 +8,6 @@
 #define SECONDS_PER_DAY 86400u
 #define DAYS_PER_ERA    146097u /* 400 years */
 #define UUID_LEN        16u
-#define INET6_LEN       16u
 #define INET4_LEN       4u
 
 /* -- numbers ---------------------------------------------------------------------------------- */

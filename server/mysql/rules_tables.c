@@ -15,19 +15,6 @@ struct block_reader {
     struct rule *rules;
 };
 
-static struct bytes
-trim(struct bytes text)
-{
-    while (text.len > 0 && text.at[0] == ' ') {
-        text.at++;
-        text.len--;
-    }
-    while (text.len > 0 && text.at[text.len - 1] == ' ') {
-        text.len--;
-    }
-    return text;
-}
-
 /* -- on --------------------------------------------------------------------------------------- */
 
 static bool
@@ -49,7 +36,7 @@ read_columns(struct rules_reader *reader, unsigned line, struct bytes list, stru
         const uint8_t *comma = list.len == 0 ? NULL : memchr(list.at, ',', list.len);
         is_last = comma == NULL;
         size_t len = is_last ? list.len : (size_t)(comma - list.at);
-        struct bytes name = trim((struct bytes){ list.at, len });
+        struct bytes name = bytes_trim((struct bytes){ list.at, len });
         if (name.len == 0 || name.len > TEMPLATE_NAME_LEN_MAX) {
             return rules_fail(reader, line,
                               "update(...) in on takes names of columns: "
@@ -111,7 +98,7 @@ read_on(struct rules_reader *reader, const config_setting_t *group, struct rule_
         return rules_fail(reader, line, "on is missing in a rule: on = \"any\"");
     }
     struct bytes left = { (const uint8_t *)text, strlen(text) };
-    if (bytes_equal(trim(left), "any")) {
+    if (bytes_equal(bytes_trim(left), "any")) {
         *on = (struct rule_events){ .has_insert = true, .has_update = true, .has_delete = true };
         return true;
     }
@@ -120,7 +107,7 @@ read_on(struct rules_reader *reader, const config_setting_t *group, struct rule_
         while (len < left.len && left.at[len] != ',' && left.at[len] != '(') {
             len++;
         }
-        struct bytes word = trim((struct bytes){ left.at, len });
+        struct bytes word = bytes_trim((struct bytes){ left.at, len });
         if (!mark_event(word, on)) {
             return fail_on(reader, line, text);
         }

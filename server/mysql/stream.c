@@ -478,8 +478,9 @@ stream_event(struct stream *stream, struct bytes bytes, uint64_t now_us)
         bool is_crc = result == EVENT_BAD && strstr(event.reason, "checksum") != NULL;
         const char *reason = result == EVENT_BAD ? event.reason : "it is cut off";
         metric_add(is_crc ? &stream->counts.crc_errors : &stream->counts.decode_errors, 1);
-        log_line("hook: an event of %zu bytes behind %s:%llu cannot be read: %s", bytes.len,
-                 stream->received.file, (unsigned long long)stream->offset, reason);
+        const char *type = bytes.len < EVENT_HEADER_LEN ? "cut off" : event_type_name(event.type);
+        log_line("hook: an event (%s) of %zu bytes behind %s:%llu cannot be read: %s", type,
+                 bytes.len, stream->received.file, (unsigned long long)stream->offset, reason);
         return STREAM_BAD;
     }
     if (event.time != 0) {

@@ -275,31 +275,18 @@ parse_text(struct compiler *compiler)
     return true;
 }
 
-static struct bytes
-trim(struct bytes text)
-{
-    while (text.len > 0 && text.at[0] == ' ') {
-        text.at++;
-        text.len--;
-    }
-    while (text.len > 0 && text.at[text.len - 1] == ' ') {
-        text.len--;
-    }
-    return text;
-}
-
 /** json(...), of which the cursor has what stands between the parentheses. */
 static bool
 parse_json(struct compiler *compiler, enum template_form *form)
 {
-    if (bytes_equal(trim(bytes_rest(&compiler->cur)), "*")) {
+    if (bytes_equal(bytes_trim(bytes_rest(&compiler->cur)), "*")) {
         *form = TEMPLATE_JSON_ALL;
         return true;
     }
     *form = TEMPLATE_JSON;
     for (;;) {
         struct template_part part = { .kind = TEMPLATE_COLUMN };
-        struct bytes name = trim(take_until(&compiler->cur, ","));
+        struct bytes name = bytes_trim(take_until(&compiler->cur, ","));
         if (name.len > 0 && memchr("{(*", name.at[0], 3) != NULL) {
             return FAIL(compiler, "'%.*s' within json(): it takes names of columns, or * alone",
                         shown(name), (const char *)name.at);

@@ -157,16 +157,6 @@ take_digits(struct bytes_cursor *cur, size_t digits, uint64_t max, uint64_t *out
     return number <= max;
 }
 
-static bool
-take_char(struct bytes_cursor *cur, char c)
-{
-    if (cur->at == cur->end || *cur->at != (uint8_t)c) {
-        return false;
-    }
-    cur->at++;
-    return true;
-}
-
 /** YYYY-MM-DD[ HH:MM:SS[.f]], as a number that orders as the times do. */
 static bool
 read_datetime(struct bytes text, uint64_t *out)
@@ -174,18 +164,19 @@ read_datetime(struct bytes text, uint64_t *out)
     struct bytes_cursor cur = bytes_cursor(text);
     uint64_t year, month, day;
     uint64_t hour = 0, minute = 0, second = 0, micro = 0;
-    if (!take_digits(&cur, 4, 9999, &year) || !take_char(&cur, '-') ||
-        !take_digits(&cur, 2, 12, &month) || !take_char(&cur, '-') ||
+    if (!take_digits(&cur, 4, 9999, &year) || !bytes_take_char(&cur, '-') ||
+        !take_digits(&cur, 2, 12, &month) || !bytes_take_char(&cur, '-') ||
         !take_digits(&cur, 2, 31, &day)) {
         return false;
     }
-    if (bytes_left(&cur) > 0 && (!take_char(&cur, ' ') || !take_digits(&cur, 2, 23, &hour) ||
-                                 !take_char(&cur, ':') || !take_digits(&cur, 2, 59, &minute) ||
-                                 !take_char(&cur, ':') || !take_digits(&cur, 2, 59, &second))) {
+    if (bytes_left(&cur) > 0 &&
+        (!bytes_take_char(&cur, ' ') || !take_digits(&cur, 2, 23, &hour) ||
+         !bytes_take_char(&cur, ':') || !take_digits(&cur, 2, 59, &minute) ||
+         !bytes_take_char(&cur, ':') || !take_digits(&cur, 2, 59, &second))) {
         return false;
     }
     if (bytes_left(&cur) > 0) {
-        if (!take_char(&cur, '.') || bytes_left(&cur) > 6 || bytes_left(&cur) == 0) {
+        if (!bytes_take_char(&cur, '.') || bytes_left(&cur) > 6 || bytes_left(&cur) == 0) {
             return false;
         }
         size_t digits = bytes_left(&cur);

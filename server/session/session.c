@@ -116,12 +116,6 @@ session_in_command(const struct session *session)
     return session->state != SESSION_COMMAND && session->state != SESSION_CLOSED;
 }
 
-bool
-session_in_value(const struct session *session)
-{
-    return session->state == SESSION_VALUE;
-}
-
 void
 session_drop_work(struct session *session)
 {

@@ -167,8 +167,6 @@ void session_tx_drop(struct session *session);
 /** Whether a command has begun and waits for more input: its data block, the rest of its keys, or a
  * login. */
 bool session_in_command(const struct session *session);
-/** Whether what is received next is a part of a value, and goes to its place in the cache. */
-bool session_in_value(const struct session *session);
 
 /**
  * Leaves the worker's buffers to another session; what is half received or not yet sent is kept

@@ -87,7 +87,8 @@ def test_values_and_beginnings_are_completed():
     with tempfile.TemporaryDirectory() as folder:
         with open(os.path.join(folder, "users"), "wb"):
             pass
-        assert complete("larder", "-Y", os.path.join(folder, "us")) == [os.path.join(folder, "users")]
+        for option in ("-Y", "--hook-check"):
+            assert complete("larder", option, os.path.join(folder, "us")) == [os.path.join(folder, "users")]
 
 
 def test_the_manual_page_has_every_option():
@@ -95,6 +96,12 @@ def test_the_manual_page_has_every_option():
     page = read("larder.1").replace("\\-", "-")
     missing = [name for name in letters | {name.rstrip("=") for name in names} | extended if name not in page]
     assert not missing, missing
+
+
+def test_no_option_has_two_entries_in_the_manual_page():
+    entries = re.findall(r"^\.TP\n\.B[IR]? (\\-\w|\\-\\-[\w\\-]+)", read("larder.1"), re.M)
+    twice = {entry for entry in entries if entries.count(entry) > 1}
+    assert len(entries) > 20 and not twice, twice
 
 
 def test_the_image_starts_the_server_with_options_or_a_program():

@@ -89,8 +89,7 @@ START_TEST(a_cut_log_says_so_after_its_last_whole_event)
 }
 END_TEST
 
-/* -- logs of other servers and broken ones, from the package mariadb-test-data -------------------
- */
+/* -- logs of other servers and broken ones, from the package mariadb-test-data ---------------- */
 
 #define OTHERS "/usr/share/mysql/mysql-test/"
 

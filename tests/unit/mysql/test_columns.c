@@ -92,8 +92,7 @@ START_TEST(hidden_columns_and_vectors_are_told)
 }
 END_TEST
 
-/* -- made-up maps: one column of `type` with `meta`, and optional metadata -----------------------
- */
+/* -- made-up maps: one column of `type` with `meta`, and optional metadata -------------------- */
 
 static enum columns_result
 parse_one(uint8_t type, struct bytes meta, struct bytes optional, struct column *out)

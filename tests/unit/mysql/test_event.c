@@ -5,8 +5,7 @@
 
 #define PREFIX_LEN_MAX 600u /* bytes: of longer events only the first prefixes are tried */
 
-/* -- recorded logs ------------------------------------------------------------------------------
- */
+/* -- recorded logs ---------------------------------------------------------------------------- */
 
 /* Each part is copied so that it ends at an unreadable page. */
 struct part_room {
@@ -251,8 +250,7 @@ START_TEST(statement_format_leaves_traces)
 }
 END_TEST
 
-/* -- events that no server here writes ----------------------------------------------------------
- */
+/* -- events that no server here writes -------------------------------------------------------- */
 
 #define HEAD(type, len, next, flags) "\1\0\0\0" type "\x0b\0\0\0" len "\0\0\0" next "\0\0\0" flags
 

@@ -107,8 +107,7 @@ START_TEST(values_are_what_select_prints)
 }
 END_TEST
 
-/* -- values that no server gave us --------------------------------------------------------------
- */
+/* -- values that no server gave us ------------------------------------------------------------ */
 
 static struct value
 value_of(struct column *column, const void *bytes, size_t len)
