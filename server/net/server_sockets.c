@@ -20,12 +20,8 @@ open_address(struct server *server, const char *element, char *error)
     char why[SERVER_ERROR_CAP / 2];
     if (element != NULL &&
         listen_spec_parse(element, settings->protocol, &spec, why, sizeof(why)) != LISTEN_SPEC_OK) {
-        char of_port[32] = "";
-        if (spec.port < 0 && port > 0) { /* which the address does not name */
-            snprintf(of_port, sizeof(of_port), ", TCP port %u", port);
-        }
-        snprintf(error, SERVER_ERROR_CAP, "%s\nfailed to listen on one of interface(s) %.200s%s",
-                 why, element, of_port);
+        snprintf(error, SERVER_ERROR_CAP, "%s\nfailed to listen on one of interface(s) %.200s", why,
+                 element);
         return SERVER_CANNOT_LISTEN;
     }
     unsigned port = spec.port >= 0       ? (unsigned)spec.port
