@@ -241,17 +241,15 @@ static void *
 flush_often(void *arg)
 {
     struct cache *cache = arg;
-    struct cache_thread *thread = cache_thread_open(cache);
     uintptr_t most = 0;
     for (unsigned i = 0; i < FLUSHES_EACH; i++) {
-        cache_flush(cache, thread, 0);
+        cache_flush(cache, 0);
         /* In this order, as both only grow.  relaxed: numbers */
         uint32_t generation = cache_generation(cache);
         uint32_t swept = atomic_load_explicit(&cache->generation_swept, memory_order_relaxed);
         uint32_t unswept = generation - swept;
         most = unswept > most && unswept < UINT32_MAX / 2 ? unswept : most;
     }
-    cache_thread_close(cache, thread);
     return (void *)most;
 }
 
