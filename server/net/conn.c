@@ -409,9 +409,13 @@ conn_take_turn(struct conn *conn, bool readable, bool pending)
     worker->running = conn;
     worker->close_reason = WATCH_REASON_ERROR;
     enum turn turn = TURN_QUEUE;
-    if (conn->tls && !conn_stream(conn)->open) {
-        turn = conn_handshake(conn);
-        readable = false; /* the loop tells of what comes behind it */
+    if (__builtin_expect(conn->tls, 0)) {
+        if (conn_stream(conn)->open) {
+            tls_holders_turn(&worker->tls_holders, conn_stream(conn));
+        } else {
+            turn = conn_handshake(conn);
+            readable = false; /* the loop tells of what comes behind it */
+        }
     }
     if (turn == TURN_QUEUE) {
         turn = conn_turn(conn, readable || conn_holds_input(conn), pending);
@@ -568,6 +572,7 @@ conn_close(struct conn *conn, enum watch_reason reason)
     poll_remove(&worker->poll, fd);
     session_destroy(conn->session);
     if (conn->tls) {
+        tls_holders_leave(&worker->tls_holders, conn_stream(conn));
         tls_stream_close(conn_stream(conn));
     }
     close(fd);

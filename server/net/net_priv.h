@@ -121,6 +121,7 @@ struct worker {
     void *tls_buf; /* settings.ssl_wbuf_size bytes, in which a record's pieces are joined; NULL
                       without -Z */
     char tls_error[TLS_ERROR_CAP]; /* the answer to refresh_certs */
+    struct tls_holders tls_holders;
 
     struct udp *udp; /* NULL without -U */
 

@@ -73,6 +73,8 @@ struct tls_stream {
     bool write_held; /* a record waits for room in the socket */
     bool broken;     /* nothing can be sent any more */
     uint8_t end;     /* TLS_DONE, or how the input ended: enum tls_step */
+    uint8_t place;   /* in a struct tls_holders, from 1 on; 0 for none */
+    bool used;       /* has had a turn since the hand passed it there */
 };
 
 /** Begins a stream on an accepted socket, which stays the caller's.  false: no memory. */
@@ -104,6 +106,23 @@ bool tls_holds_input(const struct tls_stream *stream);
  */
 enum tls_step tls_send(struct tls_stream *stream, const struct iovec *iov, unsigned pieces,
                        void *buf, size_t cap, size_t *sent);
+
+/** Whether the stream holds its buffers, 33 KiB, between its turns. */
+void tls_stream_hold(struct tls_stream *stream, bool hold);
+
+#define TLS_HOLDERS_MAX 64u /* streams of a worker that hold their buffers */
+
+/** Which streams do: of those that are busy, as many as there is room for.  One thread's; begins as
+ * zeros. */
+struct tls_holders {
+    struct tls_stream *at[TLS_HOLDERS_MAX];
+    unsigned hand;
+};
+
+/** A stream has its turn: gives it a place when that of the stream under the hand is not in use. */
+void tls_holders_turn(struct tls_holders *holders, struct tls_stream *stream);
+/** Before tls_stream_close(). */
+void tls_holders_leave(struct tls_holders *holders, struct tls_stream *stream);
 
 /** The reason of the thread's last TLS_ERROR, for the log.  Borrowed until its next step. */
 const char *tls_error(void);

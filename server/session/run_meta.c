@@ -158,9 +158,8 @@ set_at_once(struct session *session, const struct meta_request *request)
     struct session_worker *worker = session->worker;
     uint64_t cas = 0;
     enum cache_result result =
-        cache_set(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len,
-                  worker->rx + worker->rx_at, request->value_len, request->client_flags,
-                  session_expires_at(worker, request->exptime), &cas);
+        set_received(worker, request->key, request->value_len, request->client_flags,
+                     session_expires_at(worker, request->exptime), &cas);
     if (result == CACHE_TOO_LARGE || result == CACHE_NO_MEMORY) {
         return ms_refused(session, request, CACHE_SET, result);
     }

@@ -204,12 +204,10 @@ static enum step
 set_at_once(struct session *session, const struct request *request, int64_t expires_at)
 {
     struct session_worker *worker = session->worker;
-    const uint8_t *value = worker->rx + worker->rx_at;
     uint64_t cas;
-    worker->rx_at += request->value_len + 2;
     enum cache_result result =
-        cache_set(worker->cache, worker->thread, request->key.at, (uint32_t)request->key.len, value,
-                  request->value_len, request->flags, expires_at, &cas);
+        set_received(worker, request->key, request->value_len, request->flags, expires_at, &cas);
+    worker->rx_at += request->value_len + 2;
     if (__builtin_expect(result == CACHE_TOO_LARGE || result == CACHE_NO_MEMORY, 0)) {
         store_refused(worker, request, CACHE_SET, result);
         return STEP_ON;

@@ -573,6 +573,16 @@ set_is_plain(const struct session_worker *worker, uint32_t value_len)
     return end[0] == '\r' && end[1] == '\n' && !stores_are_noted(worker);
 }
 
+/** Sets a key to the value that stands at rx_at, whole: for all protocols the way of a `set` whose
+ * block has come with it. */
+static inline enum cache_result
+set_received(struct session_worker *worker, struct span key, uint32_t value_len, uint32_t flags,
+             int64_t expires_at, uint64_t *cas)
+{
+    return cache_set(worker->cache, worker->thread, key.at, (uint32_t)key.len,
+                     worker->rx + worker->rx_at, value_len, flags, expires_at, cas);
+}
+
 /** cache_store_commit(), noted. */
 static inline enum cache_result
 store_commit(struct session_worker *worker, struct cache_store *store, enum cache_store_mode mode,

@@ -259,6 +259,16 @@ def test_counts_of_one_thread_leave_out_what_it_calls():
         assert count.thread_costs(file.name) == {"session_run": 111, "cache_find": 9}
 
 
+def test_counts_by_layer_go_where_the_code_is_written():
+    count = load("count")
+    with tempfile.NamedTemporaryFile("w", suffix=".out") as file:
+        file.write("fl=(1) /src/server/net/conn.c\nfn=(1) conn_turn\n10 100\nfi=(2) /src/server/session/session_priv.h\n11 7\n")
+        file.write("fe=(1)\n12 5\ncfi=(3) /usr/lib/malloc.c\ncfn=(2) malloc\ncalls=1 20\n13 900\n14 1\n")
+        file.write("fl=(3)\nfn=(2)\n20 30\nfl=(4) proto/text_parse.c\nfn=(3) text_parse\n+1 40\n")
+        file.flush()
+        assert count.thread_layers(file.name) == {"net": 106, "session": 7, "libraries": 30, "proto": 40}
+
+
 def check_counts(before, *measured, made_for=None, calls=None):
     """Runs `bench/count --check` with these figures in place of the file's and of valgrind's."""
     count = load("count")

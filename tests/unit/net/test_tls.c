@@ -244,6 +244,86 @@ START_TEST(stream_fills_several_pieces)
 }
 END_TEST
 
+static bool
+holds(const struct tls_stream *stream)
+{
+    bool holds = (SSL_get_mode(stream->ssl) & SSL_MODE_RELEASE_BUFFERS) == 0;
+    ck_assert(holds == (stream->place > 0));
+    return holds;
+}
+
+START_TEST(busy_streams_hold_their_buffers)
+{
+    struct pair pair;
+    struct tls_holders holders = { 0 };
+    struct tls_stream streams[TLS_HOLDERS_MAX + 1];
+    struct tls_stream *late = &streams[TLS_HOLDERS_MAX];
+    pair_open(&pair);
+    for (unsigned i = 0; i <= TLS_HOLDERS_MAX; i++) {
+        ck_assert(tls_stream_open(pair.tls, TLS_MODE_DEFAULT, pair.fds[0], &streams[i]));
+        streams[i].open = true;
+        ck_assert(!holds(&streams[i]));
+    }
+    for (unsigned i = 0; i < TLS_HOLDERS_MAX; i++) {
+        tls_holders_turn(&holders, &streams[i]);
+        ck_assert(holds(&streams[i]));
+    }
+    /* All are in use: one round without a place, while others have turns; then the idle one's. */
+    for (unsigned i = 0; i < TLS_HOLDERS_MAX; i++) {
+        tls_holders_turn(&holders, late);
+        ck_assert(!holds(late));
+    }
+    for (unsigned i = 0; i < TLS_HOLDERS_MAX; i++) {
+        if (i != 5) {
+            tls_holders_turn(&holders, &streams[i]);
+        }
+    }
+    for (unsigned i = 0; i < 6; i++) {
+        ck_assert(!holds(late) && holds(&streams[5]));
+        tls_holders_turn(&holders, late);
+    }
+    ck_assert(holds(late) && !holds(&streams[5]) && holds(&streams[6]));
+
+    /* A place that was left is taken when the hand comes by. */
+    tls_holders_leave(&holders, &streams[6]);
+    ck_assert(streams[6].place == 0);
+    tls_holders_leave(&holders, &streams[6]);
+    tls_holders_turn(&holders, &streams[5]);
+    ck_assert(holds(&streams[5]) && holds(&streams[7]));
+    for (unsigned i = 0; i <= TLS_HOLDERS_MAX; i++) {
+        tls_holders_leave(&holders, &streams[i]);
+        streams[i].broken = true; /* nothing is to be said */
+        tls_stream_close(&streams[i]);
+    }
+    for (unsigned i = 0; i < TLS_HOLDERS_MAX; i++) {
+        ck_assert(holders.at[i] == NULL);
+    }
+    pair_close(&pair);
+}
+END_TEST
+
+START_TEST(a_stream_that_loses_its_place_goes_on)
+{
+    struct pair pair;
+    char buf[64];
+    size_t got = 0;
+    pair_open(&pair);
+    pair_shake_hands(&pair);
+    for (unsigned i = 0; i < 4; i++) {
+        tls_stream_hold(&pair.stream, i % 2 == 0);
+        ck_assert(SSL_write(pair.client, "abcdefgh", 8) == 8);
+        ck_assert(receive(&pair.stream, buf, 3, &got) == TLS_DONE && got == 3);
+        tls_stream_hold(&pair.stream, i % 2 != 0); /* in the middle of a record */
+        ck_assert(receive(&pair.stream, buf + 3, 9, &got) == TLS_DONE && got == 5);
+        ck_assert(memcmp(buf, "abcdefgh", 8) == 0);
+        struct iovec iov = { buf, 8 };
+        ck_assert(tls_send(&pair.stream, &iov, 1, NULL, 64, &got) == TLS_DONE && got == 8);
+        ck_assert(SSL_read(pair.client, buf, sizeof(buf)) == 8);
+    }
+    pair_close(&pair);
+}
+END_TEST
+
 START_TEST(stuck_record_leaves_from_another_place)
 {
     struct pair pair;
@@ -404,6 +484,8 @@ main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, stream_moves_bytes_both_ways);
     tcase_add_test(tcase, stream_fills_several_pieces);
+    tcase_add_test(tcase, busy_streams_hold_their_buffers);
+    tcase_add_test(tcase, a_stream_that_loses_its_place_goes_on);
     tcase_add_test(tcase, stream_tells_of_input_that_it_holds);
     tcase_add_test(tcase, stuck_record_leaves_from_another_place);
     tcase_add_test(tcase, ends_are_told_apart);
