@@ -398,6 +398,7 @@ try_longer(struct cache *cache, struct cache_thread *thread, struct arith *arith
     bool same = living && old.ref == found->ref && compute(cache, &old, arith) == CACHE_OK &&
                 arith->value == value;
     uint32_t gone = 0;
+    store_change_begin(thread);
     if (same) {
         store.cas_new = store_cas_for_change(cache, &old, arith->cas_wanted);
         same = store.cas_new != 0;
@@ -407,6 +408,7 @@ try_longer(struct cache *cache, struct cache_thread *thread, struct arith *arith
         store.binary_key = (old.shape & SHAPE_BINARY_KEY) != 0;
         gone = store_publish(cache, &store, head, &old, &arith->cas_new);
     }
+    store_change_end(thread);
     bucket_unlock(head);
     if (same) {
         store_finish(cache, thread, &store, gone);

@@ -146,6 +146,26 @@ next_cas(struct cache *cache)
     return atomic_fetch_add_explicit(&cache->cas_last, 1, memory_order_seq_cst) + 1;
 }
 
+void
+store_change_begin(struct cache_thread *thread)
+{
+    /* relaxed: ours */
+    uint32_t changes = atomic_load_explicit(&thread->changes, memory_order_relaxed);
+    assert(changes % 2 == 0);
+    /* seq_cst: before the look at `cas_high`; see wait_for_changes() in expire.c. */
+    atomic_store_explicit(&thread->changes, changes + 1, memory_order_seq_cst);
+}
+
+void
+store_change_end(struct cache_thread *thread)
+{
+    /* relaxed: ours */
+    uint32_t changes = atomic_load_explicit(&thread->changes, memory_order_relaxed);
+    assert(changes % 2 == 1);
+    /* release: pairs with wait_for_changes(); the item is visible. */
+    atomic_store_explicit(&thread->changes, changes + 1, memory_order_release);
+}
+
 uint64_t
 store_cas_for_change(struct cache *cache, const struct found *old, uint64_t wanted)
 {
@@ -438,6 +458,7 @@ join_once(struct cache *cache, struct cache_thread *thread, struct cache_store *
                 (base->pin != NULL ||
                  (head == base->head && ((bucket_word(head) ^ base->word) & ~BUCKET_LOCKED) == 0));
     uint32_t gone = 0;
+    store_change_begin(thread);
     if (same) {
         joined.cas_new = store_cas_for_change(cache, &old, joined.cas_new);
         same = joined.cas_new != 0;
@@ -448,6 +469,7 @@ join_once(struct cache *cache, struct cache_thread *thread, struct cache_store *
         gone = store_publish(cache, &joined, head, &old, cas_out);
         store->value_len_out = joined.value_len_out;
     }
+    store_change_end(thread);
     bucket_unlock(head);
     if (!same) {
         cache_store_abort(cache, thread, &joined);
@@ -559,6 +581,9 @@ cache_store_commit(struct cache *cache, struct cache_thread *thread, struct cach
                                          store->key_len, &living);
     enum cache_result result = may_store(cache, thread, store, mode, &old, living, cas);
     uint32_t gone = 0;
+    if (mode == CACHE_CAS) {
+        store_change_begin(thread);
+    }
     if (result == CACHE_OK && mode == CACHE_CAS) {
         store->cas_new = store_cas_for_change(cache, &old, store->cas_new);
         result = store->cas_new != 0 ? CACHE_OK : CACHE_MISS;
@@ -568,6 +593,9 @@ cache_store_commit(struct cache *cache, struct cache_thread *thread, struct cach
     }
     if (result == CACHE_OK) {
         gone = store_publish(cache, store, head, &old, cas_out);
+    }
+    if (mode == CACHE_CAS) {
+        store_change_end(thread);
     }
     bucket_unlock(head);
     if (gone == store->ref) {
