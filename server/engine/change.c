@@ -406,6 +406,7 @@ try_longer(struct cache *cache, struct cache_thread *thread, struct arith *arith
     if (same) {
         store.expire_s = item_expire_s(cache_item(cache, old.ref));
         store.binary_key = (old.shape & SHAPE_BINARY_KEY) != 0;
+        store.keeps = true;
         gone = store_publish(cache, &store, head, &old, &arith->cas_new);
     }
     store_change_end(thread);

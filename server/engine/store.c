@@ -108,16 +108,15 @@ cache_store_write(struct cache *cache, struct cache_thread *thread, struct cache
     return CACHE_OK;
 }
 
-/** The store's shape as a visible item. */
+/** The store's shape as a visible item of a generation. */
 static uint32_t
-store_shape(const struct cache *cache, const struct cache_store *store)
+store_shape(const struct cache_store *store, uint32_t generation)
 {
     uint32_t flags = (store->client_flags != 0 ? SHAPE_CLIENT_FLAGS : 0) |
                      (store->small ? SHAPE_SMALL : 0) | (store->large ? SHAPE_LARGE : 0) |
                      (store->binary_key ? SHAPE_BINARY_KEY : 0) | (store->claimed ? SHAPE_WIN : 0) |
                      store->marks;
-    return shape_make(store->key_len, store->large ? 0 : store->value_len, cache_generation(cache),
-                      flags);
+    return shape_make(store->key_len, store->large ? 0 : store->value_len, generation, flags);
 }
 
 void
@@ -125,7 +124,7 @@ cache_store_abort(struct cache *cache, struct cache_thread *thread, struct cache
 {
     (void)thread;
     uint32_t ref = store->ref;
-    uint32_t shape = store_shape(cache, store);
+    uint32_t shape = store_shape(store, 0);
     uint64_t size =
         (uint64_t)item_key_offset(shape, cache->cas_size) + store->key_len + store->value_len;
     slab_item_gone(cache, store->class_id, size, 0);
@@ -228,7 +227,8 @@ store_publish(struct cache *cache, struct cache_store *store, struct bucket *hea
     uint16_t tag = table_tag(store->hash);
     uint32_t gone = old->ref;
     bucket_change_begin(head);
-    item_set_shape(item, store_shape(cache, store));
+    uint32_t generation = store->keeps ? shape_generation(old->shape) : cache_generation(cache);
+    item_set_shape(item, store_shape(store, generation));
     if (old->ref != 0) {
         bucket_set(old->bucket, old->slot, tag, ref);
     } else if (!table_insert(&cache->table, head, tag, ref)) {
@@ -418,7 +418,7 @@ static enum cache_result
 write_added(struct cache *cache, struct cache_thread *thread, struct cache_store *joined,
             const struct cache_store *store)
 {
-    uint32_t shape = store_shape(cache, store);
+    uint32_t shape = store_shape(store, 0);
     const struct item *item = cache_item(cache, store->ref);
     if (store->large) {
         return write_long(cache, thread, joined, item, shape, store->value_len);
@@ -466,6 +466,7 @@ join_once(struct cache *cache, struct cache_thread *thread, struct cache_store *
     if (same) {
         joined.expire_s = item_expire_s(cache_item(cache, old.ref));
         joined.binary_key = (old.shape & SHAPE_BINARY_KEY) != 0;
+        joined.keeps = true;
         gone = store_publish(cache, &joined, head, &old, cas_out);
         store->value_len_out = joined.value_len_out;
     }
