@@ -275,6 +275,7 @@ struct cache_store {
     bool small;
     bool large;
     bool displaced; /* another key had to leave its bucket for it */
+    bool keeps;     /* contents of the item whose place it takes: a flush of that one is its own */
 };
 
 enum cache_store_mode {

@@ -55,7 +55,8 @@ struct thread_counters {
 /** Locking key:  (t) cache.threads_lock  (a) atomic; others belong to the one thread that uses it.
  */
 struct cache_thread {
-    _Atomic uint64_t active; /* (a) 0 outside cache_enter(), else the epoch that it entered in */
+    _Atomic uint64_t active;  /* (a) 0 outside cache_enter(), else the epoch that it entered in */
+    _Atomic uint32_t changes; /* (a) odd from store_change_begin() to store_change_end() */
     bool fences; /* constant: cache_enter() must order itself, the kernel's membarrier is not there
                   */
     struct cache *cache;
@@ -79,7 +80,8 @@ struct cache {
                                     generation_swept */
     _Atomic uint32_t generation_swept; /* (a) no item of a generation before this is left; written
                                           under the sweeper's lock */
-    _Atomic uint32_t sweep_stamp;      /* (a) flushes of all or of a prefix so far */
+    _Atomic uint32_t sweep_stamp;      /* (a) flushes of all or of a prefix so far; of a prefix with
+                                          release: pairs with take_stamp() in expire.c */
     _Atomic uint32_t flush_at_s;       /* (a) cache second of the flush to come; 0 for none */
     _Atomic uint64_t epoch;            /* (a) grows when pages wait for readers to leave */
     struct pages pages;

@@ -398,6 +398,7 @@ try_longer(struct cache *cache, struct cache_thread *thread, struct arith *arith
     bool same = living && old.ref == found->ref && compute(cache, &old, arith) == CACHE_OK &&
                 arith->value == value;
     uint32_t gone = 0;
+    store_change_begin(thread);
     if (same) {
         store.cas_new = store_cas_for_change(cache, &old, arith->cas_wanted);
         same = store.cas_new != 0;
@@ -405,8 +406,10 @@ try_longer(struct cache *cache, struct cache_thread *thread, struct arith *arith
     if (same) {
         store.expire_s = item_expire_s(cache_item(cache, old.ref));
         store.binary_key = (old.shape & SHAPE_BINARY_KEY) != 0;
+        store.keeps = true;
         gone = store_publish(cache, &store, head, &old, &arith->cas_new);
     }
+    store_change_end(thread);
     bucket_unlock(head);
     if (same) {
         store_finish(cache, thread, &store, gone);

@@ -5,6 +5,8 @@
 #include "base/assert.h"
 #include "engine/cache_priv.h"
 
+#include <sched.h>
+
 #define RECLAIM_PAGES_MAX   16u      /* pages that one store looks at for expired items */
 #define SWEEP_SLICE_CHUNKS  2048u    /* chunks looked at in one slice */
 #define SWEEP_SECOND_CHUNKS 4000000u /* and in one second: some hundredths of a core */
@@ -13,9 +15,10 @@
 #define GENERATIONS_URGENT \
     (ITEM_GENERATIONS / 2) /* unswept, at which also a sweep that is off goes on */
 #define GENERATIONS_UNSWEPT_MAX \
-    (ITEM_GENERATIONS - 2u)    /* then a flush sweeps by itself: an item has 4 bits of its own */
-#define SWEEP_SLICE_PAGES 512u /* pages looked at in one slice, if their time has not come */
-#define DEAD_AHEAD        16u  /* dead items whose buckets are fetched before the first is freed */
+    (ITEM_GENERATIONS - 2u)      /* then a flush sweeps by itself: an item has 4 bits of its own */
+#define SWEEP_SLICE_PAGES 512u   /* pages looked at in one slice, if their time has not come */
+#define CHANGE_WAITS_MAX  10000u /* yields until a change under way is over */
+#define DEAD_AHEAD        16u /* dead items whose buckets are fetched before the first is freed */
 
 void
 expire_init(struct cache *cache)
@@ -224,6 +227,44 @@ holdoff_begin(const struct cache *cache)
     return span_s == 0 ? UINT32_MAX : now_s > span_s ? now_s - span_s : 0;
 }
 
+/**
+ * Waits until the changes that were under way are over (store_change_begin()).  False: some is not.
+ *
+ * The stamp of a flush is read before.  A change that did not see that flush looked at `cas_high`
+ * before the flush set it, and had begun before that: all seq_cst, so its count is odd here or has
+ * gone on.
+ */
+static bool
+wait_for_changes(struct cache *cache)
+{
+    bool over = true;
+    lock_acquire(&cache->threads_lock);
+    for (struct cache_thread *thread = cache->threads; thread != NULL; thread = thread->next) {
+        uint32_t changes = atomic_load_explicit(&thread->changes, memory_order_seq_cst);
+        unsigned waits = changes % 2 == 1 ? CHANGE_WAITS_MAX : 0;
+        /* acquire: pairs with store_change_end() */
+        while (waits > 0 &&
+               atomic_load_explicit(&thread->changes, memory_order_acquire) == changes) {
+            sched_yield();
+            waits--;
+            over = over && waits > 0;
+        }
+    }
+    lock_release(&cache->threads_lock);
+    return over;
+}
+
+/** The flushes that a sweep from here on brings to their end; false: of prefixes none. */
+static bool
+take_stamp(struct cache *cache, uint32_t *stamp)
+{
+    /* acquire: pairs with flush_at_last_id() in prefixes.c */
+    *stamp = atomic_load_explicit(&cache->sweep_stamp, memory_order_acquire);
+    /* relaxed: a flush that shows in the stamp shows here */
+    return atomic_load_explicit(&cache->prefixes.count, memory_order_relaxed) == 0 ||
+           wait_for_changes(cache);
+}
+
 /** Begins a round; what was flushed before it is gone when it has ended. */
 static void
 begin_round(struct cache *cache, bool on_request)
@@ -232,9 +273,8 @@ begin_round(struct cache *cache, bool on_request)
     sweeper->class_id = 1;
     sweeper->pages_ahead = SWEEP_FROM_END;
     sweeper->generation = cache_generation(cache);
-    sweeper->stamp = sweep_stamp(cache);
+    sweeper->cut = !take_stamp(cache, &sweeper->stamp);
     sweeper->class_chunks = 0;
-    sweeper->cut = false;
     sweeper->on_request = on_request;
     sweeper->counted = on_request;
     if (on_request) {
@@ -422,7 +462,8 @@ static void
 sweep_all(struct cache *cache)
 {
     uint32_t generation = cache_generation(cache);
-    uint32_t stamp = sweep_stamp(cache);
+    uint32_t stamp;
+    bool counts = take_stamp(cache, &stamp);
     for (unsigned id = 1; id <= cache->classes; id++) {
         struct size_class *class = &cache->size_class[id];
         for (uint32_t ahead = SWEEP_FROM_END; ahead > 0;) {
@@ -435,7 +476,9 @@ sweep_all(struct cache *cache)
         }
     }
     set_generation_swept(cache, generation);
-    prefixes_retire(&cache->prefixes, stamp, holdoff_begin(cache));
+    if (counts) {
+        prefixes_retire(&cache->prefixes, stamp, holdoff_begin(cache));
+    }
 }
 
 void

@@ -28,8 +28,9 @@ struct sweeper {
     struct cache_class_set classes;    /* of the round on request */
     bool on_request;                   /* this round is */
     bool counted;                      /* this round is among `rounds` */
-    bool cut;                          /* class_chunks_max has kept this round from some page */
-    uint32_t class_chunks;             /* looked at of this class in this round */
+    bool cut; /* this round may leave something: it was kept from a page by class_chunks_max, or a
+                 change was not over when it began */
+    uint32_t class_chunks; /* looked at of this class in this round */
     uint8_t class_id;
     uint32_t
         pages_ahead; /* of the class's pages, those before this index are still to be looked at */

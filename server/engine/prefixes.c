@@ -203,8 +203,8 @@ flush_at_last_id(struct cache *cache, uint32_t index, struct prefix *note)
      * is over is void too. */
     note->cas = last > chosen ? last : chosen;
     note->held_s = cache_now_s(cache);
-    /* relaxed: a number that only grows */
-    note->stamp = atomic_fetch_add_explicit(&cache->sweep_stamp, 1, memory_order_relaxed) + 1;
+    /* release: pairs with take_stamp() in expire.c */
+    note->stamp = atomic_fetch_add_explicit(&cache->sweep_stamp, 1, memory_order_release) + 1;
     write_note(prefixes, index, note);
 }
 

@@ -129,16 +129,15 @@ cache_store_write(struct cache *cache, struct cache_thread *thread, struct cache
     return CACHE_OK;
 }
 
-/** The store's shape as a visible item. */
+/** The store's shape as a visible item of a generation. */
 static uint32_t
-store_shape(const struct cache *cache, const struct cache_store *store)
+store_shape(const struct cache_store *store, uint32_t generation)
 {
     uint32_t flags = (store->client_flags != 0 ? SHAPE_CLIENT_FLAGS : 0) |
                      (store->small ? SHAPE_SMALL : 0) | (store->large ? SHAPE_LARGE : 0) |
                      (store->binary_key ? SHAPE_BINARY_KEY : 0) | (store->claimed ? SHAPE_WIN : 0) |
                      store->marks;
-    return shape_make(store->key_len, store->large ? 0 : store->value_len, cache_generation(cache),
-                      flags);
+    return shape_make(store->key_len, store->large ? 0 : store->value_len, generation, flags);
 }
 
 void
@@ -146,7 +145,7 @@ cache_store_abort(struct cache *cache, struct cache_thread *thread, struct cache
 {
     (void)thread;
     uint32_t ref = store->ref;
-    uint32_t shape = store_shape(cache, store);
+    uint32_t shape = store_shape(store, 0);
     uint64_t size =
         (uint64_t)item_key_offset(shape, cache->cas_size) + store->key_len + store->value_len;
     slab_item_gone(cache, store->class_id, size, 0);
@@ -165,6 +164,26 @@ next_cas(struct cache *cache)
 {
     /* seq_cst: see flush_at_last_id() in prefixes.c; otherwise it need only be unique. */
     return atomic_fetch_add_explicit(&cache->cas_last, 1, memory_order_seq_cst) + 1;
+}
+
+void
+store_change_begin(struct cache_thread *thread)
+{
+    /* relaxed: ours */
+    uint32_t changes = atomic_load_explicit(&thread->changes, memory_order_relaxed);
+    assert(changes % 2 == 0);
+    /* seq_cst: before the look at `cas_high`; see wait_for_changes() in expire.c. */
+    atomic_store_explicit(&thread->changes, changes + 1, memory_order_seq_cst);
+}
+
+void
+store_change_end(struct cache_thread *thread)
+{
+    /* relaxed: ours */
+    uint32_t changes = atomic_load_explicit(&thread->changes, memory_order_relaxed);
+    assert(changes % 2 == 1);
+    /* release: pairs with wait_for_changes(); the item is visible. */
+    atomic_store_explicit(&thread->changes, changes + 1, memory_order_release);
 }
 
 uint64_t
@@ -229,7 +248,8 @@ store_publish(struct cache *cache, struct cache_store *store, struct bucket *hea
     uint16_t tag = table_tag(store->hash);
     uint32_t gone = old->ref;
     bucket_change_begin(head);
-    item_set_shape(item, store_shape(cache, store));
+    uint32_t generation = store->keeps ? shape_generation(old->shape) : cache_generation(cache);
+    item_set_shape(item, store_shape(store, generation));
     if (old->ref != 0) {
         bucket_set(old->bucket, old->slot, tag, ref);
     } else if (!table_insert(&cache->table, head, tag, ref)) {
@@ -419,7 +439,7 @@ static enum cache_result
 write_added(struct cache *cache, struct cache_thread *thread, struct cache_store *joined,
             const struct cache_store *store)
 {
-    uint32_t shape = store_shape(cache, store);
+    uint32_t shape = store_shape(store, 0);
     const struct item *item = cache_item(cache, store->ref);
     if (store->large) {
         return write_long(cache, thread, joined, item, shape, store->value_len);
@@ -459,6 +479,7 @@ join_once(struct cache *cache, struct cache_thread *thread, struct cache_store *
                 (base->pin != NULL ||
                  (head == base->head && ((bucket_word(head) ^ base->word) & ~BUCKET_LOCKED) == 0));
     uint32_t gone = 0;
+    store_change_begin(thread);
     if (same) {
         joined.cas_new = store_cas_for_change(cache, &old, joined.cas_new);
         same = joined.cas_new != 0;
@@ -466,9 +487,11 @@ join_once(struct cache *cache, struct cache_thread *thread, struct cache_store *
     if (same) {
         joined.expire_s = item_expire_s(cache_item(cache, old.ref));
         joined.binary_key = (old.shape & SHAPE_BINARY_KEY) != 0;
+        joined.keeps = true;
         gone = store_publish(cache, &joined, head, &old, cas_out);
         store->value_len_out = joined.value_len_out;
     }
+    store_change_end(thread);
     bucket_unlock(head);
     if (!same) {
         cache_store_abort(cache, thread, &joined);
@@ -580,6 +603,9 @@ cache_store_commit(struct cache *cache, struct cache_thread *thread, struct cach
                                          store->key_len, &living);
     enum cache_result result = may_store(cache, thread, store, mode, &old, living, cas);
     uint32_t gone = 0;
+    if (mode == CACHE_CAS) {
+        store_change_begin(thread);
+    }
     if (result == CACHE_OK && mode == CACHE_CAS) {
         store->cas_new = store_cas_for_change(cache, &old, store->cas_new);
         result = store->cas_new != 0 ? CACHE_OK : CACHE_MISS;
@@ -589,6 +615,9 @@ cache_store_commit(struct cache *cache, struct cache_thread *thread, struct cach
     }
     if (result == CACHE_OK) {
         gone = store_publish(cache, store, head, &old, cas_out);
+    }
+    if (mode == CACHE_CAS) {
+        store_change_end(thread);
     }
     bucket_unlock(head);
     if (gone == store->ref) {

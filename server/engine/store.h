@@ -16,6 +16,14 @@
  * then the change is not to be made.  Its bucket is locked.
  */
 uint64_t store_cas_for_change(struct cache *cache, const struct found *old, uint64_t wanted);
+/**
+ * Around store_cas_for_change() and the store_publish() of a new item with its id.  Such an item may
+ * be void by a flush, and lie where the sweep has passed already: so the sweep does not take the
+ * flush for done while a change that did not see it is under way.  A change in place needs none: the
+ * sweep that finds the old item waits for its bucket.
+ */
+void store_change_begin(struct cache_thread *thread);
+void store_change_end(struct cache_thread *thread);
 /** Looks a key up in its locked bucket; `living` tells whether it is there for a client. */
 struct found store_find_living(struct cache *cache, struct bucket *head, uint64_t hash,
                                const void *key, uint32_t key_len, bool *living);

@@ -24,6 +24,7 @@
 #define CHANGERS 2u
 #define KEYS     4u
 #define LOOKS    8u /* at each key after a flush */
+#define CHURNED  5u /* other prefixes */
 
 struct changer {
     struct cache_thread *thread;
@@ -111,6 +112,20 @@ run_changer(void *arg)
     return NULL;
 }
 
+/** Flushes other prefixes and sweeps, so that notes come, go and move to other places of their list
+ * while the changers and the flusher look through it. */
+static void *
+run_churner(void *arg)
+{
+    struct changer *churner = arg;
+    for (unsigned i = 0; !stopped(); i++) {
+        char prefix[] = { (char)('q' + i % CHURNED), ':' };
+        churner->done += cache_flush_prefix(cache, churner->thread, prefix, sizeof(prefix));
+        (void)cache_maintain(cache, churner->thread);
+    }
+    return NULL;
+}
+
 static void
 run_flusher(struct cache_thread *thread, struct rng *rng, uint64_t until_us)
 {
@@ -165,6 +180,10 @@ main(void)
             return 1;
         }
     }
+    struct changer churner = { .thread = cache_thread_open(cache) };
+    if (pthread_create(&churner.id, NULL, run_churner, &churner) != 0) {
+        return 1;
+    }
     struct cache_thread *thread = cache_thread_open(cache);
     struct rng rng;
     rng_init(&rng, seed);
@@ -176,18 +195,21 @@ main(void)
         done += changers[i].done;
         cache_thread_close(cache, changers[i].thread);
     }
+    (void)pthread_join(churner.id, NULL);
+    cache_thread_close(cache, churner.thread);
     cache_thread_close(cache, thread);
     cache_check(cache);
     cache_destroy(cache);
 
-    printf("%llu flushes, %llu keys there before them, %llu changes\n", (unsigned long long)flushes,
-           (unsigned long long)found_before, (unsigned long long)done);
+    printf("%llu flushes, %llu keys there before them, %llu changes, %llu other flushes\n",
+           (unsigned long long)flushes, (unsigned long long)found_before, (unsigned long long)done,
+           (unsigned long long)churner.done);
     unsigned failed = 0;
     if (survivors > 0) {
         printf("not so: nothing survives a flush\n");
         failed++;
     }
-    if (flushes < 5 || found_before == 0 || done == 0) {
+    if (flushes < 5 || found_before == 0 || done == 0 || churner.done == 0) {
         printf("not so: the threads met\n");
         failed++;
     }

@@ -242,6 +242,27 @@ START_TEST(without_cas_ids_there_is_no_flush_of_a_prefix)
 }
 END_TEST
 
+/* It may be about to publish an item with an id from before the flush, where the round has been. */
+START_TEST(a_note_outlives_the_rounds_that_begin_within_a_change)
+{
+    struct cache_thread *other = cache_thread_open(rig.cache);
+    ck_assert_int_eq(rig_set(&rig, "a:1", "value"), CACHE_OK);
+    ck_assert(flush("a:"));
+    store_change_begin(other);
+    expire_sweep_all(rig.cache);
+    ck_assert_uint_eq(notes(), 1);
+    rig_settle(&rig); /* the round at hand began before the flush */
+    cache_set_now(rig.cache, RIG_NOW + 1);
+    rig_settle(&rig);
+    ck_assert_uint_eq(notes(), 1);
+    store_change_end(other);
+    ck_assert_uint_eq(rig_stats(&rig)->items, 0);
+    expire_sweep_all(rig.cache);
+    ck_assert_uint_eq(notes(), 0);
+    cache_thread_close(rig.cache, other);
+}
+END_TEST
+
 /* -- the hold-off ------------------------------------------------------------------------------ */
 
 static void
@@ -420,6 +441,7 @@ main(void)
     tcase_add_test(tcase, a_bypassed_prefix_can_be_flushed);
     tcase_add_test(tcase, more_bypasses_than_notes_are_refused);
     tcase_add_test(tcase, without_cas_ids_there_is_no_flush_of_a_prefix);
+    tcase_add_test(tcase, a_note_outlives_the_rounds_that_begin_within_a_change);
     tcase_add_test(tcase, a_plain_store_within_the_holdoff_is_short_lived);
     tcase_add_test(tcase, a_cell_that_is_ahead_of_a_threads_clock_holds_off);
     tcase_add_test(tcase, a_life_that_was_cut_is_not_lengthened);

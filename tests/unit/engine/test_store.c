@@ -1,6 +1,8 @@
 /* Storing: every mode, and sizes at their bounds. */
 #include "unit/engine/rig.h"
 
+#include "engine/store.h"
+
 #include <signal.h>
 
 #define ITEM_MAX 2000u /* item_size_max of the rig */
@@ -264,6 +266,31 @@ START_TEST(a_length_that_no_memory_has_is_too_large)
         ck_assert_int_eq(
             cache_store_begin(rig.cache, rig.thread, "key", 3, lengths[i], 0, CACHE_NEVER, &open),
             CACHE_TOO_LARGE);
+    }
+}
+END_TEST
+
+/* A flush between the look at the old item and the new one's place: what is made of it is void, too. */
+START_TEST(what_keeps_contents_is_flushed_with_them)
+{
+    for (unsigned keeps = 0; keeps < 2; keeps++) {
+        struct cache *cache = rig.cache;
+        struct cache_store made;
+        bool living;
+        ck_assert_int_eq(store(CACHE_SET, "key", "old", 0, NULL), CACHE_OK);
+        ck_assert_int_eq(cache_store_begin(cache, rig.thread, "key", 3, 3, 0, CACHE_NEVER, &made),
+                         CACHE_OK);
+        ck_assert_int_eq(cache_store_write(cache, rig.thread, &made, "new", 3), CACHE_OK);
+        struct bucket *head = table_lock(&cache->table, made.hash);
+        struct found old = store_find_living(cache, head, made.hash, "key", 3, &living);
+        ck_assert(living);
+        /* as cache_flush() on another thread; relaxed: one thread */
+        atomic_fetch_add_explicit(&cache->generation, 1, memory_order_relaxed);
+        made.keeps = keeps == 1;
+        uint32_t gone = store_publish(cache, &made, head, &old, NULL);
+        bucket_unlock(head);
+        store_finish(cache, rig.thread, &made, gone);
+        ck_assert_int_eq(rig_peek(&rig, "key").result, keeps == 1 ? CACHE_MISS : CACHE_OK);
     }
 }
 END_TEST
@@ -541,6 +568,7 @@ main(void)
     tcase_add_test(tcase, append_and_prepend_grow_an_item_over_every_class);
     tcase_add_test(tcase, an_item_may_be_as_large_as_the_option_says_and_no_larger);
     tcase_add_test(tcase, a_length_that_no_memory_has_is_too_large);
+    tcase_add_test(tcase, what_keeps_contents_is_flushed_with_them);
     tcase_add_test(tcase, a_key_may_be_as_long_as_250_bytes);
     tcase_add_test_raise_signal(tcase, a_longer_key_is_our_mistake, SIGABRT);
     tcase_add_test_raise_signal(tcase, an_empty_key_is_our_mistake, SIGABRT);
