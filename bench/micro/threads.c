@@ -6,11 +6,13 @@
  * that waits for a cache line or spins for a lock does.  So rows with more threads than processors
  * still say what the threads do to each other.  "one more" is the row's time by that of one thread.
  *
- *     get          a random item of many
- *     get hot      all threads the same item
- *     set          a random item of many, of another thread's now and then
- *     set hot      all threads the same item: they wait for its bucket
- *     get, 1 sets  random items; the first thread stores, the others read
+ *     nothing        some sums in registers: what the machine itself takes from threads side by side
+ *     get            a random item of many
+ *     get hot        all threads the same item
+ *     set            a random item of many, of another thread's now and then
+ *     set hot        all threads the same item: they wait for its bucket
+ *     get, 1 sets    random items; the first thread stores, the others read
+ *     hot, 1 sets    the same, but those who read read one item, which nobody stores
  */
 #include "config.h"
 
@@ -31,19 +33,24 @@
 #define THREADS_MAX 64u
 #define LIST_MAX    8u /* --threads */
 #define ROUNDS_MIN  16u
+#define SUMS        32u /* of an operation that is nothing */
 
 enum workload {
+    NOTHING,
     GET,
     GET_HOT,
     SET,
     SET_HOT,
     GET_ONE_SETS,
+    HOT_ONE_SETS,
     WORKLOADS,
 };
 
 static const char *const names[WORKLOADS] = {
-    [GET] = "get",         [GET_HOT] = "get hot",          [SET] = "set",
-    [SET_HOT] = "set hot", [GET_ONE_SETS] = "get, 1 sets",
+    [NOTHING] = "nothing",          [GET] = "get",
+    [GET_HOT] = "get hot",          [SET] = "set",
+    [SET_HOT] = "set hot",          [GET_ONE_SETS] = "get, 1 sets",
+    [HOT_ONE_SETS] = "hot, 1 sets",
 };
 
 struct bench {
@@ -111,18 +118,41 @@ set(struct cache *cache, struct cache_thread *thread, const char *key)
     return result == CACHE_OK;
 }
 
+static bool
+add_up(struct rng *rng)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < SUMS; i++) {
+        sum += rng_next(rng);
+    }
+    return sum != 0;
+}
+
+/** Whether only the first thread stores. */
+static bool
+one_sets(enum workload workload)
+{
+    return workload == GET_ONE_SETS || workload == HOT_ONE_SETS;
+}
+
 /** So many operations; returns how many went wrong. */
 static uint64_t
 run_round(struct worker *worker, struct cache_thread *thread, struct rng *rng)
 {
     struct bench *bench = worker->bench;
-    bool stores = bench->workload == SET || bench->workload == SET_HOT ||
-                  (bench->workload == GET_ONE_SETS && worker->number == 0);
-    bool hot = bench->workload == GET_HOT || bench->workload == SET_HOT;
+    enum workload workload = bench->workload;
+    bool stores =
+        workload == SET || workload == SET_HOT || (one_sets(workload) && worker->number == 0);
+    bool hot = workload == GET_HOT || workload == SET_HOT || (workload == HOT_ONE_SETS && !stores);
     uint64_t wrong = 0;
     for (unsigned i = 0; i < ROUND; i++) {
         char key[KEY_LEN];
-        make_key(key, hot ? 0 : rng_below(rng, bench->items));
+        if (workload == NOTHING) {
+            wrong += !add_up(rng);
+            continue;
+        }
+        /* Key 0 is the hot one. */
+        make_key(key, hot ? 0 : 1 + rng_below(rng, bench->items - 1));
         wrong += !(stores ? set(bench->cache, thread, key) : get(bench->cache, thread, key));
     }
     return wrong;
@@ -181,7 +211,7 @@ measure(struct bench *bench, unsigned threads, double seconds)
         if (workers[i].wrong > 0) {
             die("an operation did not end as it should");
         }
-        if (bench->workload != GET_ONE_SETS || i > 0 || threads == 1) {
+        if (!one_sets(bench->workload) || i > 0 || threads == 1) {
             ns += (double)workers[i].cpu_ns;
             operations += (double)workers[i].operations;
         }
@@ -232,7 +262,7 @@ main(int argc, char **argv)
         } else if (c == 's') {
             seconds = number_of(optarg, 0.01, 60);
         } else if (c == 'i') {
-            bench.items = (uint64_t)number_of(optarg, 1, 1e8);
+            bench.items = (uint64_t)number_of(optarg, 2, 1e8);
         } else {
             (void)number_of("", 1, 1);
         }

@@ -160,10 +160,11 @@ cache_build(const struct cache_options *options, const struct pages_file *file)
     assert(options->memory_limit >= MEMORY_LIMIT_MIN);
     assert(options->item_size_max >= CACHE_ITEM_SIZE_MIN &&
            options->item_size_max <= CACHE_ITEM_SIZE_LIMIT);
-    struct cache *cache = calloc(1, sizeof(*cache));
+    struct cache *cache = aligned_alloc(CACHE_LINE, sizeof(*cache));
     if (cache == NULL) {
         return NULL;
     }
+    memset(cache, 0, sizeof(*cache));
     cache->magic = CACHE_MAGIC;
     cache->options = *options;
     cache->options.memory_file = NULL; /* the caller's, as `start` */

@@ -74,8 +74,6 @@ struct cache {
     bool membarrier;             /* the kernel orders readers: cache_fence_readers() */
     int64_t clock_base;          /* unix second of cache second 0 */
     _Atomic uint32_t now_s;      /* (a) cache second */
-    _Atomic uint64_t cas_last;   /* (a) the last id given */
-    _Atomic uint64_t items_hint; /* (a) items, some few per class behind */
     _Atomic uint32_t generation; /* (a) flushes so far; items carry it modulo ITEM_GENERATIONS; as
                                     generation_swept */
     _Atomic uint32_t generation_swept; /* (a) no item of a generation before this is left; written
@@ -103,6 +101,9 @@ struct cache {
     struct lock threads_lock;
     struct cache_thread *threads; /* (t) */
     unsigned threads_count;       /* (t) */
+    /* What stores write lies apart from what reads look at. */
+    _Alignas(CACHE_LINE) _Atomic uint64_t cas_last; /* (a) the last id given */
+    _Atomic uint64_t items_hint;                    /* (a) items, some few per class behind */
 };
 
 static inline uint32_t

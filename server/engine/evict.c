@@ -218,16 +218,31 @@ ghost_store(_Atomic uint32_t *entry, uint32_t value)
     atomic_store_explicit(entry, value, memory_order_relaxed); /* relaxed: as ghost_load() */
 }
 
+static uint32_t
+epoch_chunks(const struct size_class *class)
+{
+    return class->pages_count * class->per_page / EPOCHS_PER_CLASS + 1;
+}
+
+uint64_t
+evict_turns(const struct size_class *class)
+{
+    const struct evict_queue *queue = &class->queue;
+    _Static_assert(EVICT_TURN == (uint64_t)EPOCHS_PER_CLASS << 16, "an epoch is 2^16");
+    return ((uint64_t)queue->epoch << 16) +
+           ((uint64_t)queue->epoch_evictions << 16) / epoch_chunks(class);
+}
+
 /** Counts the eviction of an item of so many chunks, and remembers the key: newest first in its
  * group, the oldest falls out. */
 static void
 ghost_add(struct cache *cache, struct size_class *class, uint64_t hash, uint32_t item_chunks)
 {
     struct evict_queue *queue = &class->queue;
-    uint32_t epoch_chunks = class->pages_count * class->per_page / EPOCHS_PER_CLASS + 1;
+    uint32_t chunks = epoch_chunks(class);
     queue->epoch_evictions += item_chunks;
-    queue->epoch += queue->epoch_evictions / epoch_chunks;
-    queue->epoch_evictions %= epoch_chunks;
+    queue->epoch += queue->epoch_evictions / chunks;
+    queue->epoch_evictions %= chunks;
     _Atomic uint32_t *group = ghosts_group(&cache->ghosts, hash);
     for (unsigned i = GHOST_GROUP - 1; i > 0; i--) {
         ghost_store(&group[i], ghost_load(&group[i - 1]));

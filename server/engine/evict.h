@@ -94,6 +94,10 @@ void evict_note_gone(struct cache *cache, struct size_class *class, uint32_t ref
  * freed. */
 void evict_tell_dead(struct cache *cache, const struct item *item, uint32_t shape);
 
+#define EVICT_TURN ((uint64_t)40 << 16) /* as many evictions as the class has chunks */
+/** How often the class has been evicted, in parts of EVICT_TURN.  Class's lock held. */
+uint64_t evict_turns(const struct size_class *class);
+
 void evict_queue_fini(struct cache *cache, struct size_class *class);
 void evict_check(struct cache *cache, struct size_class *class);
 

@@ -4,10 +4,11 @@
 
 #include "engine/cache_priv.h"
 
-#define DECAY      200u  /* a look takes one in so many off each gain */
-#define PAGES_FEW  20u   /* up to so many pages, the last twentieth is less than one */
-#define GAIN_ONE   1024u /* one hit, in fixed point */
-#define BYTES_UNIT 256u  /* that weigh as one, when bytes are what counts */
+#define DECAY         200u  /* a look takes one in so many off each gain */
+#define PAGES_FEW     20u   /* up to so many pages, the last twentieth is less than one */
+#define PAGES_PER_HIT 16u   /* a class that is read less than that has no hits to lose */
+#define GAIN_ONE      1024u /* one hit, in fixed point */
+#define BYTES_UNIT    256u  /* that weigh as one, when bytes are what counts */
 
 static void
 set_gain(struct size_class *class, uint64_t gain)
@@ -51,6 +52,13 @@ gain_of_one(const struct cache *cache, const struct size_class *class)
     return weigh(cache, 1, class->chunk_size);
 }
 
+bool
+gain_is_none(const struct cache *cache, const struct size_class *class, uint32_t pages)
+{
+    uint64_t one = gain_of_one(cache, class);
+    return gain_of(class) < one && class->gain.served < one * (1 + pages / PAGES_PER_HIT);
+}
+
 uint64_t
 gain_loss(const struct size_class *class, uint32_t pages)
 {
@@ -74,13 +82,21 @@ new_hits(struct cache *cache, struct size_class *class)
     return hits - seen;
 }
 
+/** The mean size of its items; `*turns` is evict_turns(). */
 static uint64_t
-mean_size(struct size_class *class)
+mean_size(struct size_class *class, uint64_t *turns)
 {
     lock_acquire(&class->lock);
     uint64_t mean = class->items > 0 ? slab_bytes(class) / class->items : class->chunk_size;
+    *turns = evict_turns(class);
     lock_release(&class->lock);
     return mean;
+}
+
+void
+gain_note_page_left(struct size_class *class)
+{
+    class->gain.turns_seen += EVICT_TURN / (class->pages_count + 1);
 }
 
 void
@@ -92,6 +108,12 @@ gain_look(struct cache *cache)
     }
     /* One class at a time: with many threads, their counters are what costs most here. */
     struct size_class *class = &cache->size_class[cache->mover.look++ % cache->classes + 1];
-    uint64_t hits = weigh(cache, new_hits(cache, class), mean_size(class));
-    class->gain.served = (class->gain.served + hits) * DECAY / (DECAY + cache->classes);
+    struct gain *gain = &class->gain;
+    uint64_t turns;
+    uint64_t size = mean_size(class, &turns);
+    uint64_t hits = weigh(cache, new_hits(cache, class), size);
+    gain->served = (gain->served + hits) * DECAY / (DECAY + cache->classes);
+    uint64_t turned = turns > gain->turns_seen ? turns - gain->turns_seen : 0;
+    gain->turnover = (gain->turnover + turned) * DECAY / (DECAY + cache->classes);
+    gain->turns_seen = turns;
 }

@@ -268,6 +268,7 @@ leave_class(struct cache *cache, struct size_class *class)
     struct mover *mover = &cache->mover;
     assert(mover->leaving_count < MOVER_LEAVING_MAX);
     slab_remove_page(cache, class, mover->page);
+    gain_note_page_left(class);
     /* seq_cst: pairs with cache_enter(); a reader that this misses saw the page leave the index. */
     uint64_t epoch = atomic_fetch_add_explicit(&cache->epoch, 1, memory_order_seq_cst) + 1;
     cache_fence_readers(cache);

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/lock.h"
+#include "base/race.h"
 
 #define PAGE_NONE           0u          /* no page */
 #define PAGES_PAGE_SIZE_MAX (64u << 10) /* bytes */
@@ -69,7 +70,8 @@ struct pages {
     unsigned ref_shift; /* a ref times 2^ref_shift is a byte offset */
     uint32_t page_max;  /* pages that the range holds */
     struct page *page;  /* of page_max */
-    struct lock lock;
+    /* From here on what changes as pages are taken, apart from what each read looks at. */
+    _Alignas(CACHE_LINE) struct lock lock;
     _Atomic uint64_t limit;         /* (a) bytes */
     _Atomic uint64_t used;          /* (a) bytes, written under (l) */
     uint32_t fresh;                 /* (l) pages from this one on have never been used */

@@ -10,6 +10,7 @@
 
 #define LOOK_SHARE      2u     /* a look at the gains each half page evicted */
 #define SLICE_CHUNKS    16u    /* emptied by one store */
+#define OLDER           2u     /* turnover of a class, so many times another one's: that is old */
 #define LIMIT_SLICES    4u     /* of cache_maintain() at once, while the limit is passed */
 #define STEAL_CHUNKS    8192u  /* more than any page has */
 #define STEAL_WAITS_MAX 10000u /* times that readers are waited for, before a page is given up */
@@ -121,6 +122,13 @@ cache_set_mover(struct cache *cache, enum cache_mover_mode mode, uint32_t thousa
                           memory_order_relaxed);
 }
 
+static bool
+is_mover_off(const struct cache *cache)
+{
+    /* relaxed: a setting */
+    return atomic_load_explicit(&cache->mover.mode, memory_order_relaxed) == CACHE_MOVER_OFF;
+}
+
 /** Whether the gain of class `to` is worth another one's loss. */
 static bool
 pays(const struct cache *cache, const struct size_class *to, uint64_t loss)
@@ -141,15 +149,50 @@ pays(const struct cache *cache, const struct size_class *to, uint64_t loss)
     return false; /* not reached */
 }
 
-/** Begins a move towards `to` if that gains more than it loses. */
+/** Whether the class, which nobody reads, can do without a page, and no long item's end is on it. */
+static bool
+can_spare(const struct cache *cache, struct size_class *class)
+{
+    lock_acquire(&class->lock);
+    uint32_t pages = class->pages_count;
+    bool needed = pages < 2 || homeless_pieces(cache, class) > 0;
+    lock_release(&class->lock);
+    return !needed && gain_is_none(cache, class, pages);
+}
+
+/** The class with the oldest items, if they are much older than those of `to`, and neither is read;
+ * 0 for none.  Its last page stays. */
+static uint8_t
+find_older(struct cache *cache, struct size_class *to)
+{
+    uint8_t donor = 0;
+    uint64_t turnover = to->gain.turnover / OLDER;
+    if (!gain_is_none(cache, to, pages_of(to))) {
+        return 0;
+    }
+    for (unsigned id = 1; id <= cache->classes; id++) {
+        struct size_class *class = &cache->size_class[id];
+        if (class->gain.turnover < turnover && can_spare(cache, class)) {
+            donor = (uint8_t)id;
+            turnover = class->gain.turnover;
+        }
+    }
+    return donor;
+}
+
+/** Begins a move towards `to` if that gains more than it loses, or what it loses is older. */
 static void
 consider(struct cache *cache, uint8_t to)
 {
+    struct size_class *class = &cache->size_class[to];
     struct cache_class_set but = { 0 };
     cache_class_set_add(&but, to);
     uint64_t loss;
     uint8_t donor = find_least(cache, &but, 0, &loss);
-    if (donor != 0 && pays(cache, &cache->size_class[to], loss)) {
+    if (donor != 0 && !pays(cache, class, loss)) {
+        donor = is_mover_off(cache) ? 0 : find_older(cache, class);
+    }
+    if (donor != 0) {
         page_move_begin(cache, donor, to);
     }
     gain_look(cache);

@@ -31,8 +31,9 @@ struct table {
     table_hash_fn *hash;
     void *hash_arg;
     _Atomic uint32_t count; /* (a) buckets in use; written under (g) */
-    struct lock grow;       /* one split at a time */
-    uint64_t charged;       /* (g) bytes of buckets within the budget */
+    /* From here on what stores change, apart from what each read looks at. */
+    _Alignas(CACHE_LINE) struct lock grow; /* one split at a time */
+    uint64_t charged;                      /* (g) bytes of buckets within the budget */
     struct lock overflow_lock;
     uint32_t overflow_free;    /* (o) head of the free ones, chained by ref[0] */
     uint32_t overflow_fresh;   /* (o) from here on never used */

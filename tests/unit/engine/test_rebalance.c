@@ -61,6 +61,33 @@ START_TEST(pages_follow_when_the_sizes_shift)
 }
 END_TEST
 
+START_TEST(pages_follow_also_when_nothing_is_read)
+{
+    fill("small", 50, 40000);
+    uint8_t small = rig_peek(&rig, rig_key(key, "small", 39999)).read.class_id;
+    uint32_t before = rig.cache->size_class[small].pages_count;
+    ck_assert_uint_gt(before, 50);
+    /* New keys alone: no ghost tells anything. */
+    fill("big", 2000, 8000);
+    uint8_t big = rig_peek(&rig, rig_key(key, "big", 7999)).read.class_id;
+    cache_check(rig.cache);
+    ck_assert_uint_gt(rig.cache->size_class[big].pages_count, before * 3 / 4);
+    ck_assert_uint_ge(rig.cache->size_class[small].pages_count, 1);
+    /* Both at the same pace: neither starves, however often they take turns. */
+    for (unsigned i = 0; i < 8000; i++) {
+        ck_assert_int_eq(rig_set_filled(&rig, rig_key(key, "a", i), 2000, i), CACHE_OK);
+        for (unsigned k = 0; k < 20; k++) {
+            rig_key(key, "also small", i * 20 + k);
+            rig_must(rig_set_filled(&rig, key, 50, i) == CACHE_OK);
+        }
+    }
+    small = rig_peek(&rig, key).read.class_id;
+    uint32_t least = before / 4;
+    ck_assert_uint_gt(rig.cache->size_class[big].pages_count, least);
+    ck_assert_uint_gt(rig.cache->size_class[small].pages_count, least);
+}
+END_TEST
+
 /** Begins a move of one page of the class to the pool; everything is left to cache_maintain() from
  * there. */
 static void
@@ -499,6 +526,7 @@ main(void)
     tcase_set_timeout(tcase, 30);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, pages_follow_when_the_sizes_shift);
+    tcase_add_test(tcase, pages_follow_also_when_nothing_is_read);
     tcase_add_test(tcase, used_items_move_with_all_that_they_are);
     tcase_add_test(tcase, long_items_move_piece_by_piece);
     tcase_add_test(tcase, a_page_is_not_used_again_while_a_reader_may_stand_on_it);
