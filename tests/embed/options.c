@@ -1,5 +1,5 @@
-/* A C host with caches of different options: each does as it is told, also when it was compiled with an older version of
- * the structure. */
+/* A C host with caches of different options: each does as it is told, also when it was compiled
+ * with an older version of the structure. */
 #include "larder.h"
 
 #include "embed/cache.h"
