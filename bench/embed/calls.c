@@ -2,9 +2,10 @@
  *
  *     build/release/bench/embed/calls CALL NUMBER
  *
- * CALL is larder_get, larder_get_batch, larder_get_view, larder_set or larder_incr; NUMBER the keys that it is asked
- * for.  The cache and the values are as bench/workloads.py has them.  Nothing else here makes these calls: the items
- * are stored by larder_store().  Every answer is checked.
+ * CALL is larder_get, larder_get_batch, larder_get_view, larder_set or larder_incr; NUMBER the
+ * keys that it is asked for.  The cache and the values are as bench/workloads.py has them.
+ * Nothing else here makes these calls: the items are stored by larder_store().  Every answer is
+ * checked.
  */
 #include "bench/embed/key.h"
 #include "bench/load/random.h"

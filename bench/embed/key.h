@@ -1,4 +1,5 @@
-/* The keys of benchmarks that call the library: as long as many real ones, made in a few instructions. */
+/* The keys of benchmarks that call the library: as long as many real ones, made in a few
+ * instructions. */
 #ifndef LARDER_BENCH_EMBED_KEY_H
 #define LARDER_BENCH_EMBED_KEY_H
 
@@ -7,7 +8,8 @@
 
 #define KEY_LETTERS 16u /* bytes of every key */
 
-/** The key of a number: a letter, 'a' to 'p', for each four bits, so that every protocol takes it. */
+/** The key of a number: a letter, 'a' to 'p', for each four bits, so that every protocol takes
+ * it. */
 static inline void
 key_make(uint8_t key[KEY_LETTERS], uint64_t number)
 {

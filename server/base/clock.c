@@ -34,13 +34,3 @@ clock_unix_us(void)
     struct timespec ts = read_clock(CLOCK_REALTIME);
     return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
 }
-
-uint32_t
-clock_coarse_s(void)
-{
-#ifdef CLOCK_MONOTONIC_COARSE
-    return (uint32_t)read_clock(CLOCK_MONOTONIC_COARSE).tv_sec;
-#else
-    return (uint32_t)read_clock(CLOCK_MONOTONIC).tv_sec;
-#endif
-}

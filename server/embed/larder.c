@@ -99,7 +99,8 @@ larder_options_init(struct larder_options *options, uint32_t version)
     return LARDER_OK;
 }
 
-/** Takes the host's options over, which may be of an older version; false for one that there is not. */
+/** Takes the host's options over, which may be of an older version; false for one that there is
+ * not. */
 static bool
 take_options(const struct larder_options *given, struct larder_options *taken)
 {

@@ -32,8 +32,8 @@ bool report_open(struct report_text *text, char *at, size_t cap);
 void report_put(const struct report_text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/** The call is about to answer this: where the system refused and nothing has been put, says what errno
- * says, which stays as it is. */
+/** The call is about to answer this: where the system refused and nothing has been put, says what
+ * errno says, which stays as it is. */
 void report_end(const struct report_text *text, enum larder_result result);
 
 #endif

@@ -217,8 +217,8 @@ start_loop(struct larder_server *server)
     return rc == 0;
 }
 
-/** What TLS finds wrong with its files, in the words of the host's options: net/ adds lines that name
- * the server's. */
+/** What TLS finds wrong with its files, in the words of the host's options: net/ adds lines that
+ * name the server's. */
 static void
 put_tls_error(const struct report_text *error, const char *why)
 {

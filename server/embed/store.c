@@ -55,7 +55,8 @@ store_in_steps(struct call *call, struct larder_store *wish, enum cache_store_mo
     return result;
 }
 
-/** A store in place of what is there has failed: what the host wanted replaced must not be read any more. */
+/** A store in place of what is there has failed: what the host wanted replaced must not be read
+ * any more. */
 static __attribute__((noinline)) void
 drop_old(struct call *call, const void *key, uint32_t key_len)
 {

@@ -9,16 +9,16 @@
  * The library starts no thread unless it is asked to serve or to follow a database, writes to no
  * standard stream, leaves signals and the locale alone, and does not end the process: what a host
  * may get wrong is answered with a result; so is a NULL where something has to be, with
- * LARDER_BAD_OPTION or LARDER_BAD_KEY, and calls that answer nothing do nothing then.  Its heap is the
- * host's malloc().
+ * LARDER_BAD_OPTION or LARDER_BAD_KEY, and calls that answer nothing do nothing then.  Its heap is
+ * the host's malloc().
  *
  * Structures that may grow begin with a version.  The caller says with it which one was compiled
  * in; LARDER_X_INIT, or larder_x_init() where macros cannot be had, fills in the defaults.  All
  * results are ints in the ABI, all text is NUL-terminated, all lengths are bytes.
  *
- * fork():  the child has a copy of each cache.  It may use it as its own if no other thread was in
- * a call of the library when it forked, and no view, server or hook is open; otherwise it may do
- * nothing with it but exec() or _exit().  Neither sees what the other does then.
+ * fork():  the child has a copy of each cache.  It may use it as its own if no other thread was
+ * in a call of the library when it forked, and no view, server or hook is open; otherwise it may
+ * do nothing with it but exec() or _exit().  Neither sees what the other does then.
  */
 #ifndef LARDER_H
 #define LARDER_H
@@ -142,8 +142,8 @@ struct larder_options {
             LARDER_EVICT_FOR_OBJECTS, 0, 0, 0, NULL                                        \
     }
 
-/** Fills in the defaults of a structure of this version: LARDER_OPTIONS_VERSION, or 1 with the members
- * of then.  Errors: LARDER_BAD_OPTION for one that this library does not know. */
+/** Fills in the defaults of a structure of this version: LARDER_OPTIONS_VERSION, or 1 with the
+ * members of then.  Errors: LARDER_BAD_OPTION for one that this library does not know. */
 LARDER_API enum larder_result larder_options_init(struct larder_options *options, uint32_t version);
 
 /**
@@ -563,7 +563,10 @@ typedef void larder_log_fn(void *arg, const char *line);
 struct larder_serve_options {
     uint32_t version;        /* LARDER_SERVE_OPTIONS_VERSION */
     int port;                /* TCP; 0: one that the system chooses; -1: none */
-    const char *listen;      /* addresses, separated by commas; NULL for all */
+    /* Addresses, separated by commas: host[:port], * for any host; before it may stand notls:, btls:
+     * (no certificates of clients), mtls:, proto[ascii]: and the like, as in larder(1).  NULL for all.
+     */
+    const char *listen;
     const char *unix_path;   /* of a unix socket, in place of one that is there; NULL for none */
     uint32_t unix_mask;      /* its access mask, as 0700 */
     uint32_t threads;        /* workers, 1 to LARDER_SERVE_THREADS */
@@ -614,8 +617,8 @@ LARDER_API enum larder_result larder_serve(struct larder *cache,
 LARDER_API int larder_server_port(const struct larder_server *server);
 
 /**
- * Loads tls_cert, tls_key and tls_ca again, for connections from now on; clients can have it done by
- * `refresh_certs`.  When it fails, what was loaded before stays in use.
+ * Loads tls_cert, tls_key and tls_ca again, for connections from now on; clients can have it done
+ * by `refresh_certs`.  When it fails, what was loaded before stays in use.
  *
  * error   as in larder_save()
  *
@@ -674,13 +677,13 @@ LARDER_API enum larder_result larder_hook_wait(struct larder_hook *hook, const c
 
 /** Takes one figure; both texts are borrowed for the call. */
 typedef void larder_hook_stat_fn(void *arg, const char *name, const char *value);
-/** Tells all figures by name, those of `stats hook`: hook_state, hook_gtid_applied, hook_rows ...; see
- * larder-hook(5).  `visit` may call the library, but not larder_hook_stop(). */
+/** Tells all figures by name, those of `stats hook`: hook_state, hook_gtid_applied, hook_rows
+ * ...; see larder-hook(5).  `visit` may call the library, but not larder_hook_stop(). */
 LARDER_API_VOID void larder_hook_stats_visit(struct larder_hook *hook, larder_hook_stat_fn *visit,
                                              void *arg);
 
-/** Lets go of the database, until larder_hook_resume(); after grace_ms the rules' on_disconnect says
- * what becomes of their keys.  Both return before it is done: larder_hook_state() tells. */
+/** Lets go of the database, until larder_hook_resume(); after grace_ms the rules' on_disconnect
+ * says what becomes of their keys.  Both return before it is done: larder_hook_state() tells. */
 LARDER_API_VOID void larder_hook_pause(struct larder_hook *hook);
 LARDER_API_VOID void larder_hook_resume(struct larder_hook *hook);
 

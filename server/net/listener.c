@@ -196,7 +196,8 @@ listener_open_unix(struct listener_set *set, const char *path, unsigned mask, ch
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     if (strlen(path) >= sizeof(address.sun_path)) {
-        snprintf(error, error_cap, "the path is longer than %zu bytes", sizeof(address.sun_path) - 1);
+        snprintf(error, error_cap, "the path is longer than %zu bytes",
+                 sizeof(address.sun_path) - 1);
         errno = ENAMETOOLONG;
         return LISTEN_FAILED;
     }
@@ -210,8 +211,8 @@ listener_open_unix(struct listener_set *set, const char *path, unsigned mask, ch
         snprintf(error, error_cap, "socket(): %s", strerror(errno));
         return LISTEN_FAILED;
     }
-    /* The mask by chmod(), as the process's umask is not ours alone; nobody connects before listen().
-     */
+    /* The mask by chmod(), as the process's umask is not ours alone.  Before listen() nobody can
+     * connect. */
     int rc = bind(fd, (struct sockaddr *)&address, sizeof(address));
     const char *call = rc == 0 ? "chmod()" : "bind()";
     if (rc != 0 || chmod(path, (mode_t)(mask & 0777u)) != 0) {

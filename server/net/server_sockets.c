@@ -41,7 +41,7 @@ open_address(struct server *server, const char *element, char *error)
         if (spec.port < 0 && port > 0) { /* which the address does not name */
             snprintf(of_port, sizeof(of_port), ", TCP port %u", port);
         }
-        snprintf(error, SERVER_ERROR_CAP, "%s\nfailed to listen on one of interface(s) %.200s%s",
+        snprintf(error, SERVER_ERROR_CAP, "%s\nfailed to listen on one of interface(s) %.160s%s",
                  why, element, of_port);
     } else {
         snprintf(error, SERVER_ERROR_CAP, "%s\nfailed to listen on TCP port %u", why, port);

@@ -1,5 +1,5 @@
-/* A C host that makes every mistake: NULL, nothing, and more than there can be, for every call.  Each is answered, and the
- * cache is as it was. */
+/* A C host that makes every mistake: NULL, nothing, and more than there can be, for every call.
+ * Each is answered, and the cache is as it was. */
 #include "larder.h"
 
 #include "embed/cache.h"

@@ -329,6 +329,69 @@ a_child_has_a_cache_of_its_own(void)
     CHECK(larder_close(&cache) == LARDER_OK);
 }
 
+struct idle {
+    struct larder *cache;
+    pthread_barrier_t called;
+    pthread_barrier_t forked;
+};
+
+/* Calls, so that the cache knows this thread, and is out of the library while the process forks. */
+static void *
+call_and_idle(void *arg)
+{
+    struct idle *idle = arg;
+    uint64_t value = 0;
+    for (unsigned i = 0; i < 100; i++) {
+        (void)!larder_incr_or_add(idle->cache, "n", 1, 1, 1, 0, &value);
+    }
+    pthread_barrier_wait(&idle->called);
+    pthread_barrier_wait(&idle->forked);
+    return NULL;
+}
+
+/* Threads that the child has not got, whose counters and slots it has. */
+static void
+a_child_of_a_host_with_threads_has_a_cache_too(void)
+{
+    enum { THREADS = 6 };
+    static struct idle idle;
+    pthread_t threads[THREADS];
+    idle.cache = open_cache(2u << 20);
+    CHECK(pthread_barrier_init(&idle.called, NULL, THREADS + 1) == 0);
+    CHECK(pthread_barrier_init(&idle.forked, NULL, THREADS + 1) == 0);
+    for (unsigned i = 0; i < THREADS; i++) {
+        CHECK(pthread_create(&threads[i], NULL, call_and_idle, &idle) == 0);
+    }
+    pthread_barrier_wait(&idle.called);
+    fflush(stdout);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        test_good = 1;
+        CHECK(has(idle.cache, "n", "600"));
+        char value[3000] = { 0 };
+        for (unsigned i = 0; i < 5000; i++) { /* evicts, and moves pages away from all readers */
+            CHECK(larder_set(idle.cache, &i, sizeof(i), value, 10 + i % 2900, 0) == LARDER_OK);
+        }
+        (void)larder_maintain(idle.cache);
+        struct larder_stats stats = { .version = LARDER_STATS_VERSION };
+        CHECK(larder_stats(idle.cache, &stats) == LARDER_OK && stats.stores > 5000);
+        CHECK(larder_close(&idle.cache) == LARDER_OK);
+        fflush(stdout);
+        _exit(test_good ? 0 : 1);
+    }
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    pthread_barrier_wait(&idle.forked);
+    for (unsigned i = 0; i < THREADS; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    }
+    CHECK(has(idle.cache, "n", "600"));
+    CHECK(larder_close(&idle.cache) == LARDER_OK);
+    CHECK(pthread_barrier_destroy(&idle.called) == 0 && pthread_barrier_destroy(&idle.forked) == 0);
+}
+
 int
 main(void)
 {
@@ -338,5 +401,6 @@ main(void)
     RUN(caches_come_and_go);
     RUN(threads_open_caches_of_their_own);
     RUN(a_child_has_a_cache_of_its_own);
+    RUN(a_child_of_a_host_with_threads_has_a_cache_too);
     return tests_end();
 }

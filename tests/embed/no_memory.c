@@ -1,7 +1,9 @@
-/* A C host whose heap has an end: each allocation of a call fails in turn, alone and with all that follow.  The call is
- * answered with an error, or does without; nothing is lost, nothing is left open, nothing dies.
+/* A C host whose heap has an end: each allocation of a call fails in turn, alone and with all that
+ * follow.  The call is answered with an error, or does without; nothing is lost, nothing is left
+ * open, nothing dies.
  *
- * The heap's functions are those of this program, which the libraries find before the C library's. */
+ * The heap's functions are those of this program, which the libraries find before the C
+ * library's. */
 #include "larder.h"
 
 #include "embed/cache.h"

@@ -1,5 +1,5 @@
-/* A C host with caches of different options: each does as it is told, also when it was compiled with an older version of
- * the structure. */
+/* A C host with caches of different options: each does as it is told, also when it was compiled
+ * with an older version of the structure. */
 #include "larder.h"
 
 #include "embed/cache.h"
@@ -9,6 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Long loops of one thread say nothing to ThreadSanitizer. */
+#if defined(__SANITIZE_THREAD__)
+#define STORES_MAX 2000u
+#define GETS       1u
+#else
+#define STORES_MAX 30000u
+#define GETS       60000u
+#endif
 
 /* struct larder_options as version 1 had it. */
 struct options_1 {
@@ -104,7 +113,7 @@ items_that_fit(struct larder_options *options)
 {
     options->memory_limit = 1u << 20;
     struct larder *cache = open_with(options);
-    for (uint32_t i = 0; i < 30000; i++) {
+    for (uint32_t i = 0; i < STORES_MAX; i++) {
         CHECK(larder_set(cache, &i, sizeof(i), "v", 1, 0) == LARDER_OK);
     }
     struct larder_stats stats = { .version = LARDER_STATS_VERSION };
@@ -125,7 +134,7 @@ chunks_have_the_sizes_asked_for(void)
     options.chunk_sizes_len = 0;
     options.chunk_min = 1000;
     uint64_t above_1000 = items_that_fit(&options);
-    CHECK(by_default > 10000);
+    CHECK(by_default > STORES_MAX / 3);
     CHECK(of_1000 > 600 && of_1000 < 1050);
     CHECK(above_1000 > 600 && above_1000 < 1050);
 }
@@ -145,7 +154,7 @@ share_out(enum larder_evict_for evict_for)
     struct hits hits = { 0, 0 };
     uint64_t random = 1;
     static char value[1800];
-    for (unsigned i = 0; i < 60000; i++) {
+    for (unsigned i = 0; i < GETS; i++) {
         random = random * 6364136223846793005u + 1442695040888963407u;
         int large = (int)(random >> 63);
         uint32_t key = (uint32_t)(random >> 33) % (large ? 2000 : 20000) * 2 + (uint32_t)large;
@@ -165,8 +174,8 @@ evictions_are_for_objects_or_for_bytes(void)
 {
     struct hits objects = share_out(LARDER_EVICT_FOR_OBJECTS);
     struct hits bytes = share_out(LARDER_EVICT_FOR_BYTES);
-    CHECK(objects.small > 2 * bytes.small);
-    CHECK(bytes.large > objects.large);
+    CHECK(GETS == 1 || objects.small > 2 * bytes.small);
+    CHECK(GETS == 1 || bytes.large > objects.large);
 }
 
 static size_t

@@ -10,12 +10,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#define THREADS_MANY  400u /* more than there are slots of their own */
-#define THREADS_FEW   8u
-#define THREADS_SHORT 4000u /* one after the other */
-#define CACHES        3u
-#define KEYS          300u
-#define LEN_MAX       40000u /* bytes; some values are longer than what a get copies without a pin */
+#define THREADS_MANY 400u /* more than there are slots of their own */
+#define THREADS_FEW  8u
+#if defined(__SANITIZE_THREAD__) /* which starts a thread in a millisecond */
+#define THREADS_SHORT 600u       /* one after the other */
+#else
+#define THREADS_SHORT 4000u
+#endif
+#define CACHES  3u
+#define KEYS    300u
+#define LEN_MAX 40000u /* bytes; some values are longer than what a get copies without a pin */
 
 struct host {
     struct larder *caches[CACHES];

@@ -120,7 +120,7 @@ run_churner(void *arg)
     struct changer *churner = arg;
     for (unsigned i = 0; !stopped(); i++) {
         char prefix[] = { (char)('q' + i % CHURNED), ':' };
-        churner->done += cache_flush_prefix(cache, churner->thread, prefix, sizeof(prefix));
+        churner->done += cache_flush_prefix(cache, prefix, sizeof(prefix));
         (void)cache_maintain(cache, churner->thread);
     }
     return NULL;
