@@ -122,6 +122,11 @@ admin_run(struct session *session, const struct request *request)
 {
     struct session_worker *worker = session->worker;
     const char *text;
+    /* They may go over much of the cache: what comes next has to wait for others' turns. */
+    if (request->op == REQUEST_STATS || request->op == REQUEST_LARDER ||
+        request->op == REQUEST_FLUSH_ALL) {
+        worker->budget = 0;
+    }
     if (request->op == REQUEST_STATS) {
         return stats_run(session, request);
     }

@@ -393,6 +393,7 @@ run_request(struct session *session, const struct binary_request *request)
         return STEP_ON;
     case BINARY_STAT:
     case BINARY_FLUSH:
+        worker->budget = 0; /* as in admin_run() */
         return run_admin(session, request);
     case BINARY_NOOP: /* all replies of a run leave together: nothing needs to be forced */
         binary_put_ok(worker, request->echo, 0);

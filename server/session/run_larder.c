@@ -111,7 +111,7 @@ run_scan(struct session *session, const struct request *request, unsigned count)
     memcpy(scan.at, "END ", 4);
     scan.at = text_write_number(scan.at + 4, more ? walk.at : 0);
     tx_put_long(worker, NULL, scan.bytes, (uint64_t)(scan.at - scan.bytes));
-    return STEP_SEND; /* so that a client that does not read holds one such reply at most */
+    return STEP_ON; /* to the end of the turn: so who does not read holds one such reply at most */
 }
 
 enum step
