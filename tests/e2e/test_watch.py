@@ -234,7 +234,8 @@ def test_idle_timeout_closes_others_than_watchers():
 def test_shutdown_is_a_reason():
     with Server(["-A"]) as server:
         with server.client() as watcher, server.client() as client:
-            client.exchange(b"mn\r\n", b"MN\r\n")  # its opening is not in the log
+            # Their opening is not in the log, nor is the end of the one that waited for the start.
+            wait_until(lambda: client.stats()["curr_connections"] == "2", "other connections' end")
             watch(watcher, "connevents")
             client.exchange(b"shutdown\r\n", b"")
             for line in watcher.recv_to_end().splitlines():
