@@ -117,12 +117,13 @@ __attribute__((noinline)) static struct session_space
 rx_space_for_value(struct session *session)
 {
     struct session_worker *worker = session->worker;
-    if (RX_DIRECT && session->state == SESSION_VALUE &&
-        session->upload->value_left >= RX_ITEM_MIN) {
+    bool rest_is_long =
+        session->state == SESSION_VALUE && session->upload->value_left >= RX_ITEM_MIN;
+    if (RX_DIRECT && rest_is_long) {
         worker->rx_way = RX_ITEM;
         return (struct session_space){ NULL, session->upload->value_left };
     }
-    if (!session->long_values) {
+    if (rest_is_long || !session->long_values) {
         return (struct session_space){ worker->rx, SESSION_RX_SIZE };
     }
     worker->rx_way = RX_SHORT;
