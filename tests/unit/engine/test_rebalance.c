@@ -74,7 +74,7 @@ START_TEST(pages_follow_also_when_nothing_is_read)
     ck_assert_uint_gt(rig.cache->size_class[big].pages_count, before * 3 / 4);
     ck_assert_uint_ge(rig.cache->size_class[small].pages_count, 1);
     /* Both at the same pace: neither starves, however often they take turns. */
-    for (unsigned i = 0; i < 8000; i++) {
+    for (unsigned i = 0; i < 3000; i++) {
         ck_assert_int_eq(rig_set_filled(&rig, rig_key(key, "a", i), 2000, i), CACHE_OK);
         for (unsigned k = 0; k < 20; k++) {
             rig_key(key, "also small", i * 20 + k);
