@@ -121,14 +121,28 @@ take_replies(struct conversation *talk)
     }
 }
 
+/** Puts bytes to where the session wants them; returns how many had room. */
+static size_t
+fill(struct session *session, const uint8_t *bytes, size_t len)
+{
+    struct session_space space = session_rx_space(session);
+    struct iovec iov[SESSION_RX_PIECES] = { { space.at, space.len } };
+    unsigned pieces = space.at != NULL ? 1 : session_rx_item(session, SESSION_RX_SIZE, iov);
+    size_t filled = 0;
+    for (unsigned i = 0; i < pieces && filled < len; i++) {
+        size_t n = iov[i].iov_len < len - filled ? iov[i].iov_len : len - filled;
+        memcpy(iov[i].iov_base, bytes + filled, n);
+        filled += n;
+    }
+    return filled;
+}
+
 /** Receives a piece and runs what is complete; false when the session has closed. */
 static bool
 receive(struct conversation *talk, const uint8_t *bytes, size_t len)
 {
     while (len > 0) {
-        struct session_space space = session_rx_space(talk->session);
-        size_t n = space.len < len ? space.len : len;
-        memcpy(space.at, bytes, n);
+        size_t n = fill(talk->session, bytes, len);
         session_rx_done(talk->session, n);
         bytes += n;
         len -= n;

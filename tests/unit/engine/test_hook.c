@@ -148,7 +148,7 @@ END_TEST
 START_TEST(each_dead_item_is_told_while_that_is_wanted)
 {
     store_many("a", 200, 300, RIG_NOW + 10);
-    store_many("b", 200, 100000, RIG_NOW + 10);
+    store_many("b", 10, 100000, RIG_NOW + 10);
     cache_set_now(rig.cache, RIG_NOW + 10);
     ck_assert_int_eq(rig_get(&rig, "a:0").result, CACHE_MISS);
     ck_assert_uint_eq(told.expired, 0);

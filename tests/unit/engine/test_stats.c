@@ -151,14 +151,14 @@ START_TEST(no_counter_is_told_as_less_than_nothing_while_others_reset)
     ck_assert_int_eq(pthread_create(&threads[0], NULL, miss_often, &stop), 0);
     ck_assert_int_eq(pthread_create(&threads[1], NULL, reset_often, &stop), 0);
     uint64_t most = 0;
-    for (unsigned i = 0; i < READS; i++) {
+    /* As often, and until the others have had a turn: else the test ends by its time limit. */
+    for (unsigned i = 0; i < READS || most == 0; i++) {
         cache_stats_read(rig.cache, &stats);
         most = stats.get_misses > most ? stats.get_misses : most;
     }
     atomic_store_explicit(&stop, true, memory_order_relaxed); /* relaxed: joined below */
     ck_assert_int_eq(pthread_join(threads[0], NULL), 0);
     ck_assert_int_eq(pthread_join(threads[1], NULL), 0);
-    ck_assert_uint_gt(most, 0);
     ck_assert_uint_lt(most, NOT_A_COUNT);
 }
 END_TEST
