@@ -83,6 +83,9 @@ struct server_stats {
     struct metric round_robin_fallback; /* connections without an id */
     struct metric dumps;                /* begun, of lru_crawler metadump and mgdump; shared */
     _Atomic bool dumping;               /* one is under way: others are told to come again */
+    /* Sessions that wait to flush until earlier flushes are swept, see cache_flush_waits(): while
+     * there are any, their workers are woken when it may be their turn. */
+    _Atomic uint32_t flushes_waiting;
     /* What the counters stood at when `stats reset` came last: each has one writer, and that is
      * not the one that resets. */
     struct metric worker_base[WORKER_STATS_COUNT];

@@ -416,6 +416,15 @@ void cache_flush(struct cache *cache, int64_t at);
  * Threads: any; not between cache_enter() and cache_leave().
  */
 bool cache_flush_prefix(struct cache *cache, const void *prefix, uint32_t prefix_len);
+
+enum cache_flush_kind { CACHE_FLUSH_ALL, CACHE_FLUSH_PREFIX };
+/**
+ * Whether so many flushes have not been swept yet that one more, cache_flush() or
+ * cache_flush_prefix(), sweeps all of the cache before it returns.  Who cannot wait for that comes
+ * again later: cache_maintain() sweeps at full speed then.  A hint: others may flush meanwhile.
+ */
+bool cache_flush_waits(struct cache *cache, enum cache_flush_kind kind);
+
 /**
  * From now on keys with this prefix are a miss and are not stored (CACHE_NOT_STORED; what was there
  * goes), until the same with `bypassed` false.  Items that nobody tries to store stay.

@@ -372,6 +372,18 @@ leave_class(struct cache *cache)
 }
 
 static bool
+generations_wait(const struct cache *cache)
+{
+    return cache_generation(cache) - generation_swept(cache) >= GENERATIONS_UNSWEPT_MAX;
+}
+
+static bool
+flushes_wait(struct cache *cache)
+{
+    return generations_wait(cache) || prefixes_wait_for_sweep(&cache->prefixes);
+}
+
+static bool
 sweep_slice(struct cache *cache, struct cache_thread *thread)
 {
     struct sweeper *sweeper = &cache->sweeper;
@@ -402,7 +414,7 @@ sweep_slice(struct cache *cache, struct cache_thread *thread)
     sweeper->chunks += chunks;
     /* A round that found nothing ends the work until time has passed or someone has flushed. */
     return (chunks > 0 || sweeper->class_id > 1 || sweeper->pages_ahead != SWEEP_FROM_END) &&
-           sweeper->chunks < SWEEP_SECOND_CHUNKS;
+           (sweeper->chunks < SWEEP_SECOND_CHUNKS || flushes_wait(cache));
 }
 
 /** Whether there is to be no sweep: it is switched off, and neither on request, nor for a prefix
@@ -417,6 +429,13 @@ is_off(const struct cache *cache)
            !atomic_load_explicit(&sweeper->asked, memory_order_relaxed) &&
            atomic_load_explicit(&cache->prefixes.count, memory_order_relaxed) == 0 &&
            cache_generation(cache) - generation_swept(cache) < GENERATIONS_URGENT;
+}
+
+bool
+cache_flush_waits(struct cache *cache, enum cache_flush_kind kind)
+{
+    return kind == CACHE_FLUSH_ALL ? generations_wait(cache)
+                                   : prefixes_wait_for_sweep(&cache->prefixes);
 }
 
 bool
@@ -494,7 +513,7 @@ expire_begin_generation(struct cache *cache)
 {
     /* Under the lock: of several flushes at once each counts those before it. */
     lock_acquire(&cache->sweeper.lock);
-    if (cache_generation(cache) - generation_swept(cache) >= GENERATIONS_UNSWEPT_MAX) {
+    if (generations_wait(cache)) {
         sweep_all(cache);
     }
     RACE_POINT();

@@ -209,6 +209,25 @@ flush_at_last_id(struct cache *cache, uint32_t index, struct prefix *note)
 }
 
 bool
+prefixes_wait_for_sweep(struct prefixes *prefixes)
+{
+    /* relaxed: a hint; the lock orders */
+    if (atomic_load_explicit(&prefixes->count, memory_order_relaxed) < CACHE_PREFIXES_MAX) {
+        return false;
+    }
+    lock_acquire(&prefixes->lock);
+    /* relaxed: the lock is held */
+    uint32_t count = atomic_load_explicit(&prefixes->count, memory_order_relaxed);
+    bool waits = false;
+    for (uint32_t i = 0; i < count && count == CACHE_PREFIXES_MAX && !waits; i++) {
+        const struct prefix *prefix = &prefixes->at[i];
+        waits = prefix->cas != 0 && !prefix->bypassed;
+    }
+    lock_release(&prefixes->lock);
+    return waits;
+}
+
+bool
 cache_flush_prefix(struct cache *cache, const void *prefix, uint32_t prefix_len)
 {
     struct prefixes *prefixes = &cache->prefixes;
@@ -216,8 +235,7 @@ cache_flush_prefix(struct cache *cache, const void *prefix, uint32_t prefix_len)
     if (cache->cas_size == 0) {
         return false;
     }
-    /* relaxed: a hint */
-    if (atomic_load_explicit(&prefixes->count, memory_order_relaxed) == CACHE_PREFIXES_MAX) {
+    if (prefixes_wait_for_sweep(prefixes)) {
         expire_sweep_all(cache);
     }
     lock_acquire(&prefixes->lock);

@@ -58,6 +58,8 @@ uint32_t prefixes_held_s(struct prefixes *prefixes, const uint8_t *key, uint32_t
 /** All that was flushed up to this stamp is swept: notes not younger go, but for those of flushes
  * since `held_since_s`. */
 void prefixes_retire(struct prefixes *prefixes, uint32_t stamp, uint32_t held_since_s);
+/** Whether there is no room for another prefix before a sweep has made some. */
+bool prefixes_wait_for_sweep(struct prefixes *prefixes);
 /** A client gives an item this id. */
 void prefixes_note_explicit(struct prefixes *prefixes, uint64_t cas);
 

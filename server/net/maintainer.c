@@ -15,6 +15,21 @@
     300u /* between two slices of pressing work, or lru_crawler_sleep if \
                                       that is more: the workers go first */
 
+/** Flushes that wait for the sweep are tried again when it has come around. */
+static void
+wake_flushes(struct server *server)
+{
+    /* relaxed: a number, looked at with every call */
+    if (atomic_load_explicit(&server->stats->flushes_waiting, memory_order_relaxed) == 0 ||
+        (cache_flush_waits(server->cache, CACHE_FLUSH_ALL) &&
+         cache_flush_waits(server->cache, CACHE_FLUSH_PREFIX))) {
+        return;
+    }
+    for (unsigned i = 0; i < server->workers_len; i++) {
+        worker_order(&server->workers[i], WORKER_HOOK);
+    }
+}
+
 static void *
 maintainer_main(void *arg)
 {
@@ -28,7 +43,9 @@ maintainer_main(void *arg)
     unsigned quiet = 0;
     /* relaxed: ordered by the wake-up */
     while (!atomic_load_explicit(&server->maintainer_stop, memory_order_relaxed)) {
-        if (cache_maintain(server->cache, thread)) {
+        bool pressing = cache_maintain(server->cache, thread);
+        wake_flushes(server);
+        if (pressing) {
             quiet = 0;
             unsigned sleep_us = settings_get(server->settings, lru_crawler_sleep);
             sleep_us = sleep_us > MAINTAIN_PAUSE_US ? sleep_us : MAINTAIN_PAUSE_US;

@@ -91,7 +91,7 @@ enum worker_order {
     WORKER_FINISH = 2, /* run what has been received, send what is to be sent, and end */
     WORKER_SWEEP = 4,  /* look for connections that were idle too long */
     WORKER_WATCH = 8,  /* run the watchers: there are lines of the log for them */
-    WORKER_HOOK = 16,  /* run who waits for a transaction or a snapshot: some wait is over */
+    WORKER_HOOK = 16,  /* run who waits for a transaction, a snapshot or the sweep: some wait is over */
 };
 
 /** Locking key: the worker's thread, but for (l) worker->lock; conns and conns_len are written by

@@ -143,6 +143,9 @@ admin_run(struct session *session, const struct request *request)
     if (request->op == REQUEST_LRU_CRAWLER) {
         text = crawler_run(session, request);
     } else if (request->op == REQUEST_FLUSH_ALL) {
+        if (flush_must_wait(session, CACHE_FLUSH_ALL)) {
+            return STEP_ON;
+        }
         text = admin_flush(worker, request->exptime) ? "OK\r\n"
                                                      : "CLIENT_ERROR flush_all not allowed\r\n";
     } else if (request->op == REQUEST_VERBOSITY) {

@@ -343,6 +343,8 @@ run_admin(struct session *session, const struct binary_request *request)
     cache_leave(worker->thread);
     if (request->op == BINARY_STAT) {
         step = stats_run_binary(session, request);
+    } else if (flush_must_wait(session, CACHE_FLUSH_ALL)) {
+        step = STEP_ON; /* the request comes again */
     } else if (!admin_flush(worker, request->exptime)) {
         binary_put_error(worker, request->echo, BINARY_STATUS_AUTH_ERROR);
     } else if (!request->quiet) {
@@ -361,7 +363,7 @@ run_sasl(struct session *session, const struct binary_request *request)
         sasl_put_mechanisms(worker, request->echo);
         return STEP_ON;
     }
-    worker->rx_at -= BINARY_HEADER_LEN + (uint32_t)request->key.len; /* the request comes again */
+    worker->rx_at = worker->command_at; /* the request comes again */
     session->sasl = NULL;
     session_become(session, SESSION_LOGIN);
     return STEP_ON;
@@ -445,6 +447,7 @@ run_alone(struct session *session, const struct binary_request *request, const u
         return STEP_SEND;
     }
     worker->budget--;
+    worker->command_at = worker->rx_at;
     worker->rx_at = (uint32_t)(end - worker->rx);
     return run_request(session, request);
 }

@@ -18,11 +18,16 @@
 
 /* -- flush_prefix ------------------------------------------------------------------------------ */
 
+/** The answer, or NULL when the session waits. */
 static const char *
-flush_prefix(struct session_worker *worker, const struct request *request, unsigned count)
+flush_prefix(struct session *session, const struct request *request, unsigned count)
 {
+    struct session_worker *worker = session->worker;
     if (count != 2 || request->args[1].len > KEY_LEN_MAX) {
         return BAD_LINE;
+    }
+    if (flush_must_wait(session, CACHE_FLUSH_PREFIX)) {
+        return NULL;
     }
     metric_add(&worker->stats.cmd_flush, 1);
     if (worker->settings->flush_disabled) {
@@ -127,9 +132,9 @@ larder_run(struct session *session, const struct request *request)
         return snapshot_run(session, request, count);
     }
     if (count > 0 && span_equals(request->args[0], "flush_prefix")) {
-        text = flush_prefix(worker, request, count);
+        text = flush_prefix(session, request, count);
     }
-    if (!request->noreply) {
+    if (text != NULL && !request->noreply) {
         tx_put(worker, text, strlen(text));
     }
     return STEP_ON;

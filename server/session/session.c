@@ -128,6 +128,7 @@ session_drop_work(struct session *session)
     watch_drop(session);
     hook_drop(session);
     snapshot_drop(session);
+    flush_drop(session);
 }
 
 #define CAN(state) (1u << (state))
@@ -135,7 +136,7 @@ static const uint16_t session_ways[] = {
     [SESSION_COMMAND] = CAN(SESSION_GET_LINE) | CAN(SESSION_VALUE) | CAN(SESSION_VALUE_END) |
                         CAN(SESSION_SWALLOW) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_LOGIN) |
                         CAN(SESSION_WATCH) | CAN(SESSION_HOOK_WAIT) | CAN(SESSION_SNAPSHOT_WAIT) |
-                        CAN(SESSION_DUMP) | CAN(SESSION_CLOSED),
+                        CAN(SESSION_FLUSH_WAIT) | CAN(SESSION_DUMP) | CAN(SESSION_CLOSED),
     [SESSION_DUMP] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_GET_LINE] = CAN(SESSION_COMMAND) | CAN(SESSION_SKIP_LINE) | CAN(SESSION_CLOSED),
     [SESSION_VALUE] =
@@ -147,6 +148,7 @@ static const uint16_t session_ways[] = {
     [SESSION_WATCH] = CAN(SESSION_CLOSED),
     [SESSION_HOOK_WAIT] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_SNAPSHOT_WAIT] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
+    [SESSION_FLUSH_WAIT] = CAN(SESSION_COMMAND) | CAN(SESSION_CLOSED),
     [SESSION_CLOSED] = 0,
 };
 
@@ -394,6 +396,7 @@ commands_run(struct session *session)
                 return STEP_SEND;
             }
             worker->budget--;
+            worker->command_at = worker->rx_at;
             worker->rx_at = (uint32_t)(cur.at - worker->rx);
             step = run_request(session, request);
         }
@@ -467,6 +470,9 @@ run_states(struct session *session)
         case SESSION_SNAPSHOT_WAIT:
             step = snapshot_wait_run(session);
             break;
+        case SESSION_FLUSH_WAIT:
+            step = flush_wait_run(session);
+            break;
         case SESSION_CLOSED:
             break;
         }
@@ -483,7 +489,8 @@ static const uint8_t shown_while_waiting[] = {
     [SESSION_VALUE] = SHOWN_NREAD,         [SESSION_VALUE_END] = SHOWN_NREAD,
     [SESSION_SWALLOW] = SHOWN_SWALLOW,     [SESSION_SKIP_LINE] = SHOWN_SWALLOW,
     [SESSION_WATCH] = SHOWN_WATCH,         [SESSION_HOOK_WAIT] = SHOWN_WATCH,
-    [SESSION_SNAPSHOT_WAIT] = SHOWN_WATCH, [SESSION_CLOSED] = SHOWN_CLOSING,
+    [SESSION_SNAPSHOT_WAIT] = SHOWN_WATCH, [SESSION_FLUSH_WAIT] = SHOWN_WATCH,
+    [SESSION_CLOSED] = SHOWN_CLOSING,
 };
 
 /** A closed session whose client goes on: it is told once why nothing more is answered. */
@@ -517,7 +524,8 @@ session_watches(const struct session *session)
 bool
 session_waits(const struct session *session)
 {
-    return session->state == SESSION_HOOK_WAIT || session->state == SESSION_SNAPSHOT_WAIT;
+    return session->state == SESSION_HOOK_WAIT || session->state == SESSION_SNAPSHOT_WAIT ||
+           session->state == SESSION_FLUSH_WAIT;
 }
 
 enum session_next

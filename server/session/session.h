@@ -91,7 +91,7 @@ struct session_host {
     bool (*watch_begun)(void *arg);
     /** Any thread: there are lines for a watcher of this worker. */
     void (*watch_wake)(void *arg);
-    /** The session that runs now waits for a transaction or a snapshot: the same with
+    /** The session that runs now waits for a transaction, a snapshot or the sweep: the same with
      * hook_wait_wake(), while session_waits(). */
     bool (*hook_wait_begun)(void *arg);
     /** Any thread, with LOCK_RANK_HOOK_WAIT or LOCK_RANK_SNAPSHOT held: the wait of a session of
@@ -154,7 +154,7 @@ unsigned session_tx(struct session *session, struct iovec *iov, unsigned max);
 void session_tx_done(struct session *session, size_t sent);
 /** After SESSION_CLOSE, once: why. */
 enum session_end session_end(struct session *session);
-/** Whether the session waits for `hook wait` or `larder snapshot`. */
+/** Whether the session waits for `hook wait`, `larder snapshot`, or to flush. */
 bool session_waits(const struct session *session);
 /** Whether the session has become a watcher, or waits: no client is expected to speak. */
 bool session_watches(const struct session *session);

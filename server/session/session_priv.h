@@ -34,6 +34,7 @@
  *     WATCH      lines of the log to send         CLOSED
  *     HOOK_WAIT  a transaction to be applied      COMMAND, CLOSED
  *     SNAPSHOT_WAIT  a snapshot to be whole       COMMAND, CLOSED
+ *     FLUSH_WAIT     a sweep after many flushes   COMMAND, CLOSED
  *     CLOSED     nothing                          -
  *
  * A session begins in LOGIN when the server asks for one, else in COMMAND.  With -S it goes back
@@ -51,6 +52,7 @@ enum session_state {
     SESSION_WATCH,
     SESSION_HOOK_WAIT,
     SESSION_SNAPSHOT_WAIT,
+    SESSION_FLUSH_WAIT,
     SESSION_CLOSED,
 };
 
@@ -159,6 +161,7 @@ struct session_worker {
     uint8_t *rx; /* SESSION_RX_SIZE */
     uint32_t rx_at;
     uint32_t rx_end;
+    uint32_t command_at;  /* in rx: where the command begins that is run, if it is no get */
     uint32_t item_filled; /* bytes received into the item of the pending store, not yet told to the
                              engine */
     uint8_t rx_way;       /* enum rx_way: where session_rx_space() has said */
@@ -257,6 +260,7 @@ struct session {
         struct watcher *watcher;             /* WATCH; owned */
         struct hook_wait *hook_wait;         /* HOOK_WAIT; owned */
         struct snapshot_wait *snapshot_wait; /* SNAPSHOT_WAIT; owned */
+        uint8_t flush_kind;                  /* FLUSH_WAIT: enum cache_flush_kind */
     };
 };
 _Static_assert(sizeof(struct session) <= 112, "an idle connection is small");
@@ -638,6 +642,12 @@ enum step snapshot_run(struct session *session, const struct request *request, u
 enum step snapshot_wait_run(struct session *session);
 /** Ends a wait, if the session is in one; the snapshot goes on. */
 void snapshot_drop(struct session *session);
+/** Whether the command, a flush, is not run now: the session waits, and the command comes again. */
+bool flush_must_wait(struct session *session, enum cache_flush_kind kind);
+/** FLUSH_WAIT. */
+enum step flush_wait_run(struct session *session);
+/** Ends a wait, if the session is in one. */
+void flush_drop(struct session *session);
 enum step stats_run_binary(struct session *session, const struct binary_request *request);
 /** A number of digits alone, up to `max`; else false, with `out` as it was. */
 bool word_number(const struct span *word, uint64_t max, uint64_t *out);

@@ -85,5 +85,20 @@ def test_a_flushed_prefix_is_gone_and_its_memory_comes_back():
         assert len(keys) == 1000 and all(key.startswith(b"other:") for key in keys)
 
 
+def test_more_flushes_than_can_be_unswept_wait_for_the_sweep():
+    prefixes, alls = 600, 40  # 256 and 14 have room
+    with Server(["-m", "64", "-t", "1"]) as server, server.client() as client, server.client() as other:
+        fill(client, b"user", KEYS)
+        client.send(b"".join(b"larder flush_prefix user:%d\r\n" % i for i in range(100, 100 + prefixes)) + b"mn\r\n")
+        client.expect(b"OK\r\n" * prefixes + b"MN\r\n")
+        other.exchange(b"get user:10 user:11\r\n", b"VALUE user:10 0 5\r\nvalue\r\nVALUE user:11 0 5\r\nvalue\r\nEND\r\n")
+        other.exchange(b"get user:100 user:699\r\n", b"END\r\n")
+        other.exchange(b"get user:70\r\n", b"VALUE user:70 0 5\r\nvalue\r\nEND\r\n")
+        client.send(b"flush_all\r\n" * alls + b"mn\r\n")
+        client.expect(b"OK\r\n" * alls + b"MN\r\n")
+        other.exchange(b"get user:10\r\n", b"END\r\n")
+        assert client.stats()["cmd_flush"] == str(prefixes + alls)
+
+
 if __name__ == "__main__":
     run_tests(globals())
