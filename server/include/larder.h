@@ -438,7 +438,8 @@ LARDER_API enum larder_result larder_mark_stale(struct larder *cache, const void
                                                 size_t key_len, uint32_t ttl_s);
 
 /** Makes all that is stored a miss, at once.  Its memory comes back as stores and larder_maintain()
- * need it. */
+ * need it; 14 flushes that it has not come back from are the most: one more looks at all items
+ * before it returns. */
 LARDER_API_VOID void larder_flush(struct larder *cache);
 
 /**
@@ -446,8 +447,10 @@ LARDER_API_VOID void larder_flush(struct larder *cache);
  *
  * prefix, prefix_len   0 to LARDER_KEY_LEN_MAX bytes
  *
- * Errors:  LARDER_BAD_KEY; LARDER_BAD_OPTION: cas_disabled; LARDER_NO_MEMORY: of 256 prefixes
- * memory has not come back yet, which larder_maintain() does.
+ * The same holds for 256 prefixes.
+ *
+ * Errors:  LARDER_BAD_KEY; LARDER_BAD_OPTION: cas_disabled; LARDER_NO_MEMORY: 256 prefixes are held
+ * by a hook.
  */
 LARDER_API enum larder_result larder_flush_prefix(struct larder *cache, const void *prefix,
                                                   size_t prefix_len);
