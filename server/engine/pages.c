@@ -288,6 +288,18 @@ take_empty(struct pages *pages)
     return page;
 }
 
+/** A page that was taken is free again, and the kernel has its memory. */
+static void
+list_cold(struct pages *pages, uint32_t page)
+{
+    lock_acquire(&pages->lock);
+    pages->taken--;
+    pages->page[page].cold = true;
+    push(pages, &pages->cold_head, page);
+    set_used(pages, load(&pages->used) - page_cost(pages));
+    lock_release(&pages->lock);
+}
+
 /** The file has no blocks for a page that was just taken. */
 static void
 put_back(struct pages *pages, uint32_t page)
@@ -295,12 +307,7 @@ put_back(struct pages *pages, uint32_t page)
     /* relaxed, both: a hint and a figure */
     atomic_store_explicit(&pages->file_is_full, true, memory_order_relaxed);
     atomic_fetch_add_explicit(&pages->file_refusals, 1, memory_order_relaxed);
-    lock_acquire(&pages->lock);
-    pages->taken--;
-    pages->page[page].cold = true;
-    push(pages, &pages->cold_head, page);
-    set_used(pages, load(&pages->used) - page_cost(pages));
-    lock_release(&pages->lock);
+    list_cold(pages, page);
 }
 
 uint32_t
@@ -464,12 +471,7 @@ pages_cool_some(struct pages *pages)
             return false;
         }
         give_back(pages, page); /* without the lock: it takes some microseconds */
-        lock_acquire(&pages->lock);
-        pages->taken--;
-        pages->page[page].cold = true;
-        push(pages, &pages->cold_head, page);
-        set_used(pages, load(&pages->used) - page_cost(pages));
-        lock_release(&pages->lock);
+        list_cold(pages, page);
     }
     return pages_over_limit(pages, 0) && pages_free_count(pages) > 0;
 }

@@ -144,10 +144,48 @@ harness_feed_bytes(struct harness *harness, struct session *session, const void 
     return next;
 }
 
+/** Runs a session that was woken until it waits again. */
+static inline enum session_next
+harness_run_on(struct harness *harness, struct session *session)
+{
+    enum session_next next;
+    do {
+        next = session_run(session);
+        (void)harness_take(harness, session, SIZE_MAX);
+    } while (next == SESSION_AGAIN || next == SESSION_SEND);
+    return next;
+}
+
+/** The same; what it says. */
+static inline const char *
+harness_run_again(struct harness *harness, struct session *session)
+{
+    harness->out_len = 0;
+    harness->out[0] = '\0';
+    ck_assert_int_eq(harness_run_on(harness, session), SESSION_READ);
+    return harness->out;
+}
+
 static inline enum session_next
 harness_feed(struct harness *harness, const char *text)
 {
     return harness_feed_bytes(harness, harness->session, text, strlen(text));
+}
+
+/** Sends commands behind one that waits, until there is no more room for them: the session closes. */
+static inline void
+harness_flood(struct harness *harness)
+{
+    static const char line[] = "get some_key_that_is_not_there\r\n";
+    enum session_next next = SESSION_READ;
+    size_t sent = 0;
+    while (next == SESSION_READ) {
+        ck_assert_uint_lt(sent, 16u * SESSION_RX_SIZE);
+        next = harness_feed(harness, line);
+        sent += sizeof(line) - 1;
+    }
+    ck_assert_int_eq(next, SESSION_CLOSE);
+    ck_assert_uint_le(sent, SESSION_RX_SIZE + sizeof(line));
 }
 
 /** What a conversation answers. */

@@ -5,11 +5,10 @@
 
 #include <pthread.h>
 
-#define WAITS_MAX  64u
-#define BEGUN_MAX  4u /* sessions that the host lets wait, as net/ has a bound */
-#define USAGE      "CLIENT_ERROR usage: hook status|pause|resume|wait <gtid> <ms>\r\n"
-#define TOO_MANY   "SERVER_ERROR too many wait\r\n"
-#define LINE_AHEAD "set a 0 0 1\r\nx\r\n"
+#define WAITS_MAX 64u
+#define BEGUN_MAX 4u /* sessions that the host lets wait, as net/ has a bound */
+#define USAGE     "CLIENT_ERROR usage: hook status|pause|resume|wait <gtid> <ms>\r\n"
+#define TOO_MANY  "SERVER_ERROR too many wait\r\n"
 
 /** What a session waits for. */
 struct asked {
@@ -143,22 +142,6 @@ tell(struct rig *rig, unsigned wait, bool reached)
     asked->tell(asked->tell_arg, reached);
 }
 
-/** What a session says when it is run again, as its worker does when it is woken. */
-static const char *
-run_again(struct rig *rig, struct session *session)
-{
-    struct harness *harness = &rig->harness;
-    enum session_next next;
-    harness->out_len = 0;
-    harness->out[0] = '\0';
-    do {
-        next = session_run(session);
-        (void)harness_take(harness, session, SIZE_MAX);
-    } while (next == SESSION_SEND || next == SESSION_AGAIN);
-    ck_assert_int_eq(next, SESSION_READ);
-    return harness->out;
-}
-
 START_TEST(hook_asks_the_follower)
 {
     struct rig rig;
@@ -233,11 +216,12 @@ START_TEST(wait_ends_when_the_follower_tells)
         unsigned wait = rig.waits_len;
         ck_assert_str_eq(harness_ask(&rig.harness, "hook wait 0-1-42 100\r\n"), "");
         ck_assert(session_waits(rig.harness.session));
-        ck_assert_str_eq(run_again(&rig, rig.harness.session), ""); /* woken for another's sake */
+        ck_assert_str_eq(harness_run_again(&rig.harness, rig.harness.session),
+                         ""); /* woken for another's sake */
         ck_assert(session_waits(rig.harness.session));
         tell(&rig, wait, reached != 0);
         ck_assert_uint_eq(atomic_load(&rig.wakes), wait + 1);
-        ck_assert_str_eq(run_again(&rig, rig.harness.session),
+        ck_assert_str_eq(harness_run_again(&rig.harness, rig.harness.session),
                          reached != 0 ? "OK\r\n" : "TIMEOUT\r\n");
         ck_assert(!session_waits(rig.harness.session));
         ck_assert_str_eq(harness_ask(&rig.harness, "mn\r\n"), "MN\r\n");
@@ -254,7 +238,8 @@ START_TEST(commands_behind_a_wait_are_run_when_it_is_over)
                      "MN\r\n");
     ck_assert_str_eq(harness_ask(&rig.harness, "hook status\r\n"), ""); /* later, in their turn */
     tell(&rig, 0, true);
-    ck_assert_str_eq(run_again(&rig, rig.harness.session), "OK\r\nEND\r\nMN\r\nHOOK streaming\r\n");
+    ck_assert_str_eq(harness_run_again(&rig.harness, rig.harness.session),
+                     "OK\r\nEND\r\nMN\r\nHOOK streaming\r\n");
     rig_close(&rig);
 }
 END_TEST
@@ -263,15 +248,8 @@ START_TEST(who_waits_and_sends_more_than_is_kept_is_closed)
 {
     struct rig rig;
     rig_open(&rig);
-    enum session_next next = harness_feed(&rig.harness, "hook wait 0-1-42 100\r\n");
-    size_t sent = 0;
-    while (next == SESSION_READ) {
-        ck_assert_uint_lt(sent, 16u * SESSION_RX_SIZE);
-        next = harness_feed(&rig.harness, LINE_AHEAD);
-        sent += sizeof(LINE_AHEAD) - 1;
-    }
-    ck_assert_int_eq(next, SESSION_CLOSE);
-    ck_assert_uint_le(sent, SESSION_RX_SIZE + sizeof(LINE_AHEAD));
+    (void)harness_feed(&rig.harness, "hook wait 0-1-42 100\r\n");
+    harness_flood(&rig.harness);
     rig_close(&rig);
     ck_assert_uint_eq(rig.cancelled, 1);
 }
@@ -324,7 +302,8 @@ START_TEST(as_many_wait_as_the_host_allows)
     ck_assert_uint_eq(rig.cancelled, 1); /* the one too many: the follower had taken it */
     for (unsigned i = 0; i < BEGUN_MAX; i++) {
         tell(&rig, i, i % 2 == 0);
-        ck_assert_str_eq(run_again(&rig, sessions[i]), i % 2 == 0 ? "OK\r\n" : "TIMEOUT\r\n");
+        ck_assert_str_eq(harness_run_again(&rig.harness, sessions[i]),
+                         i % 2 == 0 ? "OK\r\n" : "TIMEOUT\r\n");
         session_pause(sessions[i]);
     }
     for (unsigned i = 0; i <= BEGUN_MAX; i++) {
@@ -378,7 +357,7 @@ START_TEST(another_thread_ends_the_wait)
     ck_assert_int_eq(pthread_create(&thread, NULL, tell_all, &rig), 0);
     const char *text = "";
     while (text[0] == '\0') { /* until the other thread has told: bounded by Check's own time */
-        text = run_again(&rig, rig.harness.session);
+        text = harness_run_again(&rig.harness, rig.harness.session);
     }
     ck_assert_str_eq(text, "OK\r\n");
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
