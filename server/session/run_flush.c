@@ -40,9 +40,7 @@ flush_wait_run(struct session *session)
 {
     struct session_worker *worker = session->worker;
     bool waits = cache_flush_waits(worker->cache, (enum cache_flush_kind)session->flush_kind);
-    /* The command, and those behind it, wait in the buffer; there is no room for more than it
-     * holds. */
-    if (waits && worker->rx_end - worker->rx_at < SESSION_RX_SIZE) {
+    if (waits && rx_has_room(worker)) {
         return STEP_READ;
     }
     end_wait(session);

@@ -138,8 +138,7 @@ hook_wait_run(struct session *session)
     enum wait_answer answer =
         (enum wait_answer)atomic_load_explicit(&session->hook_wait->answer, memory_order_acquire);
     if (answer == ANSWER_NONE) {
-        /* Commands behind this one wait in the buffer; there is no room for more than it holds. */
-        if (worker->rx_end - worker->rx_at < SESSION_RX_SIZE) {
+        if (rx_has_room(worker)) {
             return STEP_READ;
         }
         end_wait(session);

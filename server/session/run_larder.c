@@ -36,8 +36,7 @@ flush_prefix(struct session *session, const struct request *request, unsigned co
     if (worker->settings->cas_disabled) {
         return "SERVER_ERROR flush_prefix needs CAS ids, which -C leaves out\r\n";
     }
-    if (!cache_flush_prefix(worker->cache, request->args[1].at,
-                            (uint32_t)request->args[1].len)) {
+    if (!cache_flush_prefix(worker->cache, request->args[1].at, (uint32_t)request->args[1].len)) {
         return "SERVER_ERROR too many prefixes are being flushed\r\n";
     }
     return "OK\r\n";

@@ -126,8 +126,7 @@ snapshot_wait_run(struct session *session)
     struct snapshot_wait *wait = session->snapshot_wait;
     /* acquire: pairs with tell() */
     if (!atomic_load_explicit(&wait->over, memory_order_acquire)) {
-        /* Commands behind this one wait in the buffer; there is no room for more than it holds. */
-        if (worker->rx_end - worker->rx_at < SESSION_RX_SIZE) {
+        if (rx_has_room(worker)) {
             return STEP_READ;
         }
         end_wait(session);

@@ -632,6 +632,14 @@ enum step larder_run(struct session *session, const struct request *request);
 enum step stats_run(struct session *session, const struct request *request);
 /** hook; puts the answer itself, if there is one yet. */
 enum step hook_run(struct session *session, const struct request *request);
+/** Whether more can be received behind a command that waits: what follows it, and the command itself
+ * if it comes again, stay in the buffer. */
+static inline bool
+rx_has_room(const struct session_worker *worker)
+{
+    return worker->rx_end - worker->rx_at < SESSION_RX_SIZE;
+}
+
 /** HOOK_WAIT. */
 enum step hook_wait_run(struct session *session);
 /** Ends a wait, if the session is in one. */

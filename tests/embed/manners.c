@@ -4,6 +4,7 @@
 #include "larder.h"
 
 #include "embed/cache.h"
+#include "embed/resident.h"
 
 #include <fcntl.h>
 #include <locale.h>
@@ -190,21 +191,6 @@ signals_reach_the_host(void)
 
 /* -- open and close ---------------------------------------------------------------------------- */
 
-/* Resident memory, bytes. */
-static size_t
-resident(void)
-{
-    unsigned long size = 0, pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (file == NULL || fscanf(file, "%lu %lu", &size, &pages) != 2) {
-        pages = 0;
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static unsigned
 rounds_wanted(void)
 {
@@ -247,10 +233,10 @@ caches_come_and_go(void)
         larder_release(cache, &view);
         CHECK(larder_close(&cache) == LARDER_OK);
         if (i == rounds / 3) {
-            after_some = resident();
+            after_some = resident_bytes();
         }
     }
-    size_t at_the_end = resident();
+    size_t at_the_end = resident_bytes();
     if (getenv("EMBED_ROUNDS") != NULL) {
         printf("%u caches: %zu KiB after a third, %zu KiB after all\n", rounds, after_some >> 10,
                at_the_end >> 10);

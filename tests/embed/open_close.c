@@ -5,6 +5,7 @@
 #include "larder.h"
 
 #include "embed/calls.h"
+#include "embed/resident.h"
 
 #include <pthread.h>
 #include <stdint.h>
@@ -25,19 +26,6 @@
 #define GROWTH_MAX (768u * 1024)
 
 static unsigned caches = CACHES;
-
-static size_t
-resident_bytes(void)
-{
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (file == NULL || fscanf(file, "%*u %lu", &pages) != 1) {
-        printf("/proc/self/statm cannot be read\n");
-        exit(1);
-    }
-    fclose(file);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
 
 static void
 open_and_fill(struct larder **cache)

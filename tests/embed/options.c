@@ -3,6 +3,7 @@
 #include "larder.h"
 
 #include "embed/cache.h"
+#include "embed/resident.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -176,18 +177,6 @@ evictions_are_for_objects_or_for_bytes(void)
     struct hits bytes = share_out(LARDER_EVICT_FOR_BYTES);
     CHECK(GETS == 1 || objects.small > 2 * bytes.small);
     CHECK(GETS == 1 || bytes.large > objects.large);
-}
-
-static size_t
-resident_bytes(void)
-{
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    CHECK(file != NULL && fscanf(file, "%*u %lu", &pages) == 1);
-    if (file != NULL) {
-        fclose(file);
-    }
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 static void

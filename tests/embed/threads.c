@@ -2,6 +2,7 @@
 #include "larder.h"
 
 #include "embed/calls.h"
+#include "embed/resident.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -313,18 +314,6 @@ call_and_end(void *arg)
     }
     atomic_fetch_add_explicit(&host->gets, 2, memory_order_relaxed);
     return NULL;
-}
-
-static size_t
-resident_bytes(void)
-{
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    CHECK(file != NULL && fscanf(file, "%*u %lu", &pages) == 1);
-    if (file != NULL) {
-        fclose(file);
-    }
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 /* A slot that stays with a thread that has gone would cost each cache its counters, tens of KiB. */

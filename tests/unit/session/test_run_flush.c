@@ -106,6 +106,26 @@ START_TEST(one_flush_too_many_waits_for_the_sweep_and_what_is_behind_it_waits_to
 }
 END_TEST
 
+/* A round that ends after a few chunks of each class (lru_crawler_tocrawl) ends no flush, but the
+ * next one comes further. */
+START_TEST(a_bound_of_the_sweep_does_not_let_it_wait_for_ever)
+{
+    struct rig rig;
+    char key[16];
+    rig_open(&rig);
+    cache_set_sweep(rig.harness.cache, true, 1);
+    for (unsigned i = 0; i < 3000; i++) {
+        snprintf(key, sizeof(key), "p0:%u", i);
+        harness_set(&rig.harness, rig.harness.session, key, 100, 'x');
+    }
+    flush_all_places(&rig);
+    ck_assert_str_eq(harness_ask(&rig.harness, "flush_all\r\n"), "");
+    rig_sweep(&rig);
+    ck_assert_str_eq(harness_run_again(&rig.harness, rig.harness.session), "OK\r\n");
+    rig_close(&rig);
+}
+END_TEST
+
 START_TEST(noreply_and_binary_flushes_wait_as_well)
 {
     static const uint8_t flush[24] = { 0x80, 0x08 };
@@ -172,6 +192,7 @@ main(void)
 {
     const TTest *const tests[] = {
         one_flush_too_many_waits_for_the_sweep_and_what_is_behind_it_waits_too,
+        a_bound_of_the_sweep_does_not_let_it_wait_for_ever,
         noreply_and_binary_flushes_wait_as_well,
         a_client_that_leaves_or_sends_more_than_is_kept_waits_no_longer,
         who_cannot_wait_or_may_not_flush_is_answered_at_once,
